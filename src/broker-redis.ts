@@ -1,0 +1,83 @@
+import {
+  Observable,
+  combineLatest,
+  defer,
+  distinctUntilChanged,
+  ignoreElements,
+  map,
+  merge,
+  retry,
+  switchMap,
+  timer,
+  type BehaviorSubject,
+  type MonoTypeOperatorFunction,
+} from 'rxjs';
+import type { Broker, BrokerStatus } from './broker.js';
+import type { Logger } from './log.js';
+import type { Metrics } from './metrics.js';
+import { roomChannels } from './redis-channels.js';
+import { redisLink$, type RedisLink } from './redis-link.js';
+import { RedisPublisher } from './redis-publisher.js';
+import { RedisSubscription } from './redis-subscription.js';
+import type { World } from './world.js';
+
+export interface RedisBrokerOptions {
+  /** `redis:` or `rediss:`. */
+  readonly url: string;
+  readonly channelPrefix: string;
+  /** Redis answers within this, or its connection is replaced. */
+  readonly timeoutMs: number;
+  readonly world: World;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+}
+
+/** Retries wait at most this long, so that readiness follows Redis within seconds. */
+const MAX_RETRY_MS = 2000;
+const FIRST_RETRY_MS = 50;
+
+/**
+ * Redis as the broker: one connection publishes, one is subscribed, each replaced when it fails.
+ * Chat over it is at most once; every loss that a replaced subscription can mean is told by a gap.
+ */
+export function redisBroker({ url, channelPrefix, timeoutMs, world, metrics, log }: RedisBrokerOptions): Broker {
+  const { scheduler } = world;
+  const channels = roomChannels(channelPrefix);
+  const publisher = new RedisPublisher({ scheduler, timeoutMs });
+  const subscription = new RedisSubscription({ scheduler, channels, timeoutMs });
+
+  const lives = <T>(name: string, status$: BehaviorSubject<BrokerStatus>, live: (link: RedisLink) => Observable<T>) =>
+    defer(() => redisLink$({ url, name: `${channelPrefix}:${name}` })).pipe(
+      switchMap(live),
+      againAndAgain(world, (error) => {
+        const reason = `${name}: ${error.message}`;
+        if (status$.value.up) metrics.brokerReconnected();
+        if (status$.value.up || status$.value.reason !== reason) log.warn({ reason }, 'broker connection lost');
+        status$.next({ up: false, reason });
+      }),
+    );
+
+  return {
+    events$: merge(
+      lives('subscription', subscription.status$, (link) => subscription.live(link)),
+      lives('publisher', publisher.status$, (link) => publisher.live(link)).pipe(ignoreElements()),
+    ),
+    status$: combineLatest([publisher.status$, subscription.status$]).pipe(
+      map(([publishing, subscribed]) => (publishing.up ? subscribed : publishing)),
+      distinctUntilChanged(),
+    ),
+    subscribe: (room) => subscription.subscribe(room),
+    publish: (room, payload) => publisher.publish(channels.channelOf(room), payload),
+  };
+}
+
+/** Subscribes anew after each error, later each time it did nothing good, and by chance, so that pods don't come back together. */
+function againAndAgain<T>({ scheduler, random }: World, onError: (error: Error) => void): MonoTypeOperatorFunction<T> {
+  return retry({
+    delay: (error: Error, nth) => {
+      onError(error);
+      return timer(random() * Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** nth), scheduler);
+    },
+    resetOnSuccess: true,
+  });
+}

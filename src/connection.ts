@@ -1,0 +1,153 @@
+import {
+  NEVER,
+  Observable,
+  catchError,
+  concat,
+  defer,
+  exhaustMap,
+  forkJoin,
+  map,
+  merge,
+  of,
+  takeWhile,
+  timer,
+  type OperatorFunction,
+} from 'rxjs';
+import { conversation } from './conversation.js';
+import { withoutOldest, type Batch } from './frame.js';
+import type { MemberEvent, MembershipChange } from './hub.js';
+import { Intake } from './intake.js';
+import { BufferOverflowError, boundedBuffer, type DropOldest } from './operators/boundedBuffer.js';
+import { HeartbeatTimeoutError, heartbeat } from './operators/heartbeat.js';
+import { routeBy } from './operators/routeBy.js';
+import type { ConnectionContext, Pod } from './pod.js';
+import { CloseCode, GLOBAL_ROOM } from './protocol.js';
+import { gapBatch, systemBatch } from './server-message.js';
+import { PAUSE, PING, shut, type Drain, type Inbound, type Outbound, type Shut } from './transport.js';
+
+/**
+ * A connection as an actor: from what its client and its pod tell it to what its socket shall do, with no socket in it.
+ *
+ * It begins when subscribed to and ends with a `shut`, or when unsubscribed from because the socket is gone; either way its rooms
+ * are left and no timer remains. It never errors.
+ *
+ * @param writable$ whether the socket takes more; taken to be true until it says otherwise
+ */
+export function connection(
+  inbound$: Observable<Inbound>,
+  writable$: Observable<boolean>,
+  context: ConnectionContext,
+): Observable<Outbound> {
+  return defer(() => {
+    const { pod } = context;
+    const intake = new Intake(pod.limits.publishWindow);
+    const heard$ = pod.hub.member$(context.id, entry$(context)).pipe(welcomed(context, intake));
+    const said$ = inbound$.pipe(kept(pod, intake), handled(context, intake));
+    return merge(heard$, said$).pipe(
+      buffered(pod, writable$),
+      catchError((error: unknown) => of(ending(error, context))),
+      takeWhile(({ kind }) => kind !== 'shut', true),
+    );
+  });
+}
+
+function entry$({ rooms }: ConnectionContext): Observable<MembershipChange> {
+  return concat(of({ kind: 'join', rooms: [GLOBAL_ROOM, ...rooms] } as const), NEVER);
+}
+
+/** `welcome` comes first; only then is what the client said meanwhile handled. */
+function welcomed({ pod, id, rooms }: ConnectionContext, intake: Intake): OperatorFunction<MemberEvent, Outbound> {
+  const { pingIntervalMs, maxMessageBytes } = pod.limits;
+  return (event$) =>
+    new Observable((subscriber) =>
+      event$.subscribe({
+        next: (event) => {
+          if (event.kind === 'batch') {
+            subscriber.next(event);
+          } else {
+            subscriber.next(systemBatch('welcome', { clientId: id, rooms, pingIntervalMs, maxMessageBytes }, pod.world));
+            intake.welcome();
+          }
+        },
+        error: (error: unknown) => {
+          subscriber.error(error);
+        },
+        complete: () => {
+          subscriber.complete();
+        },
+      }),
+    );
+}
+
+/** Alive, or ended. */
+function kept({ limits, world, tick$ }: Pod, { paused$ }: Intake): OperatorFunction<Inbound, Inbound | typeof PING> {
+  const { pingIntervalMs, pongTimeoutMs } = limits;
+  return heartbeat({
+    tick$,
+    now: () => world.scheduler.now(),
+    firstPingMs: world.random() * pingIntervalMs,
+    pingIntervalMs,
+    pongTimeoutMs,
+    paused$,
+    ping: PING,
+    isSignOfLife: ({ kind }) => kind === 'alive',
+  });
+}
+
+function handled(context: ConnectionContext, intake: Intake): OperatorFunction<Inbound | typeof PING, Outbound> {
+  return routeBy<Inbound['kind'], Inbound | typeof PING, Outbound, typeof PING>({
+    passes: (mail) => mail.kind === 'ping',
+    key: ({ kind }) => kind,
+    route: (kind) => {
+      switch (kind) {
+        case 'text':
+          return (mail$) => mail$.pipe(map(textOf), conversation(context, intake));
+        case 'drain':
+          return (mail$) => mail$.pipe(exhaustMap((order) => drained$(order as Drain, context, intake)));
+        case 'binary':
+        case 'alive':
+          return map(() => shut(CloseCode.unsupportedData, 'binary frames are not taken'));
+      }
+    },
+  });
+}
+
+/** The pod goes away: say so, read no more, let unconfirmed publishes settle, close in time. */
+function drained$({ closeInMs, reconnectInMs }: Drain, { pod }: ConnectionContext, intake: Intake): Observable<Outbound> {
+  const goodbye = intake.welcomed ? [systemBatch('shutdown', { reconnectInMs }, pod.world), PAUSE] : [PAUSE];
+  intake.drain();
+  const due$ = forkJoin([timer(closeInMs, pod.world.scheduler), intake.settled$]);
+  return concat(goodbye, due$.pipe(map(() => shut(CloseCode.goingAway, 'the pod goes away'))));
+}
+
+function buffered({ limits, world, metrics }: Pod, writable$: Observable<boolean>): OperatorFunction<Outbound, Outbound> {
+  const dropOldest: DropOldest<Outbound> = {
+    mayDrop: (item) => item.kind === 'batch' && item.publishedAtMs !== undefined,
+    withoutOldest: (item) => withoutOldest(item as Batch),
+    gap: (dropped) => gapBatch('slow_consumer', (dropped as Batch).publishedAtMs ?? world.scheduler.now(), world),
+  };
+  return boundedBuffer<Outbound>({
+    writable$,
+    maxMessages: limits.sendBufferMessages,
+    maxBytes: limits.sendBufferBytes,
+    weigh: (item) => (item.kind === 'batch' ? item : item.kind === 'shut' ? NO_WEIGHT : undefined),
+    dropOldest: limits.slowConsumerPolicy === 'drop-oldest' ? dropOldest : undefined,
+    highWater: (messages) => {
+      metrics.sendBufferHighWater(messages);
+    },
+  });
+}
+
+/** A close waits its turn behind what was said before, and takes no room there. */
+const NO_WEIGHT = { messages: 0, bytes: 0 };
+
+function ending(error: unknown, { pod, id }: ConnectionContext): Shut {
+  if (error instanceof BufferOverflowError) return shut(CloseCode.slowConsumer, 'too slow: its send buffer was full');
+  if (error instanceof HeartbeatTimeoutError) return shut(CloseCode.pongTimeout, 'no sign of life', true);
+  pod.log.error({ err: error, connection: id }, 'connection failed');
+  return shut(CloseCode.handlerBug, 'internal error');
+}
+
+function textOf(mail: Inbound): string {
+  return mail.kind === 'text' ? mail.text : '';
+}

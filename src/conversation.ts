@@ -1,0 +1,150 @@
+import {
+  catchError,
+  finalize,
+  map,
+  merge,
+  mergeMap,
+  scan,
+  skip,
+  takeWhile,
+  type Observable,
+  type ObservableInput,
+  type OperatorFunction,
+} from 'rxjs';
+import { validate } from 'uuid';
+import { PublishError } from './broker.js';
+import { destination } from './destination.js';
+import type { Effect, HandlerContext, Publish } from './handler.js';
+import type { Intake } from './intake.js';
+import { judge, type Accepted } from './judge.js';
+import { reject, usableRef, type Rejection } from './message.js';
+import { gate } from './operators/gate.js';
+import { routeBy } from './operators/routeBy.js';
+import type { ConnectionContext } from './pod.js';
+import { CloseCode, GLOBAL_ROOM, MAX_BAD_MESSAGES, timestamp, writeEnvelope } from './protocol.js';
+import { errorBatch, serverBatch } from './server-message.js';
+import { PAUSE, RESUME, shut, type Outbound } from './transport.js';
+
+/** One read of a socket cannot bring more messages than this: what waits beyond the publish window is bounded by it. */
+const MAX_HELD = 65_536;
+
+/** A message that did not get past its check. */
+interface BadMessage extends Rejection {
+  /** Which it is of the bad messages in a row, from 1. */
+  readonly nth: number;
+}
+
+type Outcome = Effect | Rejection | BadMessage;
+
+/**
+ * From what a client says to what that does: held until the connection is welcome and its publish window has room, judged,
+ * handled by type, and the effects carried out. In order throughout; complete when a message closes the connection.
+ */
+export function conversation(context: ConnectionContext, intake: Intake): OperatorFunction<string, Outbound> {
+  return (text$) => {
+    const said$ = text$.pipe(
+      gate({
+        open$: intake.open$,
+        capacity: MAX_HELD,
+        held: {
+          next: (messages) => {
+            intake.hold(messages);
+          },
+        },
+      }),
+      judged(context),
+      handled(context),
+      mergeMap((outcome) => carryOut(outcome, context, intake)),
+    );
+    return merge(said$, pauses$(intake)).pipe(takeWhile(({ kind }) => kind !== 'shut', true));
+  };
+}
+
+function pauses$({ paused$ }: Intake): Observable<Outbound> {
+  return paused$.pipe(
+    skip(1),
+    map((paused) => (paused ? PAUSE : RESUME)),
+  );
+}
+
+function judged({ pod, identity }: ConnectionContext): OperatorFunction<string, Accepted | BadMessage> {
+  const { handlers, limits, metrics } = pod;
+  const options = { handlers, maxMessageBytes: limits.maxMessageBytes, identity };
+  const verdict = (before: Accepted | BadMessage | undefined, text: string): Accepted | BadMessage => {
+    const now = judge(text, options);
+    metrics.received(now.kind === 'accepted' ? now.message.type : 'invalid');
+    if (now.kind === 'accepted') return now;
+    return { ...now, nth: before?.kind === 'rejection' ? before.nth + 1 : 1 };
+  };
+  // The seed is no verdict; scan never emits it.
+  return scan(verdict, undefined as unknown as Accepted | BadMessage);
+}
+
+/** Each message through its type's operator; a handler that fails costs the message that it failed on, and nothing else. */
+function handled({ pod, id, identity }: ConnectionContext): OperatorFunction<Accepted | BadMessage, Outcome> {
+  const { scheduler, newId } = pod.world;
+  const context: HandlerContext = { connectionId: id, identity, scheduler, newId, log: pod.log };
+  return routeBy({
+    passes: (verdict): verdict is BadMessage => verdict.kind === 'rejection',
+    key: ({ handler }) => handler,
+    route: (handler) => (accepted$) => handler.operate(accepted$.pipe(map(({ message }) => message)), context),
+    recover: (error, { type }, accepted): Outcome => {
+      pod.log.error({ err: error, type, connection: id }, 'handler failed');
+      return reject('unavailable', `the handler of ${type} failed`, usableRef(accepted?.message.id));
+    },
+  });
+}
+
+function carryOut(outcome: Outcome, context: ConnectionContext, intake: Intake): ObservableInput<Outbound> {
+  const { world } = context.pod;
+  switch (outcome.kind) {
+    case 'rejection':
+      return complain(outcome, context);
+    case 'reply':
+      return [serverBatch(outcome, world)];
+    case 'publish':
+      return publish(outcome, context, intake);
+    case 'close':
+      return [shut(outcome.code, outcome.reason)];
+  }
+}
+
+function complain(rejection: Rejection | BadMessage, { pod }: ConnectionContext): readonly Outbound[] {
+  pod.metrics.errorSent(rejection.code);
+  const error = errorBatch(rejection, pod.world);
+  if (!('nth' in rejection) || rejection.nth < MAX_BAD_MESSAGES) return [error];
+  return [error, shut(CloseCode.badMessages, `${MAX_BAD_MESSAGES} bad messages in a row`)];
+}
+
+/** Nothing comes out but an error: what is published returns from the broker, as it does to everybody else. */
+function publish({ message }: Publish, context: ConnectionContext, intake: Intake): ObservableInput<Outbound> {
+  const { pod, identity, rooms } = context;
+  const { scheduler, newId } = pod.world;
+  const room = destination(message.room, rooms);
+  const ref = usableRef(message.id);
+  if (typeof room !== 'string') return complain({ ...room, ref }, context);
+  const envelope = writeEnvelope({
+    id: isUuid(message.id) ? message.id : newId(),
+    type: message.type,
+    ...(room !== GLOBAL_ROOM && { room }),
+    from: identity,
+    data: message.data,
+    timestamp: timestamp(scheduler.now()),
+  });
+  intake.published();
+  return pod.broker.publish(room, envelope).pipe(
+    catchError((error: unknown) => complain(asRejection(error, ref), context)),
+    finalize(() => {
+      intake.confirmed();
+    }),
+  );
+}
+
+function isUuid(id: string | undefined): id is string {
+  return validate(id);
+}
+
+function asRejection(error: unknown, ref: string | undefined): Rejection {
+  if (error instanceof PublishError) return reject(error.code, error.message, ref);
+  return reject('unconfirmed', 'the broker failed', ref);
+}

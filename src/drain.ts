@@ -1,0 +1,60 @@
+import { Observable, concat, defer, first, ignoreElements, merge, startWith, tap, timer } from 'rxjs';
+import type { Drain } from './transport.js';
+import type { World } from './world.js';
+
+/** A connection as the drain sees it. */
+export interface Drainable {
+  order(drain: Drain): void;
+  terminate(): void;
+}
+
+export interface DrainOptions {
+  /** Those that are open, now and later. */
+  readonly connections: ReadonlySet<Drainable>;
+  /** Emits when one of them has ended. */
+  readonly ended$: Observable<unknown>;
+  /** For load balancers to notice. */
+  readonly delayMs: number;
+  /** For all closes. */
+  readonly timeoutMs: number;
+  readonly world: World;
+}
+
+/** Closes are spread over at most this part of the timeout; the rest is for closing handshakes. */
+const SPREAD = 0.8;
+
+/** At most about one close per millisecond, so that those who stay longer are served and a small pod is gone at once. */
+const CLOSE_SPACING_MS = 1;
+
+/** Clients are told to come back within at least this, and one per millisecond, so that other pods are not overrun. */
+const MIN_RECONNECT_SPREAD_MS = 5000;
+
+/**
+ * The end of a pod: waits, orders every connection to close at a moment of its own, and terminates those that are left when the
+ * time is over. Completes when no connection is left. Spec: "Shutdown".
+ */
+export function drain({ connections, ended$, delayMs, timeoutMs, world }: DrainOptions): Observable<never> {
+  const { scheduler, random } = world;
+  const order = defer(() => {
+    const spreadMs = Math.min(SPREAD * timeoutMs, connections.size * CLOSE_SPACING_MS);
+    const reconnectSpreadMs = Math.max(MIN_RECONNECT_SPREAD_MS, connections.size);
+    for (const connection of connections) {
+      connection.order({
+        kind: 'drain',
+        closeInMs: random() * spreadMs,
+        reconnectInMs: Math.floor(random() * (reconnectSpreadMs + 1)),
+      });
+    }
+    return empty$;
+  });
+  const empty$ = ended$.pipe(
+    startWith(undefined),
+    first(() => connections.size === 0),
+  );
+  const late$ = timer(timeoutMs, scheduler).pipe(
+    tap(() => {
+      for (const connection of connections) connection.terminate();
+    }),
+  );
+  return concat(timer(delayMs, scheduler), merge(order, late$.pipe(ignoreElements())).pipe(first())).pipe(ignoreElements());
+}

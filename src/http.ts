@@ -1,0 +1,142 @@
+import { STATUS_CODES, ServerResponse, createServer, type IncomingMessage, type Server } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { BrokerStatus } from './broker.js';
+import { NOT_FOUND, UPGRADE_REQUIRED, methodNotAllowed, target, type Refusal, type UpgradeRequest } from './request.js';
+import type { Upgrade } from './websocket.js';
+
+/** A page of plain HTTP: what GET answers. */
+export type Page = () => Answer | Promise<Answer>;
+
+export interface Answer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+}
+
+export interface HttpOptions {
+  readonly basePath: string;
+  readonly pages: ReadonlyMap<string, Page>;
+  /** The headers of a request may take so long. */
+  readonly headersTimeoutMs: number;
+  /** A well-formed upgrade to websocket on a WebSocket path. */
+  readonly onUpgrade: (upgrade: Upgrade, request: UpgradeRequest) => void;
+}
+
+const JSON_TYPE = 'application/json';
+
+const INTERNAL: Refusal = { status: 500, code: 'internal', message: 'the page failed' };
+
+/** The HTTP side of the service: pages, refusals, and upgrades passed on. */
+export function httpServer({ basePath, pages, headersTimeoutMs, onUpgrade }: HttpOptions): Server {
+  const respond = (request: IncomingMessage, response: ServerResponse) => {
+    void answerTo(request, basePath, pages)
+      .catch((): Refusal => INTERNAL)
+      .then((answer) => {
+        send(response, answer);
+      });
+  };
+  const server = createServer({
+    headersTimeout: headersTimeoutMs,
+    requestTimeout: headersTimeoutMs,
+    // Node looks for slow requests only so often.
+    connectionsCheckingInterval: Math.ceil(headersTimeoutMs / 10),
+  });
+  server.on('request', respond);
+  server.on('upgrade', (request, socket: Socket, head) => {
+    const place = target(request.url ?? '', basePath);
+    if (place.kind === 'webSocket' && asksForWebSocket(request)) {
+      onUpgrade({ request, socket, head }, { method: request.method, ...place });
+    } else {
+      respondOnSocket(request, socket, respond);
+    }
+  });
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    refuse(socket, clientRefusal(error.code));
+  });
+  return server;
+}
+
+/** Pages that say whether the process lives and may be sent clients. */
+export function healthPages(status: () => BrokerStatus, isDraining: () => boolean): ReadonlyMap<string, Page> {
+  const ready = () => {
+    const broker = status();
+    if (isDraining()) return refusalAnswer({ status: 503, code: 'draining', message: 'the pod goes away' });
+    if (!broker.up) return refusalAnswer({ status: 503, code: 'broker_down', message: broker.reason });
+    return { status: 200, contentType: JSON_TYPE, body: '{"status":"ready"}' };
+  };
+  return new Map<string, Page>([
+    ['/healthz', () => ({ status: 200, contentType: JSON_TYPE, body: '{"status":"alive"}' })],
+    ['/readyz', ready],
+  ]);
+}
+
+/** Refuses on a bare socket, where there is no response to write to. */
+export function refuse(socket: Duplex, refusal: Refusal): void {
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const { status, contentType, body, headers } = { ...refusalAnswer(refusal), headers: refusal.headers ?? {} };
+  const lines = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
+    'Connection: close',
+    `Content-Type: ${contentType}`,
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+  ];
+  socket.once('finish', () => socket.destroy());
+  socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`);
+}
+
+async function answerTo(
+  { method, url = '' }: IncomingMessage,
+  basePath: string,
+  pages: ReadonlyMap<string, Page>,
+): Promise<RefusalOrAnswer> {
+  const place = target(url, basePath);
+  if (place.kind === 'webSocket') return method === 'GET' || method === 'HEAD' ? UPGRADE_REQUIRED : methodNotAllowed(['GET']);
+  const page = pages.get(place.path);
+  if (page === undefined) return NOT_FOUND;
+  return method === 'GET' || method === 'HEAD' ? page() : methodNotAllowed(['GET', 'HEAD']);
+}
+
+type RefusalOrAnswer = Refusal | Answer;
+
+function send(response: ServerResponse, outcome: RefusalOrAnswer): void {
+  const { status, contentType, body } = 'body' in outcome ? outcome : refusalAnswer(outcome);
+  const headers = 'headers' in outcome ? outcome.headers : {};
+  response.writeHead(status, { 'Content-Type': contentType, 'Content-Length': Buffer.byteLength(body), ...headers });
+  response.end(body);
+}
+
+function refusalAnswer({ status, code, message }: Refusal): Answer {
+  return { status, contentType: JSON_TYPE, body: JSON.stringify({ error: { code, message } }) };
+}
+
+function asksForWebSocket({ headers, httpVersion }: IncomingMessage): boolean {
+  return headers.upgrade?.toLowerCase() === 'websocket' && httpVersion !== '1.0';
+}
+
+/** Node hands over the socket for any `Upgrade` header; one that is not ours is ignored (RFC 9110 section 7.8) and answered as if it were not there. */
+function respondOnSocket(
+  request: IncomingMessage,
+  socket: Socket,
+  respond: (request: IncomingMessage, response: ServerResponse) => void,
+): void {
+  const response = new ServerResponse(request);
+  response.shouldKeepAlive = false;
+  response.assignSocket(socket);
+  response.on('finish', () => {
+    socket.destroySoon();
+  });
+  socket.on('error', () => socket.destroy());
+  respond(request, response);
+}
+
+function clientRefusal(code: string | undefined): Refusal {
+  if (code === 'HPE_HEADER_OVERFLOW')
+    return { status: 431, code: 'headers_too_large', message: 'the request headers are too large' };
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return { status: 408, code: 'timeout', message: 'the request took too long' };
+  return { status: 400, code: 'bad_request', message: 'the request is not HTTP' };
+}

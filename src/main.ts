@@ -1,0 +1,82 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { config as rxjsConfig } from 'rxjs';
+import type { Broker } from './broker.js';
+import { memoryBroker } from './broker-memory.js';
+import { redisBroker } from './broker-redis.js';
+import { ConfigError, describeConfig, readConfig, type Config } from './config.js';
+import { builtInHandlers } from './handlers/index.js';
+import { createLogger, type Logger } from './log.js';
+import { prometheusMetrics, type Metrics } from './metrics.js';
+import { createChatServer } from './server.js';
+import { nodeWorld as world } from './world-node.js';
+
+const BAD_USAGE = 2;
+const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
+
+const [, , option, ...others] = process.argv;
+if (option === '--help' && others.length === 0) print(`${usage()}\n\nEnvironment variables (default):\n${describeConfig()}`);
+else if (option === '--version' && others.length === 0) print(version());
+else if (option === undefined) start();
+else complain(`${process.argv.slice(2).join(' ')} is no option; ${usage()}`);
+
+function start(): void {
+  try {
+    serve(readConfig(process.env));
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    complain(error.message);
+  }
+}
+
+function serve(config: Config): void {
+  const log = createLogger(config.logLevel);
+  // A subscription without an error handler is a bug, but no reason to drop everybody.
+  rxjsConfig.onUnhandledError = (error) => {
+    log.error({ err: error as unknown }, 'unhandled error in a stream');
+  };
+  const metrics = prometheusMetrics();
+  const server = createChatServer({
+    config,
+    handlers: builtInHandlers,
+    broker: brokerOf(config, log, metrics),
+    world,
+    metrics,
+    log,
+  });
+  const fail = (error: unknown) => {
+    log.fatal({ err: error }, 'failed');
+    process.exit(1);
+  };
+  for (const [signal, code] of Object.entries(SIGNALS)) {
+    process.on(signal, () => {
+      // The first signal asks, the second insists.
+      for (const again of Object.keys(SIGNALS)) process.removeAllListeners(again).on(again, () => process.exit(code));
+      server.close().then(() => process.exit(0), fail);
+    });
+  }
+  server.listen().catch(fail);
+}
+
+function brokerOf(config: Config, log: Logger, metrics: Metrics): Broker {
+  const { redisUrl: url, redisChannelPrefix: channelPrefix, publishTimeoutMs: timeoutMs } = config;
+  return url === 'memory:' ? memoryBroker() : redisBroker({ url, channelPrefix, timeoutMs, world, metrics, log });
+}
+
+function usage(): string {
+  return 'usage: chat-api [--help | --version]';
+}
+
+function version(): string {
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+  return version;
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+function complain(text: string): void {
+  process.stderr.write(`chat-api: ${text}\n`);
+  process.exitCode = BAD_USAGE;
+}

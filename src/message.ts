@@ -1,0 +1,69 @@
+import { MAX_DEPTH, byteLength, type ClientMessage, type ErrorCode } from './protocol.js';
+
+/** Why a message goes no further; becomes the sender's `error`. */
+export interface Rejection {
+  readonly kind: 'rejection';
+  readonly code: ErrorCode;
+  readonly reason: string;
+  /** The offending message's id, where it had a usable one. */
+  readonly ref?: string | undefined;
+}
+
+export interface Parsed {
+  readonly kind: 'parsed';
+  readonly message: ClientMessage;
+}
+
+/** An id longer than this many bytes is not repeated in `error.data.ref`. */
+const MAX_REF_BYTES = 128;
+
+/**
+ * One text frame's content as a message, with the members that spec names and no others.
+ * Errors: `invalid_json` where it is not JSON, `invalid_message` where it is not such an object.
+ */
+export function parseMessage(text: string): Parsed | Rejection {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return reject('invalid_json', 'the frame is not JSON');
+  }
+  if (!isObject(value)) return reject('invalid_message', 'the message is not an object');
+  const { type, room, data, id } = value;
+  const ref = usableRef(id);
+  if (typeof type !== 'string') return reject('invalid_message', 'type is not a string', ref);
+  if (room !== undefined && typeof room !== 'string') return reject('invalid_message', 'room is not a string', ref);
+  if (id !== undefined && typeof id !== 'string') return reject('invalid_message', 'id is not a string', ref);
+  if (data === null) return reject('invalid_message', 'data is null', ref);
+  if (isDeeper(value, MAX_DEPTH)) return reject('invalid_message', `nested deeper than ${MAX_DEPTH}`, ref);
+  return { kind: 'parsed', message: pick(type, room, data, id) };
+}
+
+export function reject(code: ErrorCode, reason: string, ref?: string): Rejection {
+  return { kind: 'rejection', code, reason, ref };
+}
+
+/** The id that an error may refer to: a string of at most 128 bytes. */
+export function usableRef(id: unknown): string | undefined {
+  return typeof id === 'string' && id.length <= MAX_REF_BYTES && byteLength(id) <= MAX_REF_BYTES ? id : undefined;
+}
+
+function pick(type: string, room: string | undefined, data: unknown, id: string | undefined): ClientMessage {
+  return {
+    type,
+    ...(room !== undefined && { room }),
+    ...(data !== undefined && { data }),
+    ...(id !== undefined && { id }),
+  };
+}
+
+function isObject(value: unknown): value is Record<'type' | 'room' | 'data' | 'id', unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (levels === 0) return true;
+  for (const member of Object.values(value)) if (isDeeper(member, levels - 1)) return true;
+  return false;
+}

@@ -1,0 +1,158 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+
+/** What the service counts; spec's list of metrics says what each means. Labels outside their fixed list become `other`. */
+export interface Metrics {
+  connections(change: 1 | -1): void;
+  rooms(change: 1 | -1): void;
+  received(type: string): void;
+  published(outcome: 'ok' | 'unavailable' | 'unconfirmed', seconds: number): void;
+  delivered(messages: number): void;
+  deliveryLag(seconds: number): void;
+  sendBufferHighWater(messages: number): void;
+  closed(code: number): void;
+  upgradeRefused(reason: string): void;
+  errorSent(code: string): void;
+  brokerUp(up: boolean): void;
+  brokerReconnected(): void;
+  brokerInvalid(): void;
+}
+
+/** Metrics that nobody reads. */
+export const noMetrics: Metrics = {
+  connections: noop,
+  rooms: noop,
+  received: noop,
+  published: noop,
+  delivered: noop,
+  deliveryLag: noop,
+  sendBufferHighWater: noop,
+  closed: noop,
+  upgradeRefused: noop,
+  errorSent: noop,
+  brokerUp: noop,
+  brokerReconnected: noop,
+  brokerInvalid: noop,
+};
+
+function noop(): void {
+  // Nobody reads.
+}
+
+const MESSAGE_TYPES = ['chat', 'ping', 'pong', 'presence', 'notification', 'system', 'error', 'invalid'];
+const CLOSE_CODES = [1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011, 4000, 4001, 4002, 4500].map(String);
+const REFUSALS = [
+  'bad_request',
+  'bad_room',
+  'forbidden',
+  'method',
+  'not_found',
+  'overloaded',
+  'draining',
+  'origin',
+  'unauthorized',
+];
+const ERROR_CODES = [
+  'invalid_json',
+  'invalid_message',
+  'unknown_type',
+  'forbidden_type',
+  'forbidden',
+  'room_required',
+  'not_in_room',
+  'unavailable',
+  'unconfirmed',
+];
+
+const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+const MESSAGES = [0, 1, 4, 16, 64, 128, 256];
+
+/** Metrics that a scrape reads. */
+export interface ScrapedMetrics extends Metrics {
+  readonly contentType: string;
+  /** Prometheus' text format. */
+  scrape(): Promise<string>;
+}
+
+/**
+ * Metrics for Prometheus, with Node's own process metrics.
+ *
+ * @param types message types beyond the built-in ones that may be label values
+ */
+export function prometheusMetrics(types: readonly string[] = []): ScrapedMetrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const { gauge, counter, histogram, labelled } = maker(registry);
+  const connections = gauge('connections', 'Connections that are open.');
+  const rooms = gauge('rooms', 'Rooms with a member on this pod.');
+  const brokerUp = gauge('broker_up', 'Whether publisher and subscription are up (1) or not (0).');
+  const published = labelled('messages_published_total', 'Publishes by outcome.', 'outcome', [
+    'ok',
+    'unavailable',
+    'unconfirmed',
+  ]);
+  const publishSeconds = histogram('publish_duration_seconds', 'From a publish to its confirmation or failure.', SECONDS);
+  const closed = labelled('closes_total', 'Connections that ended, by close code.', 'code', CLOSE_CODES);
+  return {
+    connections: (change) => {
+      connections.inc(change);
+    },
+    rooms: (change) => {
+      rooms.inc(change);
+    },
+    received: labelled('messages_received_total', 'Messages from clients.', 'type', [...MESSAGE_TYPES, ...types]),
+    published: (outcome, seconds) => {
+      published(outcome);
+      publishSeconds(seconds);
+    },
+    delivered: counter('messages_delivered_total', 'Messages handed to a socket.'),
+    deliveryLag: histogram('delivery_lag_seconds', "From an envelope's timestamp to its hand-over to the sockets.", SECONDS),
+    sendBufferHighWater: histogram(
+      'send_buffer_messages',
+      'Most messages that ever waited for a connection, told at its end.',
+      MESSAGES,
+    ),
+    closed: (code) => {
+      closed(String(code));
+    },
+    upgradeRefused: labelled('upgrades_refused_total', 'Upgrades that were refused, by reason.', 'reason', REFUSALS),
+    errorSent: labelled('errors_total', 'Errors sent to clients.', 'code', ERROR_CODES),
+    brokerUp: (up) => {
+      brokerUp.set(up ? 1 : 0);
+    },
+    brokerReconnected: counter('broker_reconnects_total', 'Connections to the broker that were replaced.'),
+    brokerInvalid: counter('broker_invalid_total', 'Publications that were no valid envelope and were dropped.'),
+    contentType: registry.contentType,
+    scrape: () => registry.metrics(),
+  };
+}
+
+/** Makes metrics as functions that count; each name gets the service's prefix. */
+function maker(registry: Registry) {
+  const base = (name: string, help: string) => ({ name: `chat_${name}`, help, registers: [registry] });
+  return {
+    gauge: (name: string, help: string) => new Gauge(base(name, help)),
+    counter: (name: string, help: string) => {
+      const metric = new Counter(base(name, help));
+      return (count = 1) => {
+        metric.inc(count);
+      };
+    },
+    histogram: (name: string, help: string, buckets: number[]) => {
+      const metric = new Histogram({ ...base(name, help), buckets });
+      return (value: number) => {
+        metric.observe(value);
+      };
+    },
+    /** A counter by one label, whose values outside the list count as `other`. */
+    labelled: (name: string, help: string, label: string, values: readonly string[]) => {
+      const metric = new Counter({ ...base(name, help), labelNames: [label] });
+      const other = metric.labels('other');
+      // Made once: prom-client otherwise hashes the labels at every increment.
+      const children = new Map(values.map((value) => [value, metric.labels(value)]));
+      for (const child of [other, ...children.values()]) child.inc(0);
+      return (value: string) => {
+        (children.get(value) ?? other).inc();
+      };
+    },
+  };
+}

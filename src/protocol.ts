@@ -1,0 +1,93 @@
+/**
+ * The words of the wire, shared by server and clients: no Node API in here.
+ * docs/protocol.md explains them to people who write clients.
+ */
+
+/** The room of messages that go to every connection; no room can be called so. */
+export const GLOBAL_ROOM = '';
+
+/** `from` of the server's own messages; no identity may be called so. */
+export const SERVER_ID = 'server';
+
+/** The only WebSocket subprotocol (RFC 6455 section 1.9) that is ever chosen. */
+export const SUBPROTOCOL = 'chat-api';
+
+/** What everybody receives: one such JSON object per text frame. */
+export interface Envelope {
+  readonly id: string;
+  readonly type: string;
+  /** Absent on a global message and on what is meant for one connection. */
+  readonly room?: string;
+  readonly from: string;
+  readonly data: unknown;
+  /** RFC 3339, UTC, with milliseconds. */
+  readonly timestamp: string;
+}
+
+/** What a client may send; other members are ignored and not passed on. */
+export interface ClientMessage {
+  readonly type: string;
+  readonly room?: string;
+  readonly data?: unknown;
+  readonly id?: string;
+}
+
+/** Message types that only the server or other backend services may send. */
+export const SERVER_TYPES: ReadonlySet<string> = new Set(['presence', 'notification', 'system', 'error']);
+
+/** Message types between one connection and its pod, which never travel through the broker. */
+export const PRIVATE_TYPES: ReadonlySet<string> = new Set(['ping', 'pong', 'error', 'system']);
+
+export type ErrorCode =
+  | 'invalid_json'
+  | 'invalid_message'
+  | 'unknown_type'
+  | 'forbidden_type'
+  | 'forbidden'
+  | 'room_required'
+  | 'not_in_room'
+  | 'unavailable'
+  | 'unconfirmed';
+
+/** Close codes (RFC 6455 section 7.4). 4000–4499 mean "reconnect", 4500–4999 "do not". */
+export const CloseCode = {
+  normal: 1000,
+  goingAway: 1001,
+  unsupportedData: 1003,
+  handlerBug: 1011,
+  slowConsumer: 4000,
+  pongTimeout: 4001,
+  tokenExpired: 4002,
+  badMessages: 4500,
+} as const;
+
+export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode];
+
+/** A connection may be in this many rooms at once. */
+export const MAX_ROOMS = 100;
+
+/** JSON may be nested this deep, the message itself being the first level: deeper text parses but cannot be written again. */
+export const MAX_DEPTH = 64;
+
+/** What the server adds around a client's message may take this many bytes. */
+export const ENVELOPE_BYTES = 1024;
+
+/** This many bad messages in a row close the connection: its client is broken, not unlucky. */
+export const MAX_BAD_MESSAGES = 10;
+
+/** Milliseconds since the epoch as the `timestamp` of an envelope. */
+export function timestamp(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+/** An envelope as JSON, member by member, so that nothing else of the object can leak into it. */
+export function writeEnvelope({ id, type, room, from, data, timestamp }: Envelope): string {
+  return JSON.stringify({ id, type, room, from, data, timestamp });
+}
+
+const encoder = new TextEncoder();
+
+/** Length of a text in UTF-8, in bytes. */
+export function byteLength(text: string): number {
+  return encoder.encode(text).length;
+}

@@ -1,0 +1,63 @@
+import type { Duplex } from 'node:stream';
+import { Subject } from 'rxjs';
+import { connection } from './connection.js';
+import type { Drainable } from './drain.js';
+import { refuse } from './http.js';
+import type { Pod } from './pod.js';
+import { admit, isRefusal, type Refusal, type UpgradeRequest } from './request.js';
+import { WebSocketTransport, webSockets, type Upgrade } from './websocket.js';
+
+/** Where upgrades are judged and become connections; knows all that are open. */
+export class Reception {
+  readonly connections = new Set<Drainable>();
+  /** Emits when a connection has ended. */
+  readonly ended$ = new Subject<void>();
+  /** Set when the pod goes away: from then on nobody is let in. */
+  draining = false;
+  readonly #pod: Pod;
+  readonly #maxConnections: number;
+  readonly #upgrade: ReturnType<typeof webSockets>;
+
+  constructor(pod: Pod, maxConnections: number) {
+    this.#pod = pod;
+    this.#maxConnections = maxConnections;
+    this.#upgrade = webSockets(pod.limits.maxMessageBytes, (socket, message) => {
+      this.#refuse(socket, { status: 400, code: 'bad_request', message });
+    });
+  }
+
+  receive(upgrade: Upgrade, request: UpgradeRequest): void {
+    // The client may go away while it is judged.
+    upgrade.socket.on('error', () => upgrade.socket.destroy());
+    const { draining, connections } = this;
+    const verdict = admit(request, { draining, connections: connections.size, maxConnections: this.#maxConnections });
+    if (isRefusal(verdict)) this.#refuse(upgrade.socket, verdict);
+    else this.#open(upgrade, verdict);
+  }
+
+  #open(upgrade: Upgrade, rooms: readonly string[]): void {
+    const { metrics, world } = this.#pod;
+    this.#upgrade(upgrade, (webSocket) => {
+      const id = world.newId();
+      const context = { pod: this.#pod, id, identity: id, rooms };
+      const transport = new WebSocketTransport({
+        webSocket,
+        socket: upgrade.socket,
+        actor: (inbound$, writable$) => connection(inbound$, writable$, context),
+        metrics,
+        onEnd: () => {
+          this.connections.delete(transport);
+          metrics.connections(-1);
+          this.ended$.next();
+        },
+      });
+      this.connections.add(transport);
+      metrics.connections(1);
+    });
+  }
+
+  #refuse(socket: Duplex, refusal: Refusal): void {
+    this.#pod.metrics.upgradeRefused(refusal.code);
+    refuse(socket, refusal);
+  }
+}

@@ -1,0 +1,20 @@
+import { GLOBAL_ROOM } from './protocol.js';
+
+/** Which Redis channel carries which room (spec: "Redis"): `{prefix}:room:{room}`, and `{prefix}:global`. */
+export interface RoomChannels {
+  channelOf(room: string): string;
+  /** Undefined for a channel that is none of ours. */
+  roomOf(channel: string): string | undefined;
+}
+
+export function roomChannels(prefix: string): RoomChannels {
+  const global = `${prefix}:global`;
+  const rooms = `${prefix}:room:`;
+  return {
+    channelOf: (room) => (room === GLOBAL_ROOM ? global : rooms + room),
+    roomOf: (channel) => {
+      if (channel === global) return GLOBAL_ROOM;
+      return channel.startsWith(rooms) ? channel.slice(rooms.length) : undefined;
+    },
+  };
+}

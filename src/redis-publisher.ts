@@ -1,0 +1,119 @@
+import { BehaviorSubject, Observable, timer, type SchedulerLike, type Subscriber, type Subscription } from 'rxjs';
+import { PublishError, type BrokerStatus } from './broker.js';
+import { LinkError, RefusedError, type RedisLink } from './redis-link.js';
+
+/** So many bytes may be on their way to Redis unconfirmed; what would go beyond is refused rather than queued. */
+const MAX_UNCONFIRMED_BYTES = 64 * 1024 * 1024;
+
+interface Waiting {
+  readonly sentMs: number;
+  readonly bytes: number;
+  readonly subscriber: Subscriber<never>;
+}
+
+export interface RedisPublisherOptions {
+  readonly scheduler: SchedulerLike;
+  readonly timeoutMs: number;
+}
+
+/**
+ * Publishes through one connection at a time. A publish that Redis does not confirm in time ends the connection's life, for a
+ * late answer would be taken for the next publish's; whatever else was under way is unconfirmed with it.
+ */
+export class RedisPublisher {
+  readonly status$ = new BehaviorSubject<BrokerStatus>({ up: false, reason: 'publisher: not connected yet' });
+  readonly #options: RedisPublisherOptions;
+  #life: PublisherLife | undefined;
+
+  constructor(options: RedisPublisherOptions) {
+    this.#options = options;
+  }
+
+  /** One life: publishes go through the link until unsubscribed. Never emits; errors with `LinkError` after a publish timed out. */
+  live(link: RedisLink): Observable<never> {
+    return new Observable((subscriber) => {
+      const life = new PublisherLife(link, this.#options, (error) => {
+        subscriber.error(error);
+      });
+      this.#life = life;
+      this.status$.next({ up: true });
+      return () => {
+        this.#life = undefined;
+        life.end();
+      };
+    });
+  }
+
+  publish(channel: string, payload: string): Observable<never> {
+    return new Observable((subscriber) => {
+      if (this.#life) this.#life.publish(channel, payload, subscriber);
+      else subscriber.error(new PublishError('unavailable', 'Redis is not connected'));
+    });
+  }
+}
+
+/** What is under way on one connection. Redis answers in order, so the first that waits is the one that waits longest. */
+class PublisherLife {
+  readonly #link: RedisLink;
+  readonly #options: RedisPublisherOptions;
+  readonly #fail: (error: LinkError) => void;
+  readonly #waiting = new Set<Waiting>();
+  #bytes = 0;
+  #watch: Subscription | undefined;
+
+  constructor(link: RedisLink, options: RedisPublisherOptions, fail: (error: LinkError) => void) {
+    this.#link = link;
+    this.#options = options;
+    this.#fail = fail;
+  }
+
+  publish(channel: string, payload: string, subscriber: Subscriber<never>): void {
+    if (this.#bytes + payload.length > MAX_UNCONFIRMED_BYTES) {
+      subscriber.error(new PublishError('unavailable', 'too much is unconfirmed'));
+      return;
+    }
+    const waiting = { sentMs: this.#options.scheduler.now(), bytes: payload.length, subscriber };
+    this.#waiting.add(waiting);
+    this.#bytes += waiting.bytes;
+    this.#watch ??= this.#watchFor(this.#options.timeoutMs);
+    this.#link.publish(channel, payload).then(
+      () => {
+        if (this.#settle(waiting)) subscriber.complete();
+      },
+      (error: unknown) => {
+        if (this.#settle(waiting)) subscriber.error(asPublishError(error));
+      },
+    );
+  }
+
+  end(): void {
+    this.#watch?.unsubscribe();
+    for (const waiting of this.#waiting) {
+      this.#settle(waiting);
+      waiting.subscriber.error(new PublishError('unconfirmed', 'the connection to Redis was lost'));
+    }
+  }
+
+  /** False where it was settled before. */
+  #settle(waiting: Waiting): boolean {
+    if (!this.#waiting.delete(waiting)) return false;
+    this.#bytes -= waiting.bytes;
+    return true;
+  }
+
+  #watchFor(ms: number): Subscription {
+    return timer(ms, this.#options.scheduler).subscribe(() => {
+      const [oldest] = this.#waiting;
+      this.#watch = undefined;
+      if (oldest === undefined) return;
+      const leftMs = oldest.sentMs + this.#options.timeoutMs - this.#options.scheduler.now();
+      if (leftMs > 0) this.#watch = this.#watchFor(leftMs);
+      else this.#fail(new LinkError(`a publish was not confirmed within ${this.#options.timeoutMs} ms`));
+    });
+  }
+}
+
+function asPublishError(error: unknown): PublishError {
+  const reason = error instanceof Error ? error.message : String(error);
+  return new PublishError(error instanceof RefusedError ? 'unavailable' : 'unconfirmed', reason);
+}

@@ -1,0 +1,130 @@
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Subscription, interval, lastValueFrom } from 'rxjs';
+import type { Broker, BrokerStatus } from './broker.js';
+import { measuredBroker } from './broker-measured.js';
+import type { Config } from './config.js';
+import { drain } from './drain.js';
+import type { Handler } from './handler.js';
+import { healthPages, httpServer, type Page } from './http.js';
+import { Hub } from './hub.js';
+import type { Logger } from './log.js';
+import type { ScrapedMetrics } from './metrics.js';
+import { shareMany } from './operators/shareMany.js';
+import { heartbeatTickMs, type Pod } from './pod.js';
+import { presence } from './presence.js';
+import { ENVELOPE_BYTES } from './protocol.js';
+import { Reception } from './reception.js';
+import type { World } from './world.js';
+
+/** How long a room's subscription outlives its last member: who reloads a page finds it still there. */
+const LINGER_MS = 1000;
+
+export interface ChatServerOptions {
+  readonly config: Config;
+  readonly handlers: readonly Handler[];
+  readonly broker: Broker;
+  readonly world: World;
+  readonly metrics: ScrapedMetrics;
+  readonly log: Logger;
+}
+
+/** A pod that serves, or did. */
+export interface ChatServer {
+  /** @returns where it listens. Rejects where it can't. */
+  listen(): Promise<AddressInfo>;
+  /** Drains, then leaves broker and network. Resolves when nothing is left. */
+  close(): Promise<void>;
+}
+
+/** One pod: its broker, hub, reception and HTTP server, put together. */
+export function createChatServer(options: ChatServerOptions): ChatServer {
+  const { config, world, metrics, log } = options;
+  const pod = createPod(options);
+  const reception = new Reception(pod, config.maxConnections);
+  const running = new Subscription();
+  let status: BrokerStatus = { up: false, reason: 'not connected yet' };
+  running.add(
+    pod.broker.status$.subscribe((now) => {
+      if (now.up !== status.up) log.info({ broker: now }, now.up ? 'ready' : 'not ready');
+      status = now;
+    }),
+  );
+  const telling = presence(pod, config.presenceMaxMembers).subscribe();
+
+  const metricsPage = [
+    '/metrics',
+    async () => ({ status: 200, contentType: metrics.contentType, body: await metrics.scrape() }),
+  ] as const;
+  const health = healthPages(
+    () => status,
+    () => reception.draining,
+  );
+  const serve = (pages: Iterable<readonly [string, Page]>) =>
+    httpServer({
+      basePath: config.basePath,
+      pages: new Map(pages),
+      headersTimeoutMs: config.upgradeTimeoutMs,
+      onUpgrade: (upgrade, request) => {
+        reception.receive(upgrade, request);
+      },
+    });
+  const main = serve(config.metricsPort === undefined ? [...health, metricsPage] : health);
+  const aside = typeof config.metricsPort === 'number' ? { server: serve([metricsPage]), port: config.metricsPort } : undefined;
+
+  return {
+    listen: async () => {
+      const address = await listen(main, config.port, config.host);
+      if (aside) log.info(await listen(aside.server, aside.port, config.host), 'metrics');
+      log.info(address, 'listening');
+      return address;
+    },
+    close: async () => {
+      reception.draining = true;
+      telling.unsubscribe();
+      const { connections, ended$ } = reception;
+      const { shutdownDelayMs: delayMs, shutdownTimeoutMs: timeoutMs } = config;
+      log.info({ connections: connections.size }, 'draining');
+      await lastValueFrom(drain({ connections, ended$, delayMs, timeoutMs, world }), { defaultValue: undefined });
+      await Promise.all([stop(main), aside && stop(aside.server)]);
+      running.unsubscribe();
+      pod.hub.close();
+      log.info('stopped');
+    },
+  };
+}
+
+function createPod({ config, handlers, broker: plainBroker, world, metrics, log }: ChatServerOptions): Pod {
+  const broker = measuredBroker(plainBroker, metrics, world);
+  const maxPublicationBytes = config.maxMessageBytes + ENVELOPE_BYTES;
+  return {
+    limits: config,
+    handlers: new Map(handlers.map((handler) => [handler.type, handler])),
+    hub: new Hub({ broker, world, metrics, log, maxPublicationBytes, lingerMs: LINGER_MS }),
+    broker,
+    world,
+    tick$: interval(heartbeatTickMs(config), world.scheduler).pipe(shareMany()),
+    metrics,
+    log,
+  };
+}
+
+function listen(server: Server, port: number, host: string): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      // A TCP server's address is never a pipe's name.
+      resolve(server.address() as AddressInfo);
+    });
+  });
+}
+
+function stop(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => {
+      resolve();
+    });
+    server.closeAllConnections();
+  });
+}

@@ -1,0 +1,201 @@
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { Subject, Subscription, type Observable } from 'rxjs';
+import { WebSocketServer, type ServerOptions, type WebSocket } from 'ws';
+import type { Batch } from './frame.js';
+import type { Metrics } from './metrics.js';
+import { SUBPROTOCOL } from './protocol.js';
+import type { Drain, Inbound, Outbound, Shut } from './transport.js';
+
+/** How long a client may take for its half of the closing handshake before its socket is torn down. */
+const CLOSE_TIMEOUT_MS = 5000;
+
+/** A message may come in so many fragments: a bound on what an unfinished message holds beside its bytes. */
+const MAX_FRAGMENTS = 1024;
+
+/** So many reads may make up one frame: 64 KiB in the smallest TCP segments, and some. */
+const MAX_BUFFERED_CHUNKS = 4096;
+
+/** A connection's actor, as `connection` makes it. */
+export type Actor = (inbound$: Observable<Inbound>, writable$: Observable<boolean>) => Observable<Outbound>;
+
+/** Why an upgrade that looked like one is none (RFC 6455 section 4.2.1). */
+export type OnBadHandshake = (socket: Duplex, reason: string) => void;
+
+export interface Upgrade {
+  readonly request: IncomingMessage;
+  readonly socket: Socket;
+  /** What the client sent behind its request. */
+  readonly head: Buffer;
+}
+
+/**
+ * Turns upgrades into WebSockets: the only place that knows ws.
+ *
+ * @returns completes an upgrade and calls back with its socket; never calls back where the handshake was bad
+ */
+export function webSockets(maxMessageBytes: number, onBadHandshake: OnBadHandshake) {
+  const options: ServerOptions & { closeTimeout: number } = {
+    noServer: true,
+    clientTracking: false,
+    // Shared frames and little memory per connection are worth more than compressed ones.
+    perMessageDeflate: false,
+    // ws would queue one pong for every ping of a client that reads none; see `#pong`.
+    autoPong: false,
+    maxPayload: maxMessageBytes,
+    maxFragments: MAX_FRAGMENTS,
+    maxBufferedChunks: MAX_BUFFERED_CHUNKS,
+    closeTimeout: CLOSE_TIMEOUT_MS,
+    // Without this, ws repeats the first protocol that was offered, which may be somebody's token.
+    handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
+  };
+  const server = new WebSocketServer(options);
+  server.on('wsClientError', (error, socket) => {
+    onBadHandshake(socket, error.message);
+  });
+  return ({ request, socket, head }: Upgrade, onOpen: (webSocket: WebSocket) => void) => {
+    server.handleUpgrade(request, socket, head, onOpen);
+  };
+}
+
+/** ws closes by itself when a client breaks the protocol; its error's code tells with which close code. */
+const PROTOCOL_ERRORS: Readonly<Record<string, number>> = {
+  WS_ERR_INVALID_UTF8: 1007,
+  WS_ERR_TOO_MANY_BUFFERED_PARTS: 1008,
+  WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH: 1009,
+  WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: 1009,
+};
+const PROTOCOL_ERROR = 1002;
+
+const ALIVE = { kind: 'alive' } as const;
+const BINARY = { kind: 'binary' } as const;
+
+export interface TransportOptions {
+  readonly webSocket: WebSocket;
+  /** The upgrade's own socket: shared frames are written to it directly, past ws, which would frame them again for each client. */
+  readonly socket: Socket;
+  readonly actor: Actor;
+  readonly metrics: Metrics;
+  /** The socket is gone. */
+  readonly onEnd: () => void;
+}
+
+/** One connection's socket: tells the actor what comes in, and does what the actor asks. */
+export class WebSocketTransport {
+  readonly #webSocket: WebSocket;
+  readonly #socket: Socket;
+  readonly #metrics: Metrics;
+  readonly #inbound$ = new Subject<Inbound>();
+  readonly #writable$ = new Subject<boolean>();
+  readonly #actor: Subscription;
+  #full = false;
+  /** What the client's last ping wants back; it waits while the socket is full. */
+  #owedPong: Buffer | undefined;
+  /** Why the connection ends, where that is known before the socket tells. */
+  #closeCode: number | undefined;
+
+  constructor({ webSocket, socket, actor, metrics, onEnd }: TransportOptions) {
+    this.#webSocket = webSocket;
+    this.#socket = socket;
+    this.#metrics = metrics;
+    webSocket.on('message', (data, isBinary) => {
+      // nodebuffer, ws's default, makes every message one Buffer.
+      this.#inbound$.next(isBinary ? BINARY : { kind: 'text', text: (data as Buffer).toString('utf8') });
+    });
+    webSocket.on('ping', (data) => {
+      this.#owedPong = data;
+      this.#pong();
+      this.#inbound$.next(ALIVE);
+    });
+    webSocket.on('pong', () => {
+      this.#inbound$.next(ALIVE);
+    });
+    webSocket.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code?.startsWith('WS_ERR')) this.#closeCode ??= PROTOCOL_ERRORS[error.code] ?? PROTOCOL_ERROR;
+      this.#actor.unsubscribe();
+    });
+    webSocket.on('close', (code) => {
+      this.#actor.unsubscribe();
+      metrics.closed(this.#closeCode ?? code);
+      onEnd();
+    });
+    socket.on('drain', () => {
+      this.#drained();
+    });
+    this.#actor = new Subscription();
+    this.#actor.add(
+      actor(this.#inbound$, this.#writable$).subscribe((outbound) => {
+        this.#do(outbound);
+      }),
+    );
+  }
+
+  order(drain: Drain): void {
+    this.#inbound$.next(drain);
+  }
+
+  terminate(): void {
+    this.#webSocket.terminate();
+  }
+
+  #do(outbound: Outbound): void {
+    switch (outbound.kind) {
+      case 'batch':
+        this.#write(outbound);
+        break;
+      case 'ping':
+        if (!this.#full) this.#webSocket.ping();
+        break;
+      case 'pause':
+        this.#webSocket.pause();
+        break;
+      case 'resume':
+        this.#webSocket.resume();
+        break;
+      case 'shut':
+        this.#shut(outbound);
+    }
+  }
+
+  /** ws answers a client's close by itself; nothing may follow that. */
+  get #isOpen(): boolean {
+    return this.#webSocket.readyState === this.#webSocket.OPEN;
+  }
+
+  #write({ parts, messages, publishedAtMs }: Batch): void {
+    if (!this.#isOpen) return;
+    const socket = this.#socket;
+    if (parts.length > 1) socket.cork();
+    for (const part of parts) socket.write(part);
+    if (parts.length > 1) socket.uncork();
+    if (publishedAtMs !== undefined) this.#metrics.delivered(messages);
+    // write() answers false also for what the kernel took at once; what counts is what it left.
+    if (!this.#full && socket.writableLength >= socket.writableHighWaterMark) {
+      this.#full = true;
+      this.#writable$.next(false);
+    }
+  }
+
+  #drained(): void {
+    if (!this.#full) return;
+    this.#full = false;
+    this.#pong();
+    this.#writable$.next(true);
+  }
+
+  /** Answers the latest ping alone, which is all that is asked (RFC 6455 section 5.5.3), once the socket takes it. */
+  #pong(): void {
+    if (this.#full || this.#owedPong === undefined || !this.#isOpen) return;
+    this.#webSocket.pong(this.#owedPong);
+    this.#owedPong = undefined;
+  }
+
+  #shut({ code, reason, now }: Shut): void {
+    this.#closeCode ??= code;
+    // A paused socket would never see the client's half of the closing handshake.
+    this.#webSocket.resume();
+    this.#webSocket.close(code, reason);
+    if (now) this.#webSocket.terminate();
+  }
+}
