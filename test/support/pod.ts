@@ -1,0 +1,57 @@
+import { interval } from 'rxjs';
+import type { TestScheduler } from 'rxjs/testing';
+import { memoryBroker } from '../../src/broker-memory.js';
+import { readConfig } from '../../src/config.js';
+import { builtInHandlers } from '../../src/handlers/index.js';
+import { Hub } from '../../src/hub.js';
+import { silentLogger } from '../../src/log.js';
+import { noMetrics } from '../../src/metrics.js';
+import { shareMany } from '../../src/operators/shareMany.js';
+import { heartbeatTickMs, type ConnectionContext, type Pod } from '../../src/pod.js';
+import { ENVELOPE_BYTES } from '../../src/protocol.js';
+import type { Outbound } from '../../src/transport.js';
+import { virtualWorld } from './marbles.js';
+
+/** A pod in virtual time, on the in-process broker, with the service's defaults where nothing else is said. */
+export function virtualPod(scheduler: TestScheduler, parts: Partial<Pod> = {}): Pod {
+  const limits = parts.limits ?? readConfig({});
+  const world = parts.world ?? virtualWorld(scheduler);
+  const broker = parts.broker ?? memoryBroker();
+  const metrics = parts.metrics ?? noMetrics;
+  const log = parts.log ?? silentLogger;
+  const maxPublicationBytes = limits.maxMessageBytes + ENVELOPE_BYTES;
+  return {
+    limits,
+    handlers: new Map(builtInHandlers.map((handler) => [handler.type, handler])),
+    hub: new Hub({ broker, world, metrics, log, maxPublicationBytes, lingerMs: 1000 }),
+    broker,
+    world,
+    tick$: interval(heartbeatTickMs(limits), world.scheduler).pipe(shareMany()),
+    metrics,
+    log,
+    ...parts,
+  };
+}
+
+/** A connection's context; its identity is its id, as without authentication. */
+export function inRooms(pod: Pod, id: string, rooms: readonly string[] = []): ConnectionContext {
+  return { pod, id, identity: id, rooms };
+}
+
+/** What a client would read of an outbound: `[type or event, data…]` per message, or the order's kind. */
+export function readable(outbound: Outbound): unknown {
+  if (outbound.kind === 'batch') return outbound.parts.flatMap((part) => framesOf(part)).map((text): unknown => JSON.parse(text));
+  return outbound.kind === 'shut' ? { shut: outbound.code } : outbound.kind;
+}
+
+function framesOf(bytes: Buffer): string[] {
+  const texts: string[] = [];
+  for (let at = 0; at < bytes.length;) {
+    const short = bytes.readUInt8(at + 1);
+    const [header, length] =
+      short === 127 ? [10, Number(bytes.readBigUInt64BE(at + 2))] : short === 126 ? [4, bytes.readUInt16BE(at + 2)] : [2, short];
+    texts.push(bytes.toString('utf8', at + header, at + header + length));
+    at += header + length;
+  }
+  return texts;
+}

@@ -1,0 +1,67 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+
+/** A real redis-server of a test's own, on a free port, without persistence. */
+export interface TestRedis {
+  readonly port: number;
+  readonly url: string;
+  readonly process: ChildProcess;
+  /** A client of the test's own, which `stop` closes. */
+  readonly client: Redis;
+  stop(): Promise<void>;
+}
+
+/** @param port where to start it; a free one where absent */
+export async function startRedis(port?: number, args: readonly string[] = []): Promise<TestRedis> {
+  const at = port ?? (await freePort());
+  const dir = await mkdtemp(join(tmpdir(), 'chat-api-redis-'));
+  const process = spawn(
+    'redis-server',
+    ['--port', String(at), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', dir, ...args],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  await logged(process, 'Ready to accept connections');
+  const url = `redis://127.0.0.1:${at}`;
+  const client = new Redis(url, { lazyConnect: true, retryStrategy: () => null });
+  client.on('error', () => undefined);
+  const stop = async () => {
+    client.disconnect();
+    if (process.exitCode === null && process.signalCode === null) {
+      const exited = once(process, 'exit');
+      process.kill('SIGKILL');
+      await exited;
+    }
+    await rm(dir, { recursive: true, force: true });
+  };
+  return { port: at, url, process, client, stop };
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+async function logged(process: ChildProcess, text: string): Promise<void> {
+  const { stdout } = process;
+  if (stdout === null) throw new Error('stdout is not piped');
+  let log = '';
+  await new Promise<void>((resolve, reject) => {
+    process.once('error', reject);
+    process.once('exit', () => {
+      reject(new Error(`redis-server ended: ${log}`));
+    });
+    stdout.on('data', (chunk: Buffer) => {
+      log = (log + chunk.toString()).slice(-10_000);
+      if (log.includes(text)) resolve();
+    });
+  });
+}
