@@ -114,10 +114,11 @@ function handled(context: ConnectionContext, intake: Intake): OperatorFunction<I
 
 /** The pod goes away: say so, read no more, let unconfirmed publishes settle, close in time. */
 function drained$({ closeInMs, reconnectInMs }: Drain, { pod }: ConnectionContext, intake: Intake): Observable<Outbound> {
-  const goodbye = intake.welcomed ? [systemBatch('shutdown', { reconnectInMs }, pod.world), PAUSE] : [PAUSE];
+  const goodbye = intake.welcomed ? [systemBatch('shutdown', { reconnectInMs }, pod.world)] : [];
+  const pause = intake.paused$.value ? [] : [PAUSE];
   intake.drain();
   const due$ = forkJoin([timer(closeInMs, pod.world.scheduler), intake.settled$]);
-  return concat(goodbye, due$.pipe(map(() => shut(CloseCode.goingAway, 'the pod goes away'))));
+  return concat(goodbye, pause, due$.pipe(map(() => shut(CloseCode.goingAway, 'the pod goes away'))));
 }
 
 function buffered({ limits, world, metrics }: Pod, writable$: Observable<boolean>): OperatorFunction<Outbound, Outbound> {

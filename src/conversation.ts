@@ -1,5 +1,6 @@
 import {
   catchError,
+  filter,
   finalize,
   map,
   merge,
@@ -60,9 +61,11 @@ export function conversation(context: ConnectionContext, intake: Intake): Operat
   };
 }
 
-function pauses$({ paused$ }: Intake): Observable<Outbound> {
-  return paused$.pipe(
+/** A drain pauses by itself, and for good. */
+function pauses$(intake: Intake): Observable<Outbound> {
+  return intake.paused$.pipe(
     skip(1),
+    filter(() => !intake.draining),
     map((paused) => (paused ? PAUSE : RESUME)),
   );
 }

@@ -26,6 +26,10 @@ export class Intake {
     return this.#welcomed;
   }
 
+  get draining(): boolean {
+    return this.#draining;
+  }
+
   /** Emits once, as soon as no publish is unconfirmed. */
   get settled$(): Observable<boolean> {
     return this.#settled$.pipe(filter(Boolean), take(1));

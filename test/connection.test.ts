@@ -1,0 +1,432 @@
+import { describe, expect, test } from '@jest/globals';
+import { BehaviorSubject, NEVER, concatMap, ignoreElements, map, of, throwError, timer, type Observable } from 'rxjs';
+import type { TestScheduler } from 'rxjs/testing';
+import Type from 'typebox';
+import { PublishError } from '../src/broker.js';
+import { readConfig } from '../src/config.js';
+import { connection } from '../src/connection.js';
+import { handler, reply } from '../src/handler.js';
+import { builtInHandlers } from '../src/handlers/index.js';
+import type { ConnectionContext } from '../src/pod.js';
+import type { Inbound } from '../src/transport.js';
+import { ScriptedBroker } from './support/broker.js';
+import { brief } from './support/brief.js';
+import { marbles } from './support/marbles.js';
+import { inRooms, virtualPod } from './support/pod.js';
+
+const LAST = '2024-01-15T10:30:00.000Z';
+
+function text(message: unknown): Inbound {
+  return { kind: 'text', text: typeof message === 'string' ? message : JSON.stringify(message) };
+}
+
+function chat(content: string, more: object = {}): Inbound {
+  return text({ type: 'chat', data: { content }, ...more });
+}
+
+const alive: Inbound = { kind: 'alive' };
+const drain: Inbound = { kind: 'drain', closeInMs: 5, reconnectInMs: 1234 };
+
+/** The actor's rows: what it asks of its socket, in brief. */
+function ask(
+  inbound$: Observable<Inbound>,
+  context: ConnectionContext,
+  writable$: Observable<boolean> = NEVER,
+): Observable<string> {
+  return connection(inbound$, writable$, context).pipe(map(brief));
+}
+
+/** A pod whose broker is scripted. */
+function scripted(scheduler: TestScheduler, environment: Record<string, string> = {}) {
+  const broker = new ScriptedBroker();
+  const limits = readConfig(environment);
+  return { broker, pod: virtualPod(scheduler, { broker, limits }) };
+}
+
+describe('joining', () => {
+  test('the first frame is a welcome, sent when the last of the rooms is confirmed', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const { broker, pod } = scripted(scheduler);
+      broker.confirm = (room) => timer(room === 'b' ? 5 : 1, scheduler).pipe(map(() => true));
+      const actual$ = ask(hot<Inbound>('-'), inRooms(pod, 'ada', ['a', 'b']));
+      expectObservable(actual$, '10ms !').toBe('5ms w', { w: 'welcome' });
+    });
+  });
+
+  test('what the client said before the welcome is handled after it, in order', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const { broker, pod } = scripted(scheduler);
+      broker.confirm = () => timer(5, scheduler).pipe(map(() => true));
+      const inbound$ = hot<Inbound>('-ab', { a: text({ type: 'ping', id: 'p', data: 1 }), b: text('nope') });
+      const actual$ = ask(inbound$, inRooms(pod, 'ada', ['a']));
+      expectObservable(actual$, '10ms !').toBe('-----(wpe)', { w: 'welcome', p: 'pong', e: 'error invalid_json' });
+    });
+  });
+
+  test('32 messages before the welcome pause the socket, which is read again once they are handled', () => {
+    marbles(({ cold, expectObservable }, scheduler) => {
+      const { broker, pod } = scripted(scheduler);
+      broker.confirm = () => timer(50, scheduler).pipe(map(() => true));
+      const inbound$ = cold<Inbound>('m'.repeat(32), { m: text({ type: 'pong' }) });
+      const actual$ = ask(inbound$, inRooms(pod, 'ada', ['a']));
+      expectObservable(actual$, '60ms !').toBe('31ms p 18ms (wr)', { p: 'pause', w: 'welcome', r: 'resume' });
+    });
+  });
+
+  test('a connection whose subscription is not confirmed hears nothing of its room', () => {
+    marbles(({ cold, expectObservable }, scheduler) => {
+      const { broker, pod } = scripted(scheduler);
+      broker.confirm = (room) => (room === '' ? [true] : NEVER);
+      cold('-d').subscribe(() => {
+        broker.deliver('a', 'early');
+        broker.deliver('', 'early too');
+      });
+      expectObservable(ask(NEVER, inRooms(pod, 'ada', ['a'])), '10ms !').toBe('-');
+    });
+  });
+});
+
+describe('talking', () => {
+  test('a chat comes back to its sender and to everybody in the room, and to nobody else', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const pod = virtualPod(scheduler);
+      const ada$ = ask(hot<Inbound>('--c', { c: chat('hi') }), inRooms(pod, 'ada', ['tea']));
+      const ben$ = ask(NEVER, inRooms(pod, 'ben', ['tea', 'milk']));
+      const cat$ = ask(NEVER, inRooms(pod, 'cat', ['milk']));
+      expectObservable(ada$, '9ms !').toBe('w-c', { w: 'welcome', c: 'chat hi' });
+      expectObservable(ben$, '9ms !').toBe('w-c', { w: 'welcome', c: 'chat hi' });
+      expectObservable(cat$, '9ms !').toBe('w', { w: 'welcome' });
+    });
+  });
+
+  test('a message from nowhere, or to the empty room, goes to everybody, once', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const pod = virtualPod(scheduler);
+      const ada$ = ask(hot<Inbound>('--c', { c: chat('from nowhere') }), inRooms(pod, 'ada'));
+      const ben$ = ask(hot<Inbound>('---c', { c: chat('to all', { room: '' }) }), inRooms(pod, 'ben', ['tea', 'milk']));
+      const heard = { w: 'welcome', c: 'chat from nowhere', d: 'chat to all' };
+      expectObservable(ada$, '9ms !').toBe('w-cd', heard);
+      expectObservable(ben$, '9ms !').toBe('w-cd', heard);
+    });
+  });
+
+  test('a message that goes nowhere gets an error with its id', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const pod = virtualPod(scheduler);
+      const inbound$ = hot<Inbound>('-ab', { a: chat('?', { id: 'one' }), b: chat('?', { id: 'two', room: 'secret' }) });
+      expectObservable(ask(inbound$, inRooms(pod, 'ada', ['tea', 'milk'])), '9ms !').toBe('wab', {
+        w: 'welcome',
+        a: 'error room_required one',
+        b: 'error not_in_room two',
+      });
+    });
+  });
+
+  test('the server owns the envelope: sender, time and id, but for an id that is a UUID', () => {
+    marbles(({ hot, flush }, scheduler) => {
+      const { broker, pod } = scripted(scheduler);
+      const uuid = '0190a0c0-5e7e-7b3a-8c5e-3f6c0d6f8e11';
+      const forged = { from: 'server', timestamp: 'yesterday', extra: 1 };
+      ask(
+        hot<Inbound>('-ab', { a: chat('x', { ...forged, id: 'mine' }), b: chat('y', { id: uuid }) }),
+        inRooms(pod, 'ada', ['tea']),
+      ).subscribe();
+      flush();
+      expect(broker.published).toEqual([
+        'tea {"id":"id-2","type":"chat","room":"tea","from":"ada","data":{"content":"x"},"timestamp":"1970-01-01T00:00:00.001Z"}',
+        `tea {"id":"${uuid}","type":"chat","room":"tea","from":"ada","data":{"content":"y"},"timestamp":"1970-01-01T00:00:00.002Z"}`,
+      ]);
+    });
+  });
+
+  test('a binary frame closes with 1003', () => {
+    marbles(({ hot, expectObservable, expectSubscriptions }, scheduler) => {
+      const inbound$ = hot<Inbound>('--b--', { b: { kind: 'binary' } });
+      expectObservable(ask(inbound$, inRooms(virtualPod(scheduler), 'ada'))).toBe('w-(s|)', { w: 'welcome', s: 'shut 1003' });
+      expectSubscriptions(inbound$.subscriptions).toBe('^-!');
+    });
+  });
+
+  test('the tenth bad message in a row gets its error and then the close 4500; what follows is not handled', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const inbound$ = hot<Inbound>('-bbbbbbbbbbp', { b: text('nope'), p: text({ type: 'ping' }) });
+      expectObservable(ask(inbound$, inRooms(virtualPod(scheduler), 'ada'))).toBe('weeeeeeeee(es|)', {
+        w: 'welcome',
+        e: 'error invalid_json',
+        s: 'shut 4500',
+      });
+    });
+  });
+
+  test('a good message starts the count of bad ones again, and one that goes nowhere is no bad one', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const nine = 'b'.repeat(9);
+      const inbound$ = hot<Inbound>(`-${nine}p${nine}n${nine}`, {
+        b: text('nope'),
+        p: text({ type: 'ping' }),
+        n: chat('x', { room: 'nowhere' }),
+      });
+      const errors = 'e'.repeat(9);
+      expectObservable(ask(inbound$, inRooms(virtualPod(scheduler), 'ada')), '99ms !').toBe(`w${errors}p${errors}n${errors}`, {
+        w: 'welcome',
+        e: 'error invalid_json',
+        p: 'pong',
+        n: 'error not_in_room',
+      });
+    });
+  });
+});
+
+describe('publishing', () => {
+  test('a publish that fails tells the sender which message and why', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const { broker, pod } = scripted(scheduler);
+      const outcomes = ['unavailable', 'unconfirmed'] as const;
+      broker.accept = () => throwError(() => new PublishError(outcomes[broker.published.length - 1] ?? 'unavailable', 'down'));
+      const inbound$ = hot<Inbound>('-ab', { a: chat('a', { id: 'one' }), b: chat('b', { id: 'two' }) });
+      expectObservable(ask(inbound$, inRooms(pod, 'ada', ['tea'])), '9ms !').toBe('wab', {
+        w: 'welcome',
+        a: 'error unavailable one',
+        b: 'error unconfirmed two',
+      });
+    });
+  });
+
+  test('32 unconfirmed publishes pause the socket; what the same read brought waits; a confirmation lets one go', () => {
+    marbles(({ hot, expectObservable, flush }, scheduler) => {
+      const { broker, pod } = scripted(scheduler);
+      broker.accept = () => timer(100, scheduler).pipe(ignoreElements());
+      const inbound$ = hot<Inbound>(`-(${'c'.repeat(34)})`, { c: chat('x') });
+      expectObservable(ask(inbound$, inRooms(pod, 'ada', ['tea'])), '100ms !').toBe('wp', { w: 'welcome', p: 'pause' });
+      flush();
+      expect(broker.published).toHaveLength(32);
+    });
+    marbles(({ hot, expectObservable, flush }, scheduler) => {
+      const { broker, pod } = scripted(scheduler);
+      broker.accept = () => timer(100, scheduler).pipe(ignoreElements());
+      const inbound$ = hot<Inbound>(`-(${'c'.repeat(34)})`, { c: chat('x') });
+      expectObservable(ask(inbound$, inRooms(pod, 'ada', ['tea'])), '150ms !').toBe('wp 99ms r', {
+        w: 'welcome',
+        p: 'pause',
+        r: 'resume',
+      });
+      flush();
+      expect(broker.published).toHaveLength(34);
+    });
+  });
+});
+
+describe('the heartbeat', () => {
+  test('a ping every 25 s, the first after a part of that by chance', () => {
+    marbles(({ cold, expectObservable }, scheduler) => {
+      const inbound$ = cold<Inbound>('10s a 20s a 20s a', { a: alive });
+      expectObservable(ask(inbound$, inRooms(virtualPod(scheduler), 'ada')), '70s !').toBe('w 12999ms p 24999ms p 24999ms p', {
+        w: 'welcome',
+        p: 'ping',
+      });
+    });
+  });
+
+  test('a connection that says nothing for 60 s is closed with 4001, then and not before', () => {
+    marbles(({ cold, expectObservable }, scheduler) => {
+      const inbound$ = cold<Inbound>('-a', { a: alive });
+      const expected = 'w 12999ms p 24999ms p 22999ms (s|)';
+      expectObservable(ask(inbound$, inRooms(virtualPod(scheduler), 'ada'))).toBe(expected, {
+        w: 'welcome',
+        p: 'ping',
+        s: 'shut 4001 now',
+      });
+    });
+  });
+
+  test('any frame is a sign of life', () => {
+    marbles(({ cold, expectObservable }, scheduler) => {
+      const inbound$ = cold<Inbound>('59s a 59s b 59s c 59s -', { a: alive, b: text('nope'), c: text({ type: 'pong' }) });
+      const actual$ = ask(inbound$, inRooms(virtualPod(scheduler), 'ada')).pipe(
+        concatMap((row) => (row === 'ping' ? [] : of(row))),
+      );
+      expectObservable(actual$, '230s !').toBe('w 118s e', { w: 'welcome', e: 'error invalid_json' });
+    });
+  });
+
+  test('while the socket is not read, the clock of the timeout stands still', () => {
+    marbles(({ cold, expectObservable }, scheduler) => {
+      const { broker, pod } = scripted(scheduler, { PUBLISH_WINDOW: '1' });
+      broker.accept = () => timer(100_000, scheduler).pipe(ignoreElements());
+      const actual$ = ask(cold<Inbound>('-c', { c: chat('x') }), inRooms(pod, 'ada', ['tea'])).pipe(
+        concatMap((row) => (row === 'ping' ? [] : of(row))),
+      );
+      expectObservable(actual$).toBe('wp 99999ms r 60998ms (s|)', { w: 'welcome', p: 'pause', r: 'resume', s: 'shut 4001 now' });
+    });
+  });
+});
+
+describe('a slow consumer', () => {
+  test('is closed with 4000 when the 257th message has to wait', () => {
+    marbles(({ cold, hot, expectObservable }, scheduler) => {
+      const { broker, pod } = scripted(scheduler);
+      cold(`---${'d'.repeat(257)}`).subscribe(() => {
+        broker.deliver('tea', 'x');
+      });
+      const actual$ = ask(NEVER, inRooms(pod, 'ada', ['tea']), hot('-f', { f: false }));
+      expectObservable(actual$).toBe('w 258ms (s|)', { w: 'welcome', s: 'shut 4000' });
+    });
+  });
+
+  test('is not harmed by a turn that brings more than its buffer while its socket takes it', () => {
+    marbles(({ cold, expectObservable }, scheduler) => {
+      const { broker, pod } = scripted(scheduler);
+      cold('--d').subscribe(() => {
+        for (let i = 0; i < 1000; i++) broker.deliver('tea', 'x');
+      });
+      const all = Array.from({ length: 1000 }, () => 'chat x').join(' + ');
+      expectObservable(ask(NEVER, inRooms(pod, 'ada', ['tea'])), '9ms !').toBe('w-a', { w: 'welcome', a: all });
+    });
+  });
+
+  test('that is back in time gets what waited, in order', () => {
+    marbles(({ cold, hot, expectObservable }, scheduler) => {
+      const { broker, pod } = scripted(scheduler);
+      cold('--abc').subscribe((content) => {
+        broker.deliver('tea', content);
+      });
+      const actual$ = ask(NEVER, inRooms(pod, 'ada', ['tea']), hot('-f-----t', { f: false, t: true }));
+      expectObservable(actual$, '20ms !').toBe('w------(abc)', { w: 'welcome', a: 'chat a', b: 'chat b', c: 'chat c' });
+    });
+  });
+
+  test('with drop-oldest, loses the oldest and is told by one gap since the first lost message', () => {
+    marbles(({ cold, hot, expectObservable }, scheduler) => {
+      const { broker, pod } = scripted(scheduler, { SLOW_CONSUMER_POLICY: 'drop-oldest', SEND_BUFFER_MESSAGES: '2' });
+      cold('--abcd').subscribe((content) => {
+        broker.deliver('tea', content, LAST);
+      });
+      const actual$ = ask(NEVER, inRooms(pod, 'ada', ['tea']), hot('-f-----t', { f: false, t: true }));
+      expectObservable(actual$, '20ms !').toBe('w------(gcd)', {
+        w: 'welcome',
+        g: 'gap slow_consumer',
+        c: 'chat c',
+        d: 'chat d',
+      });
+    });
+  });
+
+  test("with drop-oldest, is closed all the same when what waits is the server's own word", () => {
+    marbles(({ cold, hot, expectObservable }, scheduler) => {
+      const { pod } = scripted(scheduler, { SLOW_CONSUMER_POLICY: 'drop-oldest', SEND_BUFFER_MESSAGES: '2' });
+      const actual$ = ask(cold('--ppp', { p: text({ type: 'ping' }) }), inRooms(pod, 'ada'), hot('-f', { f: false }));
+      expectObservable(actual$).toBe('w---(s|)', { w: 'welcome', s: 'shut 4000' });
+    });
+  });
+});
+
+describe('a handler that fails', () => {
+  const faulty = handler('faulty', Type.Unknown(), (message$) =>
+    message$.pipe(
+      map(({ data }) => {
+        if (data === 'throw') throw new Error('a bug');
+        return reply({ type: 'fine', data: {} });
+      }),
+    ),
+  );
+
+  test('costs the message it failed on an error, and nothing else', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const handlers = new Map([...builtInHandlers, faulty].map((each) => [each.type, each]));
+      const inbound$ = hot<Inbound>('-abc', {
+        a: text({ type: 'faulty', data: 'throw', id: 'one' }),
+        b: text({ type: 'faulty' }),
+        c: text({ type: 'ping' }),
+      });
+      expectObservable(ask(inbound$, inRooms(virtualPod(scheduler, { handlers }), 'ada')), '9ms !').toBe('wabc', {
+        w: 'welcome',
+        a: 'error unavailable one',
+        b: 'fine',
+        c: 'pong',
+      });
+    });
+  });
+});
+
+describe('a drain', () => {
+  test('is told, stops the reading, and closes with 1001 when its time has come', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const inbound$ = hot<Inbound>('--dp', { d: drain, p: text({ type: 'ping' }) });
+      expectObservable(ask(inbound$, inRooms(virtualPod(scheduler), 'ada', ['tea']))).toBe('w-(dp) -(s|)', {
+        w: 'welcome',
+        d: 'shutdown',
+        p: 'pause',
+        s: 'shut 1001',
+      });
+    });
+  });
+
+  test('waits for unconfirmed publishes to settle', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const { broker, pod } = scripted(scheduler);
+      broker.accept = () => timer(50, scheduler).pipe(ignoreElements());
+      const inbound$ = hot<Inbound>('-cd', { c: chat('x'), d: drain });
+      expectObservable(ask(inbound$, inRooms(pod, 'ada', ['tea']))).toBe('w-(dp) 45ms (s|)', {
+        w: 'welcome',
+        d: 'shutdown',
+        p: 'pause',
+        s: 'shut 1001',
+      });
+    });
+  });
+
+  test('flushes what waits before the close', () => {
+    marbles(({ cold, hot, expectObservable }, scheduler) => {
+      const { broker, pod } = scripted(scheduler);
+      cold('--m').subscribe(() => {
+        broker.deliver('tea', 'last');
+      });
+      const actual$ = ask(
+        hot<Inbound>('---d', { d: drain }),
+        inRooms(pod, 'ada', ['tea']),
+        hot('-f 98ms t', { f: false, t: true }),
+      );
+      expectObservable(actual$).toBe('w--p 96ms (lds|)', {
+        w: 'welcome',
+        p: 'pause',
+        l: 'chat last',
+        d: 'shutdown',
+        s: 'shut 1001',
+      });
+    });
+  });
+
+  test('says nothing but the close to one that was not welcomed yet', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const { broker, pod } = scripted(scheduler);
+      broker.confirm = () => NEVER;
+      expectObservable(ask(hot<Inbound>('--d', { d: drain }), inRooms(pod, 'ada', ['tea']))).toBe('--p----(s|)', {
+        p: 'pause',
+        s: 'shut 1001',
+      });
+    });
+  });
+});
+
+describe('the end', () => {
+  test('leaves the rooms at once, the broker after the linger of 1 s, and no timer', () => {
+    marbles(({ expectObservable, hot, flush }, scheduler) => {
+      const { broker, pod } = scripted(scheduler);
+      const writable$ = new BehaviorSubject(true);
+      const members: number[] = [];
+      const rooms: string[][] = [];
+      const look = () => {
+        members.push(pod.hub.memberCount('tea'));
+        rooms.push([...broker.subscribed]);
+      };
+      const inbound$ = hot<Inbound>('-c', { c: chat('x') });
+      expectObservable(ask(inbound$, inRooms(pod, 'ada', ['tea']), writable$), '5ms !').toBe('w', { w: 'welcome' });
+      for (const at of [4, 6, 1004, 1006]) timer(at, scheduler).subscribe(look);
+      flush();
+      expect(members).toEqual([1, 0, 0, 0]);
+      expect(rooms).toEqual([['', 'tea'], ['', 'tea'], ['', 'tea'], ['']]);
+      expect(writable$.observed).toBe(false);
+      expect(scheduler.actions).toEqual([]);
+    });
+  });
+});
