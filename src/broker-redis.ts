@@ -1,5 +1,4 @@
 import {
-  Observable,
   combineLatest,
   defer,
   distinctUntilChanged,
@@ -10,7 +9,7 @@ import {
   switchMap,
   timer,
   type BehaviorSubject,
-  type MonoTypeOperatorFunction,
+  type Observable,
 } from 'rxjs';
 import type { Broker, BrokerStatus } from './broker.js';
 import type { Logger } from './log.js';
@@ -46,16 +45,30 @@ export function redisBroker({ url, channelPrefix, timeoutMs, world, metrics, log
   const publisher = new RedisPublisher({ scheduler, timeoutMs });
   const subscription = new RedisSubscription({ scheduler, channels, timeoutMs });
 
-  const lives = <T>(name: string, status$: BehaviorSubject<BrokerStatus>, live: (link: RedisLink) => Observable<T>) =>
-    defer(() => redisLink$({ url, name: `${channelPrefix}:${name}` })).pipe(
+  /** One life after another, each begun later the more came to nothing before it, and by chance, so that pods don't come back together. */
+  const lives = <T>(name: string, status$: BehaviorSubject<BrokerStatus>, live: (link: RedisLink) => Observable<T>) => {
+    let failures = 0;
+    const fail = (error: Error) => {
+      const reason = `${name}: ${error.message}`;
+      const before = status$.value;
+      if (before.up) {
+        failures = 0;
+        metrics.brokerReconnected();
+      }
+      if (before.up || before.reason !== reason) log.warn({ reason }, 'broker connection lost');
+      failures += 1;
+      status$.next({ up: false, reason });
+    };
+    return defer(() => redisLink$({ url, name: `${channelPrefix}:${name}` })).pipe(
       switchMap(live),
-      againAndAgain(world, (error) => {
-        const reason = `${name}: ${error.message}`;
-        if (status$.value.up) metrics.brokerReconnected();
-        if (status$.value.up || status$.value.reason !== reason) log.warn({ reason }, 'broker connection lost');
-        status$.next({ up: false, reason });
+      retry({
+        delay: (error: Error) => {
+          fail(error);
+          return timer(world.random() * Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** failures), scheduler);
+        },
       }),
     );
+  };
 
   return {
     events$: merge(
@@ -69,15 +82,4 @@ export function redisBroker({ url, channelPrefix, timeoutMs, world, metrics, log
     subscribe: (room) => subscription.subscribe(room),
     publish: (room, payload) => publisher.publish(channels.channelOf(room), payload),
   };
-}
-
-/** Subscribes anew after each error, later each time it did nothing good, and by chance, so that pods don't come back together. */
-function againAndAgain<T>({ scheduler, random }: World, onError: (error: Error) => void): MonoTypeOperatorFunction<T> {
-  return retry({
-    delay: (error: Error, nth) => {
-      onError(error);
-      return timer(random() * Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** nth), scheduler);
-    },
-    resetOnSuccess: true,
-  });
 }

@@ -15,22 +15,30 @@ export interface Answer {
 }
 
 export interface HttpOptions {
-  readonly basePath: string;
   readonly pages: ReadonlyMap<string, Page>;
   /** The headers of a request may take so long. */
   readonly headersTimeoutMs: number;
-  /** A well-formed upgrade to websocket on a WebSocket path. */
+  /** Absent: this server has no WebSockets. */
+  readonly webSockets?: WebSocketEndpoint;
+}
+
+export interface WebSocketEndpoint {
+  /** What stands before `/ws`. */
+  readonly basePath: string;
+  /** An upgrade to websocket on a WebSocket path. */
   readonly onUpgrade: (upgrade: Upgrade, request: UpgradeRequest) => void;
 }
 
 const JSON_TYPE = 'application/json';
 
 const INTERNAL: Refusal = { status: 500, code: 'internal', message: 'the page failed' };
+const NO_HOST: Refusal = { status: 400, code: 'bad_request', message: 'the request has no Host' };
+const EXPECTATION_FAILED: Refusal = { status: 417, code: 'expectation_failed', message: 'the expectation is not met here' };
 
 /** The HTTP side of the service: pages, refusals, and upgrades passed on. */
-export function httpServer({ basePath, pages, headersTimeoutMs, onUpgrade }: HttpOptions): Server {
+export function httpServer({ pages, headersTimeoutMs, webSockets }: HttpOptions): Server {
   const respond = (request: IncomingMessage, response: ServerResponse) => {
-    void answerTo(request, basePath, pages)
+    void answerTo(request, pages, webSockets?.basePath)
       .catch((): Refusal => INTERNAL)
       .then((answer) => {
         send(response, answer);
@@ -41,12 +49,18 @@ export function httpServer({ basePath, pages, headersTimeoutMs, onUpgrade }: Htt
     requestTimeout: headersTimeoutMs,
     // Node looks for slow requests only so often.
     connectionsCheckingInterval: Math.ceil(headersTimeoutMs / 10),
+    // Asked for below, so that the answer is ours.
+    requireHostHeader: false,
   });
   server.on('request', respond);
+  server.on('checkExpectation', (_request, response: ServerResponse) => {
+    send(response, EXPECTATION_FAILED);
+  });
   server.on('upgrade', (request, socket: Socket, head) => {
-    const place = target(request.url ?? '', basePath);
-    if (place.kind === 'webSocket' && asksForWebSocket(request)) {
-      onUpgrade({ request, socket, head }, { method: request.method, ...place });
+    const place = target(request.url ?? '', webSockets?.basePath);
+    if (webSockets && place.kind === 'webSocket' && asksForWebSocket(request)) {
+      if (lacksHost(request)) refuse(socket, NO_HOST);
+      else webSockets.onUpgrade({ request, socket, head }, { method: request.method, ...place });
     } else {
       respondOnSocket(request, socket, respond);
     }
@@ -89,16 +103,19 @@ export function refuse(socket: Duplex, refusal: Refusal): void {
   socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`);
 }
 
-async function answerTo(
-  { method, url = '' }: IncomingMessage,
-  basePath: string,
-  pages: ReadonlyMap<string, Page>,
-): Promise<RefusalOrAnswer> {
+async function answerTo(request: IncomingMessage, pages: ReadonlyMap<string, Page>, basePath?: string): Promise<RefusalOrAnswer> {
+  const { method, url = '' } = request;
+  if (lacksHost(request)) return NO_HOST;
   const place = target(url, basePath);
   if (place.kind === 'webSocket') return method === 'GET' || method === 'HEAD' ? UPGRADE_REQUIRED : methodNotAllowed(['GET']);
   const page = pages.get(place.path);
   if (page === undefined) return NOT_FOUND;
   return method === 'GET' || method === 'HEAD' ? page() : methodNotAllowed(['GET', 'HEAD']);
+}
+
+/** RFC 9112 section 3.2. */
+function lacksHost({ headers, httpVersion }: IncomingMessage): boolean {
+  return headers.host === undefined && httpVersion === '1.1';
 }
 
 type RefusalOrAnswer = Refusal | Answer;

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Subject } from 'rxjs';
 import { connection } from './connection.js';
@@ -5,7 +6,7 @@ import type { Drainable } from './drain.js';
 import { refuse } from './http.js';
 import type { Pod } from './pod.js';
 import { admit, isRefusal, type Refusal, type UpgradeRequest } from './request.js';
-import { WebSocketTransport, webSockets, type Upgrade } from './websocket.js';
+import { WebSocketTransport, webSockets, type Upgrade, type WebSocket } from './websocket.js';
 
 /** Where upgrades are judged and become connections; knows all that are open. */
 export class Reception {
@@ -22,13 +23,14 @@ export class Reception {
     this.#pod = pod;
     this.#maxConnections = maxConnections;
     this.#upgrade = webSockets(pod.limits.maxMessageBytes, (socket, message) => {
-      this.#refuse(socket, { status: 400, code: 'bad_request', message });
+      // RFC 6455 section 4.4: say which version would do.
+      this.#refuse(socket, { status: 400, code: 'bad_request', message, headers: { 'Sec-WebSocket-Version': '13' } });
     });
   }
 
   receive(upgrade: Upgrade, request: UpgradeRequest): void {
     // The client may go away while it is judged.
-    upgrade.socket.on('error', () => upgrade.socket.destroy());
+    upgrade.socket.on('error', destroy);
     const { draining, connections } = this;
     const verdict = admit(request, { draining, connections: connections.size, maxConnections: this.#maxConnections });
     if (isRefusal(verdict)) this.#refuse(upgrade.socket, verdict);
@@ -36,28 +38,39 @@ export class Reception {
   }
 
   #open(upgrade: Upgrade, rooms: readonly string[]): void {
-    const { metrics, world } = this.#pod;
+    const { socket } = upgrade;
     this.#upgrade(upgrade, (webSocket) => {
-      const id = world.newId();
-      const context = { pod: this.#pod, id, identity: id, rooms };
-      const transport = new WebSocketTransport({
-        webSocket,
-        socket: upgrade.socket,
-        actor: (inbound$, writable$) => connection(inbound$, writable$, context),
-        metrics,
-        onEnd: () => {
-          this.connections.delete(transport);
-          metrics.connections(-1);
-          this.ended$.next();
-        },
-      });
-      this.connections.add(transport);
-      metrics.connections(1);
+      socket.off('error', destroy);
+      this.#connect(webSocket, socket, rooms);
     });
+  }
+
+  /** Apart from `#open`, so that what lives as long as the connection does not hold its request. */
+  #connect(webSocket: WebSocket, socket: Socket, rooms: readonly string[]): void {
+    const { metrics, world } = this.#pod;
+    const id = world.newId();
+    const context = { pod: this.#pod, id, identity: id, rooms };
+    const transport = new WebSocketTransport({
+      webSocket,
+      socket,
+      actor: (inbound$, writable$) => connection(inbound$, writable$, context),
+      metrics,
+      onEnd: () => {
+        this.connections.delete(transport);
+        metrics.connections(-1);
+        this.ended$.next();
+      },
+    });
+    this.connections.add(transport);
+    metrics.connections(1);
   }
 
   #refuse(socket: Duplex, refusal: Refusal): void {
     this.#pod.metrics.upgradeRefused(refusal.code);
     refuse(socket, refusal);
   }
+}
+
+function destroy(this: Socket): void {
+  this.destroy();
 }

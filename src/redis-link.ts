@@ -65,7 +65,8 @@ export function redisLink$({ url, name }: RedisLinkOptions): Observable<RedisLin
         subscriber.error(error instanceof LinkError ? error : new LinkError(error instanceof Error ? error.message : reason));
       });
     return () => {
-      client.disconnect();
+      // On a connection that is closed already, ioredis would only leave a timer behind.
+      if (client.status !== 'close' && client.status !== 'end') client.disconnect();
     };
   }).pipe(timeout({ first: READY_TIMEOUT_MS, with: () => throwError(() => new LinkError('no answer while connecting')) }));
 }

@@ -129,7 +129,8 @@ export class RedisSubscription {
     if (!this.#isLive) return;
     this.#provenMs = this.#options.scheduler.now();
     const room = this.#options.channels.roomOf(channel);
-    if (room !== undefined) subscriber.next({ kind: 'publication', room, payload });
+    // Redis may still speak of a room that was left a moment ago.
+    if (room !== undefined && this.#wanted.has(room)) subscriber.next({ kind: 'publication', room, payload });
   }
 
   #end(): void {

@@ -39,11 +39,15 @@ const RETRY_AFTER_S = 5;
  * Sorts a request by its path: `{basePath}/ws`, `/ws`, each with `/{room}`, or a page.
  *
  * @param url as it stands in the request line
+ * @param basePath undefined where there are no WebSockets
  */
-export function target(url: string, basePath: string): Target {
-  const at = url.indexOf('?');
-  const path = at < 0 ? url : url.slice(0, at);
-  const query = at < 0 ? '' : url.slice(at + 1);
+export function target(url: string, basePath: string | undefined): Target {
+  // A proxy may name the whole URL (RFC 9112 section 3.2.2).
+  const local = url.replace(/^https?:\/\/[^/?]*/i, '');
+  const at = local.indexOf('?');
+  const path = at < 0 ? local : local.slice(0, at);
+  const query = at < 0 ? '' : local.slice(at + 1);
+  if (basePath === undefined) return { kind: 'page', path };
   for (const endpoint of new Set([`${basePath}/ws`, '/ws'])) {
     if (path === endpoint) return { kind: 'webSocket', segment: undefined, query };
     if (path.startsWith(`${endpoint}/`)) return { kind: 'webSocket', segment: path.slice(endpoint.length + 1), query };

@@ -6,7 +6,7 @@ import { measuredBroker } from './broker-measured.js';
 import type { Config } from './config.js';
 import { drain } from './drain.js';
 import type { Handler } from './handler.js';
-import { healthPages, httpServer, type Page } from './http.js';
+import { healthPages, httpServer, type Page, type WebSocketEndpoint } from './http.js';
 import { Hub } from './hub.js';
 import type { Logger } from './log.js';
 import type { ScrapedMetrics } from './metrics.js';
@@ -60,17 +60,19 @@ export function createChatServer(options: ChatServerOptions): ChatServer {
     () => status,
     () => reception.draining,
   );
-  const serve = (pages: Iterable<readonly [string, Page]>) =>
-    httpServer({
-      basePath: config.basePath,
-      pages: new Map(pages),
-      headersTimeoutMs: config.upgradeTimeoutMs,
-      onUpgrade: (upgrade, request) => {
-        reception.receive(upgrade, request);
-      },
-    });
-  const main = serve(config.metricsPort === undefined ? [...health, metricsPage] : health);
-  const aside = typeof config.metricsPort === 'number' ? { server: serve([metricsPage]), port: config.metricsPort } : undefined;
+  const headersTimeoutMs = config.upgradeTimeoutMs;
+  const webSockets: WebSocketEndpoint = {
+    basePath: config.basePath,
+    onUpgrade: (upgrade, request) => {
+      reception.receive(upgrade, request);
+    },
+  };
+  const pages = new Map<string, Page>(config.metricsPort === undefined ? [...health, metricsPage] : health);
+  const main = httpServer({ pages, headersTimeoutMs, webSockets });
+  const aside =
+    typeof config.metricsPort === 'number'
+      ? { server: httpServer({ pages: new Map([metricsPage]), headersTimeoutMs }), port: config.metricsPort }
+      : undefined;
 
   return {
     listen: async () => {

@@ -17,6 +17,8 @@ const MAX_FRAGMENTS = 1024;
 /** So many reads may make up one frame: 64 KiB in the smallest TCP segments, and some. */
 const MAX_BUFFERED_CHUNKS = 4096;
 
+export type { WebSocket };
+
 /** A connection's actor, as `connection` makes it. */
 export type Actor = (inbound$: Observable<Inbound>, writable$: Observable<boolean>) => Observable<Outbound>;
 
@@ -170,18 +172,21 @@ export class WebSocketTransport {
     for (const part of parts) socket.write(part);
     if (parts.length > 1) socket.uncork();
     if (publishedAtMs !== undefined) this.#metrics.delivered(messages);
-    // write() answers false also for what the kernel took at once; what counts is what it left.
-    if (!this.#full && socket.writableLength >= socket.writableHighWaterMark) {
-      this.#full = true;
-      this.#writable$.next(false);
-    }
+    this.#look();
+  }
+
+  /** Is the socket full? write() answers false also for what the kernel took at once; what counts is what it left. */
+  #look(): void {
+    if (this.#full || this.#socket.writableLength < this.#socket.writableHighWaterMark) return;
+    this.#full = true;
+    this.#writable$.next(false);
   }
 
   #drained(): void {
     if (!this.#full) return;
     this.#full = false;
-    this.#pong();
     this.#writable$.next(true);
+    this.#pong();
   }
 
   /** Answers the latest ping alone, which is all that is asked (RFC 6455 section 5.5.3), once the socket takes it. */
@@ -189,6 +194,7 @@ export class WebSocketTransport {
     if (this.#full || this.#owedPong === undefined || !this.#isOpen) return;
     this.#webSocket.pong(this.#owedPong);
     this.#owedPong = undefined;
+    this.#look();
   }
 
   #shut({ code, reason, now }: Shut): void {

@@ -1,4 +1,5 @@
-import { Observable, type MonoTypeOperatorFunction } from 'rxjs';
+import { Observable, type MonoTypeOperatorFunction, type Subscriber } from 'rxjs';
+import { Stage, listen } from './stage.js';
 
 /** More waits than the buffer may hold. */
 export class BufferOverflowError extends Error {}
@@ -47,55 +48,54 @@ const NOTHING: Weight = { messages: 0, bytes: 0 };
  * cannot make room. A source that completes is followed once all has gone; an error comes through at once.
  */
 export function boundedBuffer<T>(options: BoundedBufferOptions<T>): MonoTypeOperatorFunction<T> {
-  const { writable$, weigh, highWater } = options;
-  return (source) =>
-    new Observable((subscriber) => {
-      let queue: Queue<T> | undefined;
-      let writable = true;
-      let completed = false;
-      const fail = (error: unknown) => {
-        subscriber.error(error);
-      };
-      const drain = () => {
-        while (writable && !subscriber.closed && queue !== undefined) {
-          const slot = queue.take();
-          if (queue.isEmpty()) queue = undefined;
-          if (slot) subscriber.next(slot.item);
-        }
-        if (completed && queue === undefined) subscriber.complete();
-      };
-      let most = 0;
-      const next = (item: T) => {
-        const weight = weigh(item);
-        if (weight === undefined || (writable && queue === undefined)) {
-          subscriber.next(item);
-          return;
-        }
-        queue ??= new Queue(options);
-        queue.add(item, weight);
-        most = Math.max(most, queue.messages);
-        if (queue.overflows()) fail(new BufferOverflowError(`${queue.messages} messages, ${queue.bytes} bytes wait`));
-      };
-      const complete = () => {
-        completed = true;
-        if (queue === undefined) subscriber.complete();
-      };
-      if (highWater) {
-        subscriber.add(() => {
-          highWater(most);
-        });
-      }
-      subscriber.add(
-        writable$.subscribe({
-          next: (value) => {
-            writable = value;
-            if (value) drain();
-          },
-          error: fail,
-        }),
-      );
-      subscriber.add(source.subscribe({ next, error: fail, complete }));
-    });
+  return (source) => new Observable((subscriber) => source.subscribe(new Buffering(subscriber, options)));
+}
+
+class Buffering<T> extends Stage<T, T> {
+  readonly #options: BoundedBufferOptions<T>;
+  #queue: Queue<T> | undefined;
+  #writable = true;
+  #completed = false;
+  #most = 0;
+
+  constructor(output: Subscriber<T>, options: BoundedBufferOptions<T>) {
+    super(output);
+    this.#options = options;
+    output.add(() => options.highWater?.(this.#most));
+    listen(this, output, options.writable$, this.#write);
+  }
+
+  protected override take(item: T): void {
+    const weight = this.#options.weigh(item);
+    if (weight === undefined || (this.#writable && this.#queue === undefined)) {
+      this.output.next(item);
+      return;
+    }
+    const queue = (this.#queue ??= new Queue(this.#options));
+    queue.add(item, weight);
+    this.#most = Math.max(this.#most, queue.messages);
+    if (queue.overflows()) this.output.error(new BufferOverflowError(`${queue.messages} messages, ${queue.bytes} bytes wait`));
+  }
+
+  protected override _complete(): void {
+    this.#completed = true;
+    if (this.#queue === undefined) this.output.complete();
+    this.unsubscribe();
+  }
+
+  #write(writable: boolean): void {
+    this.#writable = writable;
+    if (writable) this.#drain();
+  }
+
+  #drain(): void {
+    while (this.#writable && !this.output.closed && this.#queue !== undefined) {
+      const slot = this.#queue.take();
+      if (this.#queue.isEmpty()) this.#queue = undefined;
+      if (slot) this.output.next(slot.item);
+    }
+    if (this.#completed && this.#queue === undefined) this.output.complete();
+  }
 }
 
 /** What waits; made only while something does, for most consumers never make anything wait. */

@@ -1,4 +1,5 @@
-import { Observable, type MonoTypeOperatorFunction, type Observer } from 'rxjs';
+import { Observable, type MonoTypeOperatorFunction, type Observer, type Subscriber } from 'rxjs';
+import { Stage, listen } from './stage.js';
 
 /** More values came while the gate was closed than it may hold. */
 export class GateOverflowError extends Error {}
@@ -18,49 +19,56 @@ export interface GateOptions {
  * A value that closes the gate while held values are let go stops them there. A source that completes is followed when
  * the last held value has gone; an error comes through at once.
  */
-export function gate<T>({ open$, capacity, held }: GateOptions): MonoTypeOperatorFunction<T> {
-  return (source) =>
-    new Observable((subscriber) => {
-      let waiting: T[] = [];
-      let isOpen = false;
-      let completed = false;
-      let releasing = false;
-      const fail = (error: unknown) => {
-        subscriber.error(error);
-      };
-      const release = () => {
-        if (releasing) return;
-        releasing = true;
-        let gone = 0;
-        while (isOpen && gone < waiting.length && !subscriber.closed) subscriber.next(waiting[gone++] as T);
-        releasing = false;
-        waiting = waiting.slice(gone);
-        if (gone > 0) held.next(waiting.length);
-        if (completed && waiting.length === 0) subscriber.complete();
-      };
-      const next = (value: T) => {
-        if (isOpen && waiting.length === 0) {
-          subscriber.next(value);
-        } else if (waiting.length >= capacity) {
-          fail(new GateOverflowError(`more than ${capacity} values wait`));
-        } else {
-          waiting.push(value);
-          held.next(waiting.length);
-        }
-      };
-      subscriber.add(
-        open$.subscribe({
-          next: (open) => {
-            isOpen = open;
-            if (open) release();
-          },
-          error: fail,
-        }),
-      );
-      const complete = () => {
-        completed = true;
-        if (waiting.length === 0) subscriber.complete();
-      };
-      subscriber.add(source.subscribe({ next, error: fail, complete }));
-    });
+export function gate<T>(options: GateOptions): MonoTypeOperatorFunction<T> {
+  return (source) => new Observable((subscriber) => source.subscribe(new Gate(subscriber, options)));
+}
+
+class Gate<T> extends Stage<T, T> {
+  readonly #options: GateOptions;
+  #waiting: T[] = [];
+  #isOpen = false;
+  #completed = false;
+  #releasing = false;
+
+  constructor(output: Subscriber<T>, options: GateOptions) {
+    super(output);
+    this.#options = options;
+    listen(this, output, options.open$, this.#open);
+  }
+
+  protected override take(value: T): void {
+    if (this.#isOpen && this.#waiting.length === 0 && !this.#releasing) {
+      this.output.next(value);
+    } else if (this.#waiting.length >= this.#options.capacity) {
+      this.output.error(new GateOverflowError(`more than ${this.#options.capacity} values wait`));
+    } else {
+      this.#waiting.push(value);
+      this.#options.held.next(this.#waiting.length);
+    }
+  }
+
+  protected override _complete(): void {
+    this.#completed = true;
+    if (this.#waiting.length === 0) this.output.complete();
+    this.unsubscribe();
+  }
+
+  #open(open: boolean): void {
+    this.#isOpen = open;
+    this.#release();
+  }
+
+  /** One value at a time, for what it causes may close the gate or come to wait itself. */
+  #release(): void {
+    if (this.#releasing) return;
+    this.#releasing = true;
+    let released = false;
+    while (this.#isOpen && this.#waiting.length > 0 && !this.output.closed) {
+      this.output.next(this.#waiting.shift() as T);
+      released = true;
+    }
+    this.#releasing = false;
+    if (released && !this.output.closed) this.#options.held.next(this.#waiting.length);
+    if (this.#completed && this.#waiting.length === 0) this.output.complete();
+  }
 }

@@ -1,4 +1,5 @@
-import { Observable, type OperatorFunction } from 'rxjs';
+import { Observable, type OperatorFunction, type Subscriber } from 'rxjs';
+import { Stage, listen } from './stage.js';
 
 /** Nothing was heard for the whole timeout. */
 export class HeartbeatTimeoutError extends Error {}
@@ -27,41 +28,47 @@ export interface HeartbeatOptions<T, P> {
  * Any value is a sign of life. It keeps a few numbers per subscription and no timer.
  */
 export function heartbeat<T, P>(options: HeartbeatOptions<T, P>): OperatorFunction<T, T | P> {
-  const { tick$, now, firstPingMs, pingIntervalMs, pongTimeoutMs, paused$, ping, isSignOfLife } = options;
-  return (source) =>
-    new Observable((subscriber) => {
-      let heardMs = now();
-      let pingMs = heardMs + firstPingMs;
-      let pausedMs: number | undefined;
-      const fail = (error: unknown) => {
-        subscriber.error(error);
-      };
-      const tick = () => {
-        const nowMs = now();
-        const silentMs = (pausedMs ?? nowMs) - heardMs;
-        if (silentMs >= pongTimeoutMs) {
-          fail(new HeartbeatTimeoutError(`nothing heard for ${pongTimeoutMs} ms`));
-        } else if (nowMs >= pingMs) {
-          pingMs += Math.ceil((nowMs - pingMs + 1) / pingIntervalMs) * pingIntervalMs;
-          subscriber.next(ping);
-        }
-      };
-      const pause = (paused: boolean) => {
-        if (paused) pausedMs ??= now();
-        else if (pausedMs !== undefined) {
-          heardMs += now() - pausedMs;
-          pausedMs = undefined;
-        }
-      };
-      const next = (value: T) => {
-        heardMs = pausedMs ?? now();
-        if (!isSignOfLife(value)) subscriber.next(value);
-      };
-      const complete = () => {
-        subscriber.complete();
-      };
-      subscriber.add(tick$.subscribe({ next: tick, error: fail }));
-      subscriber.add(paused$.subscribe({ next: pause, error: fail }));
-      subscriber.add(source.subscribe({ next, error: fail, complete }));
-    });
+  return (source) => new Observable((subscriber) => source.subscribe(new Heartbeat(subscriber, options)));
+}
+
+class Heartbeat<T, P> extends Stage<T, T | P> {
+  readonly #options: HeartbeatOptions<T, P>;
+  #heardMs: number;
+  #pingMs: number;
+  #pausedMs: number | undefined;
+
+  constructor(output: Subscriber<T | P>, options: HeartbeatOptions<T, P>) {
+    super(output);
+    this.#options = options;
+    this.#heardMs = options.now();
+    this.#pingMs = this.#heardMs + options.firstPingMs;
+    listen(this, output, options.tick$, this.#tick);
+    listen(this, output, options.paused$, this.#pause);
+  }
+
+  protected override take(value: T): void {
+    this.#heardMs = this.#pausedMs ?? this.#options.now();
+    if (!this.#options.isSignOfLife(value)) this.output.next(value);
+  }
+
+  #tick(): void {
+    const { now, pingIntervalMs, pongTimeoutMs, ping } = this.#options;
+    const nowMs = now();
+    const silentMs = (this.#pausedMs ?? nowMs) - this.#heardMs;
+    if (silentMs >= pongTimeoutMs) {
+      this.output.error(new HeartbeatTimeoutError(`nothing heard for ${pongTimeoutMs} ms`));
+    } else if (nowMs >= this.#pingMs) {
+      this.#pingMs += Math.ceil((nowMs - this.#pingMs + 1) / pingIntervalMs) * pingIntervalMs;
+      this.output.next(ping);
+    }
+  }
+
+  #pause(paused: boolean): void {
+    if (paused) {
+      this.#pausedMs ??= this.#options.now();
+    } else if (this.#pausedMs !== undefined) {
+      this.#heardMs += this.#options.now() - this.#pausedMs;
+      this.#pausedMs = undefined;
+    }
+  }
 }

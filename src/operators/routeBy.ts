@@ -64,10 +64,12 @@ export function routeBy<K, T, R, P extends T & R = never>(options: RouteByOption
               subscriber.next(value);
               return;
             }
-            current = value as Exclude<T, P>;
-            const at = key(current);
-            (routes.get(at) ?? open(at)).next(current);
-            current = undefined;
+            // What a value causes may come back as another value while it is routed.
+            const outer = current;
+            const routed = (current = value as Exclude<T, P>);
+            const at = key(routed);
+            (routes.get(at) ?? open(at)).next(routed);
+            current = outer;
           },
           error: (error: unknown) => {
             subscriber.error(error);

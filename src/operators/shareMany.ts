@@ -1,4 +1,4 @@
-import { Observable, type MonoTypeOperatorFunction, type Subscriber, type Subscription } from 'rxjs';
+import { Observable, Subscription, type MonoTypeOperatorFunction, type Subscriber } from 'rxjs';
 
 /**
  * `share()` for very many subscribers: they are kept in a Set, so that each leaves in constant time, where a Subject
@@ -17,22 +17,27 @@ export function shareMany<T>(): MonoTypeOperatorFunction<T> {
       connection = undefined;
       told.forEach(tell);
     };
-    const connect = () =>
-      source.subscribe({
-        next: (value) => {
-          for (const subscriber of subscribers) subscriber.next(value);
-        },
-        error: (error: unknown) => {
-          end((subscriber) => {
-            subscriber.error(error);
-          });
-        },
-        complete: () => {
-          end((subscriber) => {
-            subscriber.complete();
-          });
-        },
-      });
+    const connect = () => {
+      // The last subscriber may leave while the source speaks for the first time, before there is anything to unsubscribe.
+      const link = (connection = new Subscription());
+      link.add(
+        source.subscribe({
+          next: (value) => {
+            if (!link.closed) for (const subscriber of subscribers) subscriber.next(value);
+          },
+          error: (error: unknown) => {
+            end((subscriber) => {
+              subscriber.error(error);
+            });
+          },
+          complete: () => {
+            end((subscriber) => {
+              subscriber.complete();
+            });
+          },
+        }),
+      );
+    };
     return new Observable((subscriber) => {
       subscribers.add(subscriber);
       subscriber.add(() => {
@@ -41,12 +46,7 @@ export function shareMany<T>(): MonoTypeOperatorFunction<T> {
         connection?.unsubscribe();
         connection = undefined;
       });
-      if (subscribers.size === 1) {
-        const connected = connect();
-        // A source that ended at once has forgotten its subscribers already.
-        if (connected.closed) return;
-        connection = connected;
-      }
+      if (subscribers.size === 1) connect();
     });
   };
 }

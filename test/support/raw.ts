@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import type { Heard } from './client.js';
 
 /** A TCP connection on which a test says exactly what it wants. */
 export class Raw {
@@ -16,7 +17,8 @@ export class Raw {
       this.received = Buffer.concat([this.received, chunk]);
       for (const look of this.#waiting) look();
     });
-    this.closed = once(socket, 'close');
+    // Not `once` of events: a reset is a close too.
+    this.closed = new Promise((resolve) => socket.once('close', resolve));
   }
 
   write(data: string | Buffer): void {
@@ -82,19 +84,40 @@ export function clientFrame(first: number, payload: Buffer | string): Buffer {
   return Buffer.concat([Buffer.from([first]), length, Buffer.alloc(4), body]);
 }
 
-/** The close code that stands at the end of what a server sent; undefined where it sent no close frame. */
-export function closeCodeIn(received: Buffer): number | undefined {
+export interface ServerFrame {
+  /** FIN, RSV and opcode. */
+  readonly first: number;
+  readonly payload: Buffer;
+}
+
+/** The complete frames that a server sent behind its 101. */
+export function framesIn(received: Buffer): ServerFrame[] {
+  const frames: ServerFrame[] = [];
   let at = received.indexOf('\r\n\r\n') + 4;
   while (at + 2 <= received.length) {
     const short = received.readUInt8(at + 1) & 127;
-    const [header, length] =
-      short === 127
-        ? [10, Number(received.readBigUInt64BE(at + 2))]
-        : short === 126
-          ? [4, received.readUInt16BE(at + 2)]
-          : [2, short];
-    if ((received.readUInt8(at) & 15) === 8) return received.readUInt16BE(at + header);
-    at += header + length;
+    const header = short === 127 ? 10 : short === 126 ? 4 : 2;
+    if (at + header > received.length) break;
+    const length =
+      short === 127 ? Number(received.readBigUInt64BE(at + 2)) : short === 126 ? received.readUInt16BE(at + 2) : short;
+    const end = at + header + length;
+    if (end > received.length) break;
+    frames.push({ first: received.readUInt8(at), payload: received.subarray(at + header, end) });
+    at = end;
   }
-  return undefined;
+  return frames;
+}
+
+/** The messages that a server sent. */
+export function messagesIn(received: Buffer): Heard[] {
+  return framesIn(received)
+    .filter(({ first }) => (first & 15) === 1)
+    .map(({ payload }) => JSON.parse(payload.toString()) as Heard);
+}
+
+/** The code of the close frame that a server sent; undefined where it sent none. */
+export function closeCodeIn(received: Buffer): number | undefined {
+  return framesIn(received)
+    .find(({ first }) => (first & 15) === 8)
+    ?.payload.readUInt16BE(0);
 }

@@ -1,0 +1,272 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { basename, dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from '@jest/globals';
+import ts from 'typescript';
+
+const SRC = fileURLToPath(new URL('../src', import.meta.url));
+const MAX_LINES = 400;
+
+/** Where the outside world is touched; each with what it needs it for. Everything else in src is the pure core. */
+const EDGES: ReadonlyMap<string, string> = new Map([
+  ['main.ts', 'the process: arguments, environment, signals'],
+  ['server.ts', 'composition: listens and closes, which end later'],
+  ['http.ts', 'HTTP'],
+  ['reception.ts', 'the sockets of upgrades'],
+  ['websocket.ts', 'ws and its sockets'],
+  ['redis-link.ts', 'ioredis and its promises'],
+  ['redis-publisher.ts', 'the promises of a link'],
+  ['world-node.ts', 'the clock, the event loop, ids and chance'],
+  ['metrics.ts', 'prom-client'],
+  ['log.ts', 'pino'],
+  ['testing/brokerContract.ts', 'brokers as they are, in real time'],
+]);
+
+/** What builds on an edge's values and yet is pure itself: it says what is exported, or speaks to Redis through its link. */
+const BUILT_ON_EDGES: ReadonlySet<string> = new Set(['index.ts', 'broker-redis.ts', 'redis-subscription.ts']);
+
+/** Packages that neither tell the time nor throw dice nor do anything later; of uuid only its check. */
+const PURE_PACKAGES: readonly RegExp[] = [/^rxjs$/, /^typebox(\/.*)?$/, /^uuid$/, /^node:buffer$/];
+
+const FORBIDDEN_NAMES = ['types.ts', 'utils.ts', 'helpers.ts', 'interfaces.ts', 'common.ts'];
+
+interface Import {
+  readonly from: string;
+  /** What it brings beside types; empty where it brings types alone. */
+  readonly values: readonly string[];
+}
+
+interface Source {
+  /** Relative to src. */
+  readonly path: string;
+  readonly text: string;
+  readonly imports: readonly Import[];
+  /** Every name in it but those of members. */
+  readonly names: ReadonlySet<string>;
+  /** What the file does or uses that has an effect outside it or an outcome that differs from run to run. */
+  readonly impurities: readonly string[];
+}
+
+const IMPURE_NAMES: ReadonlySet<string> = new Set([
+  ...['setTimeout', 'setInterval', 'setImmediate', 'queueMicrotask', 'Promise', 'process', 'performance', 'crypto', 'console'],
+  ...['fetch', 'globalThis', 'eval', 'require'],
+  ...['asyncScheduler', 'asapScheduler', 'queueScheduler', 'animationFrameScheduler', 'firstValueFrom', 'lastValueFrom'],
+]);
+
+/** Not the name of a thing of one's own: the member of an object, of a class or of an interface. */
+function isMemberName(node: ts.Identifier): boolean {
+  const { parent } = node;
+  return (
+    (ts.isPropertyAccessExpression(parent) && parent.name === node) ||
+    ((ts.isPropertyAssignment(parent) || ts.isClassElement(parent) || ts.isTypeElement(parent)) && parent.name === node)
+  );
+}
+
+function impurity(node: ts.Node): string | undefined {
+  if (ts.isAwaitExpression(node) || node.kind === ts.SyntaxKind.AwaitKeyword) return 'await';
+  if (node.kind === ts.SyntaxKind.AsyncKeyword) return 'async';
+  if (ts.isNewExpression(node)) return /^new Date(\(\s*\))?$/.test(node.getText()) ? 'new Date()' : undefined;
+  if (ts.isCallExpression(node)) return impureCall(node);
+  if (ts.isPropertyAccessExpression(node)) return impureMember(node);
+  return ts.isIdentifier(node) && IMPURE_NAMES.has(node.text) && !isMemberName(node) ? node.text : undefined;
+}
+
+function impureCall({ expression }: ts.CallExpression): string | undefined {
+  if (expression.kind === ts.SyntaxKind.ImportKeyword) return 'import()';
+  return expression.getText() === 'Date' ? 'Date()' : undefined;
+}
+
+function impureMember({ expression, name }: ts.PropertyAccessExpression): string | undefined {
+  const access = `${expression.getText()}.${name.text}`;
+  if (access === 'Date.now' || access === 'Math.random') return access;
+  return ['then', 'nextTick'].includes(name.text) ? `.${name.text}` : undefined;
+}
+
+function importOf(node: ts.Node): Import | undefined {
+  const isImport = ts.isImportDeclaration(node);
+  if (!isImport && !ts.isExportDeclaration(node)) return undefined;
+  const { moduleSpecifier } = node;
+  if (moduleSpecifier === undefined || !ts.isStringLiteral(moduleSpecifier)) return undefined;
+  const { text: from } = moduleSpecifier;
+  return { from, values: isImport ? importedValues(node) : exportedValues(node) };
+}
+
+function importedValues({ importClause }: ts.ImportDeclaration): readonly string[] {
+  if (importClause === undefined) return ['side effects'];
+  if (importClause.phaseModifier === ts.SyntaxKind.TypeKeyword) return [];
+  const { name, namedBindings } = importClause;
+  return [...(name ? [name.text] : []), ...(namedBindings ? boundValues(namedBindings) : [])];
+}
+
+function exportedValues({ exportClause, isTypeOnly }: ts.ExportDeclaration): readonly string[] {
+  if (isTypeOnly) return [];
+  return exportClause === undefined ? ['*'] : boundValues(exportClause);
+}
+
+function boundValues(bindings: ts.NamedImportBindings | ts.NamedExportBindings): readonly string[] {
+  if (ts.isNamespaceImport(bindings) || ts.isNamespaceExport(bindings)) return ['*'];
+  return bindings.elements.filter(({ isTypeOnly }) => !isTypeOnly).map(({ name, propertyName }) => (propertyName ?? name).text);
+}
+
+function examine(path: string, text: string): Source {
+  const imports: Import[] = [];
+  const impurities = new Set<string>();
+  const names = new Set<string>();
+  const visit = (node: ts.Node): void => {
+    const imported = importOf(node);
+    if (imported) imports.push(imported);
+    if (ts.isIdentifier(node) && !isMemberName(node)) names.add(node.text);
+    const impure = impurity(node);
+    if (impure !== undefined) impurities.add(impure);
+    ts.forEachChild(node, visit);
+  };
+  visit(ts.createSourceFile(path, text, ts.ScriptTarget.ES2023, true));
+  return { path, text, imports, names, impurities: [...impurities] };
+}
+
+const sources: readonly Source[] = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
+  .filter((path) => path.endsWith('.ts'))
+  .map((path) => examine(path, readFileSync(join(SRC, path), 'utf8')));
+
+const core = sources.filter(({ path }) => !EDGES.has(path));
+
+/** The file of src that an import means; undefined for a package. */
+function fileOf({ path }: Source, { from }: Import): string | undefined {
+  if (!from.startsWith('.')) return undefined;
+  return relative(SRC, join(SRC, dirname(path), from)).replace(/\.js$/, '.ts');
+}
+
+/** Files, and what is wrong with them. */
+function offences(among: readonly Source[], offence: (source: Source) => readonly string[]): readonly string[] {
+  return among.flatMap((source) => offence(source).map((what) => `${source.path}: ${what}`));
+}
+
+function importersOf(name: string): readonly string[] {
+  return sources
+    .filter(({ imports }) => imports.some(({ from }) => from === name || from.startsWith(`${name}/`)))
+    .map(({ path }) => path);
+}
+
+describe('this test itself', () => {
+  test.each([
+    ['Date.now', 'const t = Date.now();'],
+    ['Date.now', 'const clock = Date.now;'],
+    ['new Date()', 'const t = new Date();'],
+    ['new Date()', 'const t = new Date;'],
+    ['Date()', 'const t = Date();'],
+    ['Math.random', 'const dice = () => Math.random();'],
+    ['setTimeout', 'setTimeout(() => undefined, 1);'],
+    ['setTimeout', 'const later = setTimeout;'],
+    ['setInterval', 'setInterval(f, 1);'],
+    ['setImmediate', 'setImmediate(f);'],
+    ['queueMicrotask', 'queueMicrotask(f);'],
+    ['globalThis', 'globalThis.setTimeout(f, 1);'],
+    ['process', 'process.nextTick(f);'],
+    ['.nextTick', 'clock.nextTick(f);'],
+    ['Promise', 'const p = Promise.resolve();'],
+    ['Promise', 'interface A { read(): Promise<void> }'],
+    ['async', 'const f = async () => undefined;'],
+    ['async', 'class A { async f() {} }'],
+    ['await', 'const x = await y;'],
+    ['await', 'for await (const x of y) f(x);'],
+    ['.then', 'y.then(f);'],
+    ['.then', 'y?.then(f);'],
+    ['import()', "const m = import('./a.js');"],
+    ['asyncScheduler', "import { asyncScheduler } from 'rxjs';"],
+  ])('sees %s in: %s', (what, text) => {
+    expect(examine('a.ts', text).impurities).toContain(what);
+  });
+
+  test.each([
+    ['a comment', '// Date.now(), await, Promise'],
+    ['a text', "const s = 'await new Date() setTimeout Promise';"],
+    ['a given time', 'const t = new Date(5).toISOString();'],
+    ['parsing', 'const t = Date.parse(s);'],
+    ['a member that is called so', 'const a = { process: 1 }; f(a.process, b.crypto);'],
+  ])('minds no %s', (_, text) => {
+    expect(examine('a.ts', text).impurities).toEqual([]);
+  });
+
+  test.each<[text: string, values: readonly string[]]>([
+    ["import type { A } from 'x';", []],
+    ["import { type A } from 'x';", []],
+    ["import { type A, b as c } from 'x';", ['b']],
+    ["import d, { b } from 'x';", ['d', 'b']],
+    ["import * as x from 'x';", ['*']],
+    ["import 'x';", ['side effects']],
+    ["export { b } from 'x';", ['b']],
+    ["export type { A } from 'x';", []],
+    ["export * from 'x';", ['*']],
+  ])('reads %s', (text, values) => {
+    expect(examine('a.ts', text).imports).toEqual([{ from: 'x', values }]);
+  });
+
+  test('has found the sources', () => {
+    expect(sources.map(({ path }) => path)).toEqual(
+      expect.arrayContaining(['hub.ts', 'handlers/chat.ts', 'operators/gatherTurn.ts']),
+    );
+  });
+});
+
+describe('the edges', () => {
+  test('ws is imported by websocket.ts alone', () => {
+    expect(importersOf('ws')).toEqual(['websocket.ts']);
+  });
+
+  test('ioredis is imported by redis-link.ts alone', () => {
+    expect(importersOf('ioredis')).toEqual(['redis-link.ts']);
+  });
+
+  test.each([...EDGES])('%s is there and needs to be an edge, for %s', (path) => {
+    const edge = sources.find((source) => source.path === path);
+    const packages = edge?.imports.map(({ from }) => from).filter((from) => !from.startsWith('.')) ?? [];
+    const foreign = packages.filter((from) => !PURE_PACKAGES.some((pure) => pure.test(from)));
+    expect([...(edge?.impurities ?? []), ...foreign]).not.toEqual([]);
+  });
+});
+
+describe('the pure core', () => {
+  test('tells no time, throws no dice, starts no timer and promises nothing', () => {
+    expect(offences(core, ({ impurities }) => impurities)).toEqual([]);
+  });
+
+  test('imports no package that could, and nothing of Node’s but node:buffer', () => {
+    const foreign = ({ imports }: Source) =>
+      imports.map(({ from }) => from).filter((from) => !from.startsWith('.') && !PURE_PACKAGES.some((pure) => pure.test(from)));
+    expect(offences(core, foreign)).toEqual([]);
+  });
+
+  test('makes no ids: of uuid it takes the check alone', () => {
+    const makers = ({ imports }: Source) =>
+      imports.filter(({ from }) => from === 'uuid').flatMap(({ values }) => values.filter((value) => value !== 'validate'));
+    expect(offences(core, makers)).toEqual([]);
+  });
+
+  test('knows the edges by their types alone', () => {
+    const inner = core.filter(({ path }) => !BUILT_ON_EDGES.has(path));
+    const edgesUsed = (source: Source) =>
+      source.imports
+        .filter(({ values }) => values.length > 0)
+        .map((each) => fileOf(source, each))
+        .filter((file): file is string => file !== undefined && EDGES.has(file));
+    expect(offences(inner, edgesUsed)).toEqual([]);
+  });
+});
+
+describe('the sources', () => {
+  test('protocol.ts imports nothing and uses nothing of Node’s, so that clients can share it', () => {
+    const protocol = sources.find(({ path }) => path === 'protocol.ts');
+    expect(protocol?.imports).toEqual([]);
+    const nodes = ['Buffer', 'process', 'require', 'global', '__dirname', '__filename', 'NodeJS'];
+    expect([...(protocol?.names ?? nodes)].filter((name) => nodes.includes(name))).toEqual([]);
+  });
+
+  test('types and functions live beside their owner: no file is called after what kind of thing is in it', () => {
+    expect(sources.filter(({ path }) => FORBIDDEN_NAMES.includes(basename(path))).map(({ path }) => path)).toEqual([]);
+  });
+
+  test(`no file has more than ${MAX_LINES} lines`, () => {
+    const tooLong = sources.filter(({ text }) => text.trimEnd().split('\n').length > MAX_LINES);
+    expect(tooLong.map(({ path }) => path)).toEqual([]);
+  });
+});

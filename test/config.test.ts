@@ -1,0 +1,243 @@
+import { describe, expect, test } from '@jest/globals';
+import { ConfigError, describeConfig, readConfig, type Config } from '../src/config.js';
+
+const MAX_MS = 2 ** 31 - 1;
+
+/** Every variable, what it is called in the configuration, and its default. */
+const DEFAULTS: readonly (readonly [variable: string, key: keyof Config, value: Config[keyof Config]])[] = [
+  ['REDIS_URL', 'redisUrl', 'redis://localhost:6379'],
+  ['REDIS_CLUSTER_NODES', 'redisClusterNodes', undefined],
+  ['REDIS_SENTINELS', 'redisSentinels', undefined],
+  ['REDIS_SENTINEL_NAME', 'redisSentinelName', undefined],
+  ['REDIS_CHANNEL_PREFIX', 'redisChannelPrefix', 'chat-api'],
+  ['AUTH_ENABLED', 'authEnabled', 'false'],
+  ['AUTH_JWT_SECRET', 'authJwtSecret', undefined],
+  ['AUTH_JWKS_URL', 'authJwksUrl', undefined],
+  ['AUTH_JWT_ISSUER', 'authJwtIssuer', undefined],
+  ['AUTH_JWT_AUDIENCE', 'authJwtAudience', undefined],
+  ['AUTH_JWT_ALGORITHMS', 'authJwtAlgorithms', undefined],
+  ['ALLOWED_ORIGINS', 'allowedOrigins', '*'],
+  ['HOST', 'host', '0.0.0.0'],
+  ['PORT', 'port', 8080],
+  ['BASE_PATH', 'basePath', '/api/chat-api'],
+  ['METRICS_PORT', 'metricsPort', undefined],
+  ['TRUST_PROXY', 'trustProxy', undefined],
+  ['MAX_MESSAGE_BYTES', 'maxMessageBytes', 65536],
+  ['SEND_BUFFER_MESSAGES', 'sendBufferMessages', 256],
+  ['SEND_BUFFER_BYTES', 'sendBufferBytes', 17039360],
+  ['SLOW_CONSUMER_POLICY', 'slowConsumerPolicy', 'disconnect'],
+  ['PUBLISH_WINDOW', 'publishWindow', 32],
+  ['PUBLISH_TIMEOUT_MS', 'publishTimeoutMs', 2000],
+  ['PING_INTERVAL_MS', 'pingIntervalMs', 25000],
+  ['PONG_TIMEOUT_MS', 'pongTimeoutMs', 60000],
+  ['UPGRADE_TIMEOUT_MS', 'upgradeTimeoutMs', 10000],
+  ['MAX_CONNECTIONS', 'maxConnections', 0],
+  ['MAX_CONNECTIONS_PER_ADDRESS', 'maxConnectionsPerAddress', '0'],
+  ['PRESENCE_MAX_MEMBERS', 'presenceMaxMembers', 100],
+  ['SHUTDOWN_DELAY_MS', 'shutdownDelayMs', 0],
+  ['SHUTDOWN_TIMEOUT_MS', 'shutdownTimeoutMs', 10000],
+  ['LOG_LEVEL', 'logLevel', 'info'],
+];
+
+/** What the configuration complains of; fails where it does not. */
+function complaint(environment: Readonly<Record<string, string>>): string {
+  try {
+    readConfig(environment);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message;
+    throw error;
+  }
+  throw new Error('it was accepted');
+}
+
+describe('defaults', () => {
+  test.each(DEFAULTS)('%s is %s: %p', (_, key, value) => {
+    expect(readConfig({})[key]).toBe(value);
+  });
+
+  test('there are no other variables', () => {
+    expect(Object.keys(readConfig({})).sort()).toEqual(DEFAULTS.map(([, key]) => key).sort());
+  });
+
+  test.each(DEFAULTS)('%s may be given as its own default, or empty', (variable, key, value) => {
+    expect(readConfig({ [variable]: '' })[key]).toBe(value);
+    expect(readConfig({ [variable]: value === undefined ? undefined : String(value) })[key]).toBe(value);
+  });
+
+  test('the send buffer has room for as many of the largest envelopes as it may hold messages', () => {
+    const { sendBufferMessages, sendBufferBytes, maxMessageBytes } = readConfig({});
+    expect(sendBufferBytes).toBe(sendBufferMessages * (maxMessageBytes + 1024));
+  });
+});
+
+test('what is read cannot be changed', () => {
+  expect(Object.isFrozen(readConfig({}))).toBe(true);
+});
+
+test('variables of others are left alone', () => {
+  expect(readConfig({ PATH: '/bin', port: 'x' })).toEqual(readConfig({}));
+});
+
+test.each<[variable: string, given: string, key: keyof Config, value: Config[keyof Config]]>([
+  ['REDIS_URL', 'memory:', 'redisUrl', 'memory:'],
+  ['REDIS_URL', 'rediss://user:secret@redis.example:6380/3', 'redisUrl', 'rediss://user:secret@redis.example:6380/3'],
+  ['REDIS_URL', 'redis://:secret@[::1]', 'redisUrl', 'redis://:secret@[::1]'],
+  ['REDIS_URL', 'redis://redis.example/', 'redisUrl', 'redis://redis.example/'],
+  ['REDIS_CHANNEL_PREFIX', 'eu:chat', 'redisChannelPrefix', 'eu:chat'],
+  ['REDIS_CHANNEL_PREFIX', 'x'.repeat(128), 'redisChannelPrefix', 'x'.repeat(128)],
+  ['HOST', '::1', 'host', '::1'],
+  ['PORT', '0', 'port', 0],
+  ['PORT', '65535', 'port', 65535],
+  ['BASE_PATH', '/', 'basePath', ''],
+  ['BASE_PATH', '/chat/', 'basePath', '/chat'],
+  ['METRICS_PORT', '0', 'metricsPort', 0],
+  ['METRICS_PORT', '9090', 'metricsPort', 9090],
+  ['METRICS_PORT', 'off', 'metricsPort', 'off'],
+  ['MAX_MESSAGE_BYTES', '1', 'maxMessageBytes', 1],
+  ['SEND_BUFFER_MESSAGES', '1', 'sendBufferMessages', 1],
+  ['SEND_BUFFER_BYTES', '1', 'sendBufferBytes', 1],
+  ['SLOW_CONSUMER_POLICY', 'drop-oldest', 'slowConsumerPolicy', 'drop-oldest'],
+  ['PUBLISH_WINDOW', '1', 'publishWindow', 1],
+  ['PUBLISH_TIMEOUT_MS', String(MAX_MS), 'publishTimeoutMs', MAX_MS],
+  ['PING_INTERVAL_MS', '1', 'pingIntervalMs', 1],
+  ['PONG_TIMEOUT_MS', String(MAX_MS), 'pongTimeoutMs', MAX_MS],
+  ['UPGRADE_TIMEOUT_MS', '1', 'upgradeTimeoutMs', 1],
+  ['MAX_CONNECTIONS', '10000', 'maxConnections', 10_000],
+  ['PRESENCE_MAX_MEMBERS', '0', 'presenceMaxMembers', 0],
+  ['SHUTDOWN_DELAY_MS', '5000', 'shutdownDelayMs', 5000],
+  ['SHUTDOWN_TIMEOUT_MS', '1', 'shutdownTimeoutMs', 1],
+  ['LOG_LEVEL', 'silent', 'logLevel', 'silent'],
+])('%s may be %p', (variable, given, key, value) => {
+  expect(readConfig({ [variable]: given })[key]).toBe(value);
+});
+
+test.each([
+  ['LOG_LEVEL', 'trace'],
+  ['LOG_LEVEL', 'debug'],
+  ['LOG_LEVEL', 'warn'],
+  ['LOG_LEVEL', 'error'],
+  ['LOG_LEVEL', 'fatal'],
+])('%s knows pino’s level %s', (variable, level) => {
+  expect(readConfig({ [variable]: level }).logLevel).toBe(level);
+});
+
+describe('a bad value is refused in one line: its variable, what was given, what is allowed', () => {
+  const integers = [
+    ['PORT', 0, 65_535],
+    ['MAX_MESSAGE_BYTES', 1, 16_777_216],
+    ['SEND_BUFFER_MESSAGES', 1, 1_000_000_000],
+    ['SEND_BUFFER_BYTES', 1, 1_000_000_000],
+    ['PUBLISH_WINDOW', 1, 1_000_000_000],
+    ['PUBLISH_TIMEOUT_MS', 1, MAX_MS],
+    ['PING_INTERVAL_MS', 1, MAX_MS],
+    ['PONG_TIMEOUT_MS', 1, MAX_MS],
+    ['UPGRADE_TIMEOUT_MS', 1, MAX_MS],
+    ['MAX_CONNECTIONS', 0, 1_000_000_000],
+    ['PRESENCE_MAX_MEMBERS', 0, 1_000_000_000],
+    ['SHUTDOWN_DELAY_MS', 0, MAX_MS],
+    ['SHUTDOWN_TIMEOUT_MS', 1, MAX_MS],
+  ] as const;
+
+  test.each(integers)('%s: integers from %i to %i', (variable, least, most) => {
+    const beyond = [String(least - 1), String(most + 1)];
+    for (const given of [...beyond, 'many', '1.5', '1e3', '0x10', '-1', '+1', ' 1', '1 ', '1,000', 'NaN', '9'.repeat(400)]) {
+      expect(complaint({ [variable]: given })).toBe(`${variable} is "${given}"; allowed: an integer from ${least} to ${most}`);
+    }
+  });
+
+  test.each([
+    ['METRICS_PORT', '65536', 'an integer from 0 to 65535, or off'],
+    ['METRICS_PORT', 'none', 'an integer from 0 to 65535, or off'],
+    ['SLOW_CONSUMER_POLICY', 'drop', 'one of disconnect, drop-oldest'],
+    ['SLOW_CONSUMER_POLICY', 'Disconnect', 'one of disconnect, drop-oldest'],
+    ['LOG_LEVEL', 'loud', 'one of trace, debug, info, warn, error, fatal, silent'],
+    ['BASE_PATH', 'chat', 'a path that begins with a slash'],
+    ['BASE_PATH', '/a b', 'a path that begins with a slash'],
+    ['BASE_PATH', '/a?b', 'a path that begins with a slash'],
+    ['BASE_PATH', '/a#b', 'a path that begins with a slash'],
+    ['REDIS_CHANNEL_PREFIX', 'a b', '1 to 128 characters, none of them white space'],
+    ['REDIS_CHANNEL_PREFIX', 'x'.repeat(129), '1 to 128 characters, none of them white space'],
+    ['REDIS_URL', 'localhost:6379', 'a redis:, rediss: or memory: URL'],
+    ['REDIS_URL', 'localhost', 'a redis:, rediss: or memory: URL'],
+    ['REDIS_URL', 'http://localhost:6379', 'a redis:, rediss: or memory: URL'],
+    ['REDIS_URL', 'redis:', 'a redis:, rediss: or memory: URL'],
+    ['REDIS_URL', 'redis://', 'a redis:, rediss: or memory: URL'],
+    ['REDIS_URL', 'redis://localhost:99999', 'a redis:, rediss: or memory: URL'],
+    ['REDIS_URL', 'redis://localhost/chat', 'a redis:, rediss: or memory: URL'],
+    ['REDIS_URL', 'redis://localhost/0/1', 'a redis:, rediss: or memory: URL'],
+    ['REDIS_URL', 'memory:x', 'a redis:, rediss: or memory: URL'],
+  ])('%s=%s', (variable, given, allowed) => {
+    expect(complaint({ [variable]: given })).toBe(`${variable} is "${given}"; allowed: ${allowed}`);
+  });
+
+  test('a value of several lines is told in one', () => {
+    expect(complaint({ LOG_LEVEL: 'info\nwarn\r\n' })).toBe(
+      'LOG_LEVEL is "info\\nwarn\\r\\n"; allowed: one of trace, debug, info, warn, error, fatal, silent',
+    );
+  });
+
+  test.each([
+    ['a database that is none', 'redis://user:secret@localhost/chat'],
+    ['a password alone', 'redis://:secret@localhost/chat'],
+    ['a password with an @ in it', 'redis://user:se@secret@localhost/chat'],
+    ['another scheme', 'http://user:secret@localhost'],
+    ['a port that is none', 'rediss://user:secret@localhost:port'],
+    ['no slashes', 'redis:user:secret@localhost'],
+    ['a line feed after the password', 'redis://user:secret\n@localhost/chat'],
+  ])('no password is printed: of a URL with %s', (_, url) => {
+    expect(complaint({ REDIS_URL: url })).toMatch(/^REDIS_URL is ".*localhost.*"; allowed: /);
+    expect(complaint({ REDIS_URL: url })).not.toContain('secret');
+  });
+});
+
+describe('what is not supported yet', () => {
+  test.each([
+    ['REDIS_CLUSTER_NODES', 'localhost:7000'],
+    ['REDIS_SENTINELS', 'localhost:26379'],
+    ['REDIS_SENTINEL_NAME', 'primary'],
+    ['AUTH_ENABLED', 'true'],
+    ['AUTH_JWT_SECRET', 'key'],
+    ['AUTH_JWKS_URL', 'https://issuer.example/jwks'],
+    ['AUTH_JWT_ISSUER', 'issuer'],
+    ['AUTH_JWT_AUDIENCE', 'chat'],
+    ['AUTH_JWT_ALGORITHMS', 'HS256'],
+    ['ALLOWED_ORIGINS', 'https://chat.example'],
+    ['TRUST_PROXY', '10.0.0.0/8'],
+    ['MAX_CONNECTIONS_PER_ADDRESS', '5'],
+  ])('%s is refused rather than ignored', (variable, given) => {
+    expect(complaint({ [variable]: given })).toMatch(new RegExp(`^${variable} is .*; allowed: .*$`));
+  });
+});
+
+describe('two values that contradict each other are refused', () => {
+  test.each([
+    ['equal', { PING_INTERVAL_MS: '5000', PONG_TIMEOUT_MS: '5000' }, '5000', '5000'],
+    ['more', { PING_INTERVAL_MS: '5001', PONG_TIMEOUT_MS: '5000' }, '5001', '5000'],
+    ['more than the default', { PING_INTERVAL_MS: '60000' }, '60000', '60000'],
+    ['more, the other being the default', { PONG_TIMEOUT_MS: '20000' }, '25000', '20000'],
+  ])('a ping interval that is %s', (_, environment, ping, pong) => {
+    expect(complaint(environment)).toBe(`PING_INTERVAL_MS is "${ping}"; allowed: less than PONG_TIMEOUT_MS, which is "${pong}"`);
+  });
+
+  test('a ping interval of one millisecond less is fine', () => {
+    expect(readConfig({ PING_INTERVAL_MS: '4999', PONG_TIMEOUT_MS: '5000' })).toMatchObject({ pingIntervalMs: 4999 });
+  });
+
+  test.each([
+    ['given', { PORT: '9090', METRICS_PORT: '9090' }, '9090'],
+    ['by default', { METRICS_PORT: '8080' }, '8080'],
+  ])('one port for both, %s', (_, environment, port) => {
+    expect(complaint(environment)).toBe(`METRICS_PORT is "${port}"; allowed: another port than PORT`);
+  });
+
+  test('two free ports are two ports', () => {
+    expect(readConfig({ PORT: '0', METRICS_PORT: '0' })).toMatchObject({ port: 0, metricsPort: 0 });
+  });
+});
+
+test.each(DEFAULTS)('the help names %s, its default and what it is for', (variable, _, value) => {
+  const lines = describeConfig().split('\n');
+  const at = lines.indexOf(`  ${variable} (${value === undefined ? 'unset' : String(value)})`);
+  expect(at).toBeGreaterThanOrEqual(0);
+  expect(lines[at + 1]).toMatch(/^ {6}\S.*; \S/);
+});

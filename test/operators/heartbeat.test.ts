@@ -1,0 +1,295 @@
+import { describe, expect, test } from '@jest/globals';
+import { NEVER, interval, take, type Observable } from 'rxjs';
+import type { TestScheduler } from 'rxjs/testing';
+import { HeartbeatTimeoutError, heartbeat, type HeartbeatOptions } from '../../src/operators/heartbeat.js';
+import { marbles } from '../support/marbles.js';
+
+/** Production's numbers: a look at the clock each second, a ping each 25 s, 60 s of silence. The first ping comes at 10 s. */
+function alive(scheduler: TestScheduler, options: Partial<HeartbeatOptions<string, 'p'>> = {}) {
+  return heartbeat<string, 'p'>({
+    // Endless ticks would never let virtual time end where a heartbeat fails to.
+    tick$: interval(1000, scheduler).pipe(take(1000)),
+    now: () => scheduler.now(),
+    firstPingMs: 10_000,
+    pingIntervalMs: 25_000,
+    pongTimeoutMs: 60_000,
+    paused$: NEVER,
+    ping: 'p',
+    isSignOfLife: (value) => value === 's',
+    ...options,
+  });
+}
+
+const IS = { t: true, f: false };
+const TIMEOUT: unknown = expect.any(HeartbeatTimeoutError);
+
+describe('heartbeat: values', () => {
+  test('pass, and complete it', () => {
+    marbles(({ hot, cold, expectObservable, expectSubscriptions }, scheduler) => {
+      const e1 = hot('  -a-b-|');
+      const tick$ = cold('------');
+      const paused$ = cold('------', IS);
+      const subs = '    ^----!';
+      const expected = '-a-b-|';
+
+      expectObservable(e1.pipe(alive(scheduler, { tick$, paused$ }))).toBe(expected);
+      expectSubscriptions(e1.subscriptions).toBe(subs);
+      expectSubscriptions(tick$.subscriptions).toBe(subs);
+      expectSubscriptions(paused$.subscriptions).toBe(subs);
+    });
+  });
+
+  test('that say no more than that the peer lives go no further', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('  -sas-|');
+      const expected = '--a--|';
+
+      expectObservable(e1.pipe(alive(scheduler))).toBe(expected);
+    });
+  });
+});
+
+describe('heartbeat: pings', () => {
+  test('come at each interval, the first at its own time', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('  30s s 29999ms s 29999ms s 9999ms |         ');
+      const expected = '10s p 24999ms p 24999ms p 24999ms p 14999ms |';
+
+      expectObservable(e1.pipe(alive(scheduler))).toBe(expected);
+    });
+  });
+
+  test('start at the beginning when chance says so', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('  27s |');
+      const expected = '1s p 24999ms p 999ms |';
+
+      // Due at 0 s and 25 s; the first look is at 1 s.
+      expectObservable(e1.pipe(alive(scheduler, { firstPingMs: 500 }))).toBe(expected);
+    });
+  });
+
+  test('come with the first look at the clock when they are due, never before', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('  37s |');
+      const expected = '11s p 24999ms p 999ms |';
+
+      expectObservable(e1.pipe(alive(scheduler, { firstPingMs: 10_001 }))).toBe(expected);
+    });
+  });
+
+  test('keep their rhythm and are not made up for when looks at the clock fail to come', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('      40s s 39999ms s 31999ms |');
+      const tick$ = hot('   10s i 79999ms i 18999ms i 999ms i 999ms |');
+      const expected = '    10s p 79999ms p 19999ms p 1999ms |';
+
+      // Due at 10, 35, 60, 85 and 110 s; looks at 10, 90, 109, 110 and 111 s.
+      expectObservable(e1.pipe(alive(scheduler, { tick$ }))).toBe(expected);
+    });
+  });
+
+  test('come when they are due exactly at a look after missed ones', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('      30s s 79999ms |');
+      const tick$ = hot('   10s i 49999ms i 999ms i 23999ms i');
+      const expected = '    10s p 49999ms p 24999ms p 24999ms |';
+
+      // Due at 10, 35, 60 and 85 s; looks at 10, 60, 61 and 85 s.
+      expectObservable(e1.pipe(alive(scheduler, { tick$ }))).toBe(expected);
+    });
+  });
+
+  test('go on whether values come or not', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('  10100ms a 24899ms b 999ms |');
+      const expected = '10s p 99ms a 24899ms (bp) 996ms |';
+
+      expectObservable(e1.pipe(alive(scheduler))).toBe(expected);
+    });
+  });
+});
+
+describe('heartbeat: the timeout', () => {
+  test('comes when nothing was heard for its whole length', () => {
+    marbles(({ hot, cold, expectObservable, expectSubscriptions }, scheduler) => {
+      const e1 = hot('      -');
+      const tick$ = cold('  1s i 33999ms i 23999ms i 999ms i 999ms i');
+      const paused$ = cold('-', IS);
+      const subs = '        ^ 59999ms !';
+      const expected = '    35s p 24999ms #';
+
+      // Looks at 1, 35, 59, 60 and 61 s.
+      expectObservable(e1.pipe(alive(scheduler, { tick$, paused$ }))).toBe(expected, undefined, TIMEOUT);
+      expectSubscriptions(e1.subscriptions).toBe(subs);
+      expectSubscriptions(tick$.subscriptions).toBe(subs);
+      expectSubscriptions(paused$.subscriptions).toBe(subs);
+    });
+  });
+
+  test('comes with production numbers after the second ping, instead of a third', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('  -');
+      const expected = '10s p 24999ms p 24999ms #';
+
+      const error = new HeartbeatTimeoutError('nothing heard for 60000 ms');
+      expectObservable(e1.pipe(alive(scheduler))).toBe(expected, undefined, error);
+    });
+  });
+
+  test.each([
+    { what: 'any value', value: 'a', passed: 'a' },
+    { what: 'a mere sign of life', value: 's', passed: '-' },
+  ])('starts again with $what', ({ value, passed }) => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot(`  20s ${value}`);
+      const expected = `20s ${passed} 59999ms #`;
+
+      expectObservable(e1.pipe(alive(scheduler, { firstPingMs: 1e9 }))).toBe(expected, undefined, TIMEOUT);
+    });
+  });
+
+  test('is never early: heard between two looks, it waits for the look after its end', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('  5001ms s');
+      const expected = '66s #';
+
+      expectObservable(e1.pipe(alive(scheduler, { firstPingMs: 1e9 }))).toBe(expected, undefined, TIMEOUT);
+    });
+  });
+
+  test('does not come while something is heard each 59 seconds', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot(`  ${'58999ms s '.repeat(10)}|`);
+      const expected = `${'59s '.repeat(10)}|`;
+
+      expectObservable(e1.pipe(alive(scheduler, { firstPingMs: 1e9 }))).toBe(expected);
+    });
+  });
+});
+
+describe('heartbeat: while the source is not read', () => {
+  test('the clock of the timeout stands still', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('      -');
+      const paused$ = hot(' 20s t 39999ms f', IS);
+      const expected = '    100s #';
+
+      // 20 s of silence before, 40 s after.
+      expectObservable(e1.pipe(alive(scheduler, { firstPingMs: 1e9, paused$ }))).toBe(expected, undefined, TIMEOUT);
+    });
+  });
+
+  test('it stands still each time', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('      -');
+      const paused$ = hot(' 10s t 9999ms f 9999ms t 29999ms f', IS);
+      const expected = '    100s #';
+
+      // Not read from 10 to 20 s and from 30 to 60 s.
+      expectObservable(e1.pipe(alive(scheduler, { firstPingMs: 1e9, paused$ }))).toBe(expected, undefined, TIMEOUT);
+    });
+  });
+
+  test('no silence is too long', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('      10m |');
+      const paused$ = hot(' 59s t', IS);
+      const expected = '    10m |';
+
+      expectObservable(e1.pipe(alive(scheduler, { firstPingMs: 1e9, paused$ }))).toBe(expected);
+    });
+  });
+
+  test('pings go on', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('      90s |');
+      const paused$ = hot(' 5s t', IS);
+      const expected = '    10s p 24999ms p 24999ms p 24999ms p 4999ms |';
+
+      expectObservable(e1.pipe(alive(scheduler, { paused$ }))).toBe(expected);
+    });
+  });
+
+  test('what comes nevertheless counts: the timeout starts with the reading', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('      30s s');
+      const paused$ = hot(' 20s t 39999ms f', IS);
+      const expected = '    120s #';
+
+      expectObservable(e1.pipe(alive(scheduler, { firstPingMs: 1e9, paused$ }))).toBe(expected, undefined, TIMEOUT);
+    });
+  });
+
+  test('being told twice changes nothing', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('      -');
+      const paused$ = hot(' 10s f 9999ms t 9999ms t 29999ms f 9999ms f', IS);
+      const expected = '    100s #';
+
+      // Not read from 20 to 60 s.
+      expectObservable(e1.pipe(alive(scheduler, { firstPingMs: 1e9, paused$ }))).toBe(expected, undefined, TIMEOUT);
+    });
+  });
+});
+
+describe('heartbeat: the end', () => {
+  test.each([
+    { of: 'the source', e1: '-a-#', ticks: '----', pauses: '----' },
+    { of: 'tick$', e1: '    -a--', ticks: '---#', pauses: '----' },
+    { of: 'paused$', e1: '  -a--', ticks: '----', pauses: '---#' },
+  ])('passes an error of $of on and unsubscribes from all three', ({ e1: values, ticks, pauses }) => {
+    marbles(({ hot, expectObservable, expectSubscriptions }, scheduler) => {
+      const e1 = hot(values);
+      const tick$ = hot(ticks);
+      const paused$ = hot(pauses, IS);
+      const subs = '    ^--!';
+      const expected = '-a-#';
+
+      expectObservable(e1.pipe(alive(scheduler, { tick$, paused$ }))).toBe(expected);
+      expectSubscriptions(e1.subscriptions).toBe(subs);
+      expectSubscriptions(tick$.subscriptions).toBe(subs);
+      expectSubscriptions(paused$.subscriptions).toBe(subs);
+    });
+  });
+
+  test('unsubscribes from all three', () => {
+    marbles(({ hot, expectObservable, expectSubscriptions }, scheduler) => {
+      const e1 = hot('      -a---a-');
+      const tick$ = hot('   -------');
+      const paused$ = hot(' -------', IS);
+      const subs = '        ^--!   ';
+      const expected = '    -a-----';
+
+      expectObservable(e1.pipe(alive(scheduler, { tick$, paused$ })), subs).toBe(expected);
+      expectSubscriptions(e1.subscriptions).toBe(subs);
+      expectSubscriptions(tick$.subscriptions).toBe(subs);
+      expectSubscriptions(paused$.subscriptions).toBe(subs);
+    });
+  });
+
+  test('ends where its consumer ends, at a ping too', () => {
+    marbles(({ hot, expectObservable, expectSubscriptions }, scheduler) => {
+      const e1 = hot('  -');
+      const subs = '    ^ 9999ms !';
+      const expected = '10s (p|)';
+
+      expectObservable(e1.pipe(alive(scheduler), take(1))).toBe(expected);
+      expectSubscriptions(e1.subscriptions).toBe(subs);
+    });
+  });
+
+  test('each subscriber has its own clock', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('   -');
+      const first = '    ^';
+      const second = '   7s ^';
+      const expected1 = '60s #';
+      const expected2 = '67s #';
+
+      const alive$: Observable<string> = e1.pipe(alive(scheduler, { firstPingMs: 1e9 }));
+      expectObservable(alive$, first).toBe(expected1, undefined, TIMEOUT);
+      expectObservable(alive$, second).toBe(expected2, undefined, TIMEOUT);
+    });
+  });
+});
