@@ -150,8 +150,9 @@ function checkTogether({ pingIntervalMs, pongTimeoutMs, metricsPort, port }: Con
 }
 
 function complaint({ name, allowed }: Variable<unknown>, given: string): ConfigError {
-  // What stands before an @ is a password, and this line goes to a log.
-  return new ConfigError(`${name} is ${JSON.stringify(given.replace(/\/\/.*@/, '//***@'))}; allowed: ${allowed}`);
+  // This line goes to a log: what stands before an @ may be a password.
+  const shown = name.includes('SECRET') ? '***' : given.replace(/(\/\/|:).*@/s, '$1***@');
+  return new ConfigError(`${name} is ${JSON.stringify(shown)}; allowed: ${allowed}`);
 }
 
 function text<T, D extends string | undefined>(

@@ -1,25 +1,23 @@
 import {
-  NEVER,
   Observable,
-  catchError,
   concat,
-  defer,
   exhaustMap,
   forkJoin,
   map,
-  merge,
   of,
-  takeWhile,
   timer,
+  type MonoTypeOperatorFunction,
   type OperatorFunction,
+  type Subscriber,
 } from 'rxjs';
 import { conversation } from './conversation.js';
 import { withoutOldest, type Batch } from './frame.js';
-import type { MemberEvent, MembershipChange } from './hub.js';
+import type { MemberEvent } from './member.js';
 import { Intake } from './intake.js';
 import { BufferOverflowError, boundedBuffer, type DropOldest } from './operators/boundedBuffer.js';
 import { HeartbeatTimeoutError, heartbeat } from './operators/heartbeat.js';
 import { routeBy } from './operators/routeBy.js';
+import { Stage } from './operators/stage.js';
 import type { ConnectionContext, Pod } from './pod.js';
 import { CloseCode, GLOBAL_ROOM } from './protocol.js';
 import { gapBatch, systemBatch } from './server-message.js';
@@ -38,45 +36,66 @@ export function connection(
   writable$: Observable<boolean>,
   context: ConnectionContext,
 ): Observable<Outbound> {
-  return defer(() => {
-    const { pod } = context;
+  return new Observable<Outbound>((subscriber) => {
+    const { pod, id, rooms } = context;
     const intake = new Intake(pod.limits.publishWindow);
-    const heard$ = pod.hub.member$(context.id, entry$(context)).pipe(welcomed(context, intake));
+    const entry$ = of({ kind: 'join', rooms: [GLOBAL_ROOM, ...rooms] } as const);
+    const heard$ = pod.hub.member$(id, entry$).pipe(welcomed(context, intake));
     const said$ = inbound$.pipe(kept(pod, intake), handled(context, intake));
-    return merge(heard$, said$).pipe(
-      buffered(pod, writable$),
-      catchError((error: unknown) => of(ending(error, context))),
-      takeWhile(({ kind }) => kind !== 'shut', true),
-    );
-  });
-}
-
-function entry$({ rooms }: ConnectionContext): Observable<MembershipChange> {
-  return concat(of({ kind: 'join', rooms: [GLOBAL_ROOM, ...rooms] } as const), NEVER);
+    // One subscriber for both, where `merge` would make several: neither completes.
+    heard$.subscribe(subscriber);
+    said$.subscribe(subscriber);
+  }).pipe(buffered(context.pod, writable$), untilShut(context));
 }
 
 /** `welcome` comes first; only then is what the client said meanwhile handled. */
-function welcomed({ pod, id, rooms }: ConnectionContext, intake: Intake): OperatorFunction<MemberEvent, Outbound> {
-  const { pingIntervalMs, maxMessageBytes } = pod.limits;
-  return (event$) =>
-    new Observable((subscriber) =>
-      event$.subscribe({
-        next: (event) => {
-          if (event.kind === 'batch') {
-            subscriber.next(event);
-          } else {
-            subscriber.next(systemBatch('welcome', { clientId: id, rooms, pingIntervalMs, maxMessageBytes }, pod.world));
-            intake.welcome();
-          }
-        },
-        error: (error: unknown) => {
-          subscriber.error(error);
-        },
-        complete: () => {
-          subscriber.complete();
-        },
-      }),
-    );
+function welcomed(context: ConnectionContext, intake: Intake): OperatorFunction<MemberEvent, Outbound> {
+  return (event$) => new Observable((subscriber) => event$.subscribe(new Welcoming(subscriber, context, intake)));
+}
+
+class Welcoming extends Stage<MemberEvent, Outbound> {
+  readonly #context: ConnectionContext;
+  readonly #intake: Intake;
+
+  constructor(output: Subscriber<Outbound>, context: ConnectionContext, intake: Intake) {
+    super(output);
+    this.#context = context;
+    this.#intake = intake;
+  }
+
+  protected override take(event: MemberEvent): void {
+    if (event.kind === 'batch') {
+      this.output.next(event);
+    } else {
+      const { pod, id, rooms } = this.#context;
+      const { pingIntervalMs, maxMessageBytes } = pod.limits;
+      this.output.next(systemBatch('welcome', { clientId: id, rooms, pingIntervalMs, maxMessageBytes }, pod.world));
+      this.#intake.welcome();
+    }
+  }
+}
+
+/** A `shut` is the last that is asked, and every error becomes one. */
+function untilShut(context: ConnectionContext): MonoTypeOperatorFunction<Outbound> {
+  return (outbound$) => new Observable((subscriber) => outbound$.subscribe(new Ending(subscriber, context)));
+}
+
+class Ending extends Stage<Outbound, Outbound> {
+  readonly #context: ConnectionContext;
+
+  constructor(output: Subscriber<Outbound>, context: ConnectionContext) {
+    super(output);
+    this.#context = context;
+  }
+
+  protected override take(outbound: Outbound): void {
+    this.output.next(outbound);
+    if (outbound.kind === 'shut') this.output.complete();
+  }
+
+  protected override _error(error: unknown): void {
+    this.take(ending(error, this.#context));
+  }
 }
 
 /** Alive, or ended. */

@@ -70,9 +70,9 @@ function pauses$(intake: Intake): Observable<Outbound> {
   );
 }
 
-function judged({ pod, identity }: ConnectionContext): OperatorFunction<string, Accepted | BadMessage> {
+function judged({ pod, identity, rooms }: ConnectionContext): OperatorFunction<string, Accepted | BadMessage> {
   const { handlers, limits, metrics } = pod;
-  const options = { handlers, maxMessageBytes: limits.maxMessageBytes, identity };
+  const options = { handlers, maxMessageBytes: limits.maxMessageBytes, identity, rooms };
   const verdict = (before: Accepted | BadMessage | undefined, text: string): Accepted | BadMessage => {
     const now = judge(text, options);
     metrics.received(now.kind === 'accepted' ? now.message.type : 'invalid');
@@ -131,7 +131,8 @@ function publish({ message }: Publish, context: ConnectionContext, intake: Intak
     type: message.type,
     ...(room !== GLOBAL_ROOM && { room }),
     from: identity,
-    data: message.data,
+    // An envelope has every member, whatever the handler left out.
+    data: message.data ?? {},
     timestamp: timestamp(scheduler.now()),
   });
   intake.published();

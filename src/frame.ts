@@ -42,7 +42,8 @@ export function ownBatch(json: string): Batch {
 
 /** Two rooms' batches as one write to a member of both; no byte is copied. */
 export function mergeBatches(a: Batch, b: Batch): Batch {
-  return { ...a, parts: [...a.parts, ...b.parts], messages: a.messages + b.messages, bytes: a.bytes + b.bytes };
+  const publishedAtMs = Math.min(a.publishedAtMs ?? Infinity, b.publishedAtMs ?? Infinity);
+  return { ...a, publishedAtMs, parts: [...a.parts, ...b.parts], messages: a.messages + b.messages, bytes: a.bytes + b.bytes };
 }
 
 /** A batch without its oldest message; undefined where that was its only one. */

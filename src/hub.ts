@@ -1,23 +1,15 @@
-import { Observable, Subject, Subscription, combineLatest, filter, take, type Subscriber } from 'rxjs';
+import { Observable, Subject, Subscription, combineLatest, filter, take } from 'rxjs';
 import type { Broker, BrokerEvent, Gap } from './broker.js';
-import { mergeBatches, publicationBatch, type Batch } from './frame.js';
+import { fanOut } from './fan-out.js';
 import type { Logger } from './log.js';
+import { Member, type MemberEvent, type MemberHost, type MembershipChange } from './member.js';
 import type { Metrics } from './metrics.js';
 import { gatherTurn } from './operators/gatherTurn.js';
 import { GLOBAL_ROOM } from './protocol.js';
 import { checkPublication, type Publication } from './publication.js';
-import { Room, type Member } from './room.js';
+import { Room } from './room.js';
 import { gapBatch } from './server-message.js';
 import type { World } from './world.js';
-
-/** A connection wants to be in rooms, or out of them. */
-export interface MembershipChange {
-  readonly kind: 'join' | 'leave';
-  readonly rooms: readonly string[];
-}
-
-/** What a member receives: word that it is in rooms (all of them at once, when the last is confirmed) or out of them, and what is said there. */
-export type MemberEvent = { readonly kind: 'joined' | 'left'; readonly rooms: readonly string[] } | Batch;
 
 /** A connection came into a room or went out of it. */
 export interface MembershipEvent {
@@ -54,15 +46,24 @@ export class Hub {
   readonly #options: HubOptions;
   readonly #rooms = new Map<string, Room>();
   readonly #connection = new Subscription();
-  #complaints = new Set<string>();
-  #complaintsSinceMs = -Infinity;
+  /** When each room's invalid publications were last complained of, the longest ago first. */
+  readonly #complaintsMs = new Map<string, number>();
+  readonly #host: MemberHost = {
+    change: (member, { kind, rooms }) => {
+      if (kind === 'join') this.#join(member, rooms);
+      else this.#leave(member, rooms);
+    },
+    leaveAll: (member) => {
+      for (const room of member.rooms.keys()) this.#exit(member, room);
+    },
+  };
 
   constructor(options: HubOptions) {
     this.#options = options;
     const { broker, world } = options;
     this.#connection.add(
       broker.events$.pipe(gatherTurn(world.turnEnd$, ({ kind }) => kind === 'gap')).subscribe((turn) => {
-        this.#fanOut(turn);
+        this.#receiveTurn(turn);
       }),
     );
     this.#room(GLOBAL_ROOM).acquire();
@@ -74,18 +75,7 @@ export class Hub {
    * @param change$ what the connection wants; it belongs to no room, not even the global one, before it says so
    */
   member$(clientId: string, change$: Observable<MembershipChange>): Observable<MemberEvent> {
-    return new Observable((subscriber) => {
-      const member = createMember(clientId, subscriber);
-      subscriber.add(
-        change$.subscribe((change) => {
-          if (change.kind === 'join') subscriber.add(this.#join(member, change.rooms, subscriber));
-          else this.#leave(member, change.rooms, subscriber);
-        }),
-      );
-      subscriber.add(() => {
-        for (const room of member.rooms) this.#exit(member, room);
-      });
-    });
+    return new Observable((subscriber) => change$.subscribe(new Member(subscriber, clientId, this.#host)));
   }
 
   /** Members of a room on this pod. */
@@ -115,47 +105,50 @@ export class Hub {
     return room;
   }
 
-  #join(member: Member, names: readonly string[], subscriber: Subscriber<MemberEvent>): Subscription {
+  #join(member: Member, names: readonly string[]): void {
     const rooms = names.map((name) => this.#room(name));
-    for (const room of rooms) room.acquire();
-    const joining = new Subscription(() => {
-      for (const room of rooms) room.release();
-    });
+    for (const room of rooms) this.#ask(member, room);
     const confirmed$ = combineLatest(rooms.map((room) => room.confirmed$)).pipe(
       filter((confirmed) => confirmed.every(Boolean)),
       take(1),
     );
-    joining.add(
+    member.add(
       confirmed$.subscribe(() => {
         const entered = rooms.filter((room) => this.#enter(member, room));
-        subscriber.next({ kind: 'joined', rooms: names });
+        // It may have left some of them before they were confirmed.
+        const present = rooms.filter((room) => member.rooms.has(room)).map(({ name }) => name);
+        if (present.length > 0) member.receive({ kind: 'joined', rooms: present });
         for (const room of entered) this.#tell('online', member, room, room.members.size);
-        joining.unsubscribe();
       }),
     );
-    return joining;
   }
 
-  #leave(member: Member, names: readonly string[], subscriber: Subscriber<MemberEvent>): void {
-    for (const room of member.rooms) if (names.includes(room.name)) this.#exit(member, room);
-    subscriber.next({ kind: 'left', rooms: names });
+  #ask(member: Member, room: Room): void {
+    if (member.rooms.has(room)) return;
+    member.rooms.set(room, false);
+    room.acquire();
   }
 
   #enter(member: Member, room: Room): boolean {
-    if (member.rooms.has(room)) return false;
+    if (member.rooms.get(room) !== false) return false;
     if (room.members.size === 0) this.#countRoom(room, 1);
-    room.acquire();
     room.members.add(member);
-    member.rooms.add(room);
+    member.rooms.set(room, true);
     return true;
+  }
+
+  #leave(member: Member, names: readonly string[]): void {
+    for (const room of member.rooms.keys()) if (names.includes(room.name)) this.#exit(member, room);
+    member.receive({ kind: 'left', rooms: names });
   }
 
   #exit(member: Member, room: Room): void {
     const members = room.members.size;
-    room.members.delete(member);
     member.rooms.delete(room);
-    if (room.members.size === 0) this.#countRoom(room, -1);
-    this.#tell('offline', member, room, members);
+    if (room.members.delete(member)) {
+      if (room.members.size === 0) this.#countRoom(room, -1);
+      this.#tell('offline', member, room, members);
+    }
     room.release();
   }
 
@@ -168,11 +161,11 @@ export class Hub {
   }
 
   /** What was published before a gap reaches its members before the gap does, and what came after it, after. */
-  #fanOut(turn: readonly BrokerEvent[]): void {
+  #receiveTurn(turn: readonly BrokerEvent[]): void {
     let spoke: Room[] = [];
     for (const event of turn) {
       if (event.kind === 'gap') {
-        deliver(spoke);
+        fanOut(spoke);
         spoke = [];
         this.#tellGap(event);
         continue;
@@ -180,7 +173,7 @@ export class Hub {
       const room = this.#receive(event);
       if (room?.arrived.length === 1) spoke.push(room);
     }
-    deliver(spoke);
+    fanOut(spoke);
   }
 
   #receive(publication: Publication): Room | undefined {
@@ -209,53 +202,12 @@ export class Hub {
 
   #complain(room: string, reason: string): void {
     const nowMs = this.#options.world.scheduler.now();
-    if (nowMs - this.#complaintsSinceMs >= COMPLAINT_INTERVAL_MS) {
-      this.#complaints = new Set();
-      this.#complaintsSinceMs = nowMs;
+    for (const [silent, sinceMs] of this.#complaintsMs) {
+      if (nowMs - sinceMs < COMPLAINT_INTERVAL_MS) break;
+      this.#complaintsMs.delete(silent);
     }
-    if (this.#complaints.has(room)) return;
-    this.#complaints.add(room);
+    if (this.#complaintsMs.has(room)) return;
+    this.#complaintsMs.set(room, nowMs);
     this.#options.log.warn({ room, reason }, 'invalid publication dropped');
   }
-}
-
-function createMember(clientId: string, subscriber: Subscriber<MemberEvent>): Member {
-  return {
-    clientId,
-    rooms: new Set(),
-    pending: undefined,
-    receive: (batch) => {
-      subscriber.next(batch);
-    },
-  };
-}
-
-/** One batch to each member, whichever of the rooms it is in. */
-function deliver(rooms: readonly Room[]): void {
-  const [only] = rooms;
-  if (rooms.length === 1 && only) {
-    const batch = takeBatch(only);
-    for (const member of only.members) member.receive(batch);
-    return;
-  }
-  const touched: Member[] = [];
-  for (const room of rooms) {
-    const batch = takeBatch(room);
-    for (const member of room.members) {
-      if (member.pending === undefined) touched.push(member);
-      member.pending = member.pending === undefined ? batch : mergeBatches(member.pending, batch);
-    }
-  }
-  for (const member of touched) {
-    const { pending } = member;
-    member.pending = undefined;
-    if (pending) member.receive(pending);
-  }
-}
-
-function takeBatch(room: Room): Batch {
-  const batch = publicationBatch(room.arrived, room.arrivedSinceMs);
-  room.arrived = [];
-  room.arrivedSinceMs = Infinity;
-  return batch;
 }

@@ -1,6 +1,15 @@
+import { destination } from './destination.js';
 import type { Handler } from './handler.js';
 import { parseMessage, reject, usableRef, type Rejection } from './message.js';
-import { ENVELOPE_BYTES, SERVER_TYPES, byteLength, timestamp, writeEnvelope, type ClientMessage } from './protocol.js';
+import {
+  ENVELOPE_BYTES,
+  GLOBAL_ROOM,
+  SERVER_TYPES,
+  byteLength,
+  timestamp,
+  writeEnvelope,
+  type ClientMessage,
+} from './protocol.js';
 
 /** A message that has passed every check and has a handler. */
 export interface Accepted {
@@ -14,6 +23,8 @@ export interface JudgeOptions {
   readonly maxMessageBytes: number;
   /** `from` of what the sender publishes: it counts in the envelope's size. */
   readonly identity: string;
+  /** The rooms that the sender is in: the one that is filled in counts too. */
+  readonly rooms: readonly string[];
 }
 
 // JSON.stringify can write a text longer than it was: `1e20` becomes 21 digits, and nothing grows more than that.
@@ -23,7 +34,8 @@ const MAX_GROWTH = 6;
  * Every check that a message must pass before a handler sees it; what fails one is a *bad message*
  * (`invalid_json`, `invalid_message`, `unknown_type`, `forbidden_type`).
  */
-export function judge(text: string, { handlers, maxMessageBytes, identity }: JudgeOptions): Accepted | Rejection {
+export function judge(text: string, options: JudgeOptions): Accepted | Rejection {
+  const { handlers, maxMessageBytes } = options;
   const parsed = parseMessage(text);
   if (parsed.kind === 'rejection') return parsed;
   const { message } = parsed;
@@ -33,7 +45,7 @@ export function judge(text: string, { handlers, maxMessageBytes, identity }: Jud
   if (!handler) return reject('unknown_type', 'no such message type', ref);
   const problem = handler.check(message.data);
   if (problem !== undefined) return reject('invalid_message', problem, ref);
-  if (text.length * MAX_GROWTH > maxMessageBytes && envelopeBytes(message, identity) > maxMessageBytes + ENVELOPE_BYTES) {
+  if (text.length * MAX_GROWTH > maxMessageBytes && envelopeBytes(message, options) > maxMessageBytes + ENVELOPE_BYTES) {
     return reject('invalid_message', 'grows too large when written out', ref);
   }
   return { kind: 'accepted', message, handler };
@@ -41,6 +53,9 @@ export function judge(text: string, { handlers, maxMessageBytes, identity }: Jud
 
 const SOME_ID = '00000000-0000-7000-8000-000000000000';
 
-function envelopeBytes({ type, room = '', data }: ClientMessage, from: string): number {
-  return byteLength(writeEnvelope({ id: SOME_ID, type, room, from, data, timestamp: timestamp(0) }));
+function envelopeBytes({ type, room: named, data }: ClientMessage, { identity, rooms }: JudgeOptions): number {
+  const room = destination(named, rooms);
+  // What goes nowhere is refused for that, whatever its size.
+  const place = typeof room !== 'string' || room === GLOBAL_ROOM ? {} : { room };
+  return byteLength(writeEnvelope({ id: SOME_ID, type, ...place, from: identity, data, timestamp: timestamp(0) }));
 }

@@ -14,7 +14,7 @@ export function roomChannels(prefix: string): RoomChannels {
     channelOf: (room) => (room === GLOBAL_ROOM ? global : rooms + room),
     roomOf: (channel) => {
       if (channel === global) return GLOBAL_ROOM;
-      return channel.startsWith(rooms) ? channel.slice(rooms.length) : undefined;
+      return channel.startsWith(rooms) && channel !== rooms ? channel.slice(rooms.length) : undefined;
     },
   };
 }

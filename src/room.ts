@@ -1,15 +1,6 @@
 import { BehaviorSubject, timer, type Observable, type SchedulerLike, type Subscription } from 'rxjs';
-import type { Batch } from './frame.js';
+import type { Member } from './member.js';
 import type { Publication } from './publication.js';
-
-/** A connection in its rooms, as the hub sees it. */
-export interface Member {
-  readonly clientId: string;
-  readonly rooms: Set<Room>;
-  /** What this turn has for it so far, where it is a member of several rooms that spoke. */
-  pending: Batch | undefined;
-  receive(batch: Batch): void;
-}
 
 export interface RoomOptions {
   readonly name: string;

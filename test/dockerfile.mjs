@@ -235,7 +235,7 @@ async function freePort() {
 
 async function logged(stream, message) {
   for await (const line of createInterface(stream)) {
-    if (JSON.parse(line).msg !== message) continue;
+    if (!line.includes(`"msg":"${message}"`)) continue;
     stream.resume();
     return;
   }

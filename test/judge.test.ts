@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { NEVER, of } from 'rxjs';
+import { NEVER, concat, of } from 'rxjs';
 import Type from 'typebox';
 import { connection } from '../src/connection.js';
 import { handler } from '../src/handler.js';
@@ -19,6 +19,7 @@ const options: JudgeOptions = {
   handlers: new Map([...builtInHandlers, weather].map((each) => [each.type, each])),
   maxMessageBytes: MAX_BYTES,
   identity: 'ada',
+  rooms: ['tea'],
 };
 
 test.each([
@@ -134,7 +135,7 @@ describe('what grows when it is written out', () => {
           if (outbound.kind === 'batch') heard.push(...(readable(outbound) as { type: string }[]).map(({ type }) => type));
         };
         const pod = virtualPod(scheduler);
-        const ended = connection(of(said), NEVER, inRooms(pod, options.identity, [room])).subscribe(keep);
+        const ended = connection(concat(of(said), NEVER), NEVER, inRooms(pod, options.identity, [room])).subscribe(keep);
         scheduler.schedule(() => {
           ended.unsubscribe();
         }, 10);

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { NEVER, concat, map, of, throwError, type Observable } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 import { PublishError } from '../src/broker.js';
-import type { MemberEvent, MembershipChange } from '../src/hub.js';
+import type { MemberEvent, MembershipChange } from '../src/member.js';
 import type { Pod } from '../src/pod.js';
 import { presence } from '../src/presence.js';
 import { GLOBAL_ROOM } from '../src/protocol.js';

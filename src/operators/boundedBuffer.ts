@@ -56,6 +56,7 @@ class Buffering<T> extends Stage<T, T> {
   #queue: Queue<T> | undefined;
   #writable = true;
   #completed = false;
+  #draining = false;
   #most = 0;
 
   constructor(output: Subscriber<T>, options: BoundedBufferOptions<T>) {
@@ -67,7 +68,7 @@ class Buffering<T> extends Stage<T, T> {
 
   protected override take(item: T): void {
     const weight = this.#options.weigh(item);
-    if (weight === undefined || (this.#writable && this.#queue === undefined)) {
+    if (weight === undefined || (this.#writable && this.#queue === undefined && !this.#draining)) {
       this.output.next(item);
       return;
     }
@@ -89,11 +90,15 @@ class Buffering<T> extends Stage<T, T> {
   }
 
   #drain(): void {
+    // A consumer may say yes while it is handed an item: what waits goes after that item, not within it.
+    if (this.#draining) return;
+    this.#draining = true;
     while (this.#writable && !this.output.closed && this.#queue !== undefined) {
       const slot = this.#queue.take();
       if (this.#queue.isEmpty()) this.#queue = undefined;
       if (slot) this.output.next(slot.item);
     }
+    this.#draining = false;
     if (this.#completed && this.#queue === undefined) this.output.complete();
   }
 }

@@ -1,0 +1,41 @@
+import { mergeBatches, publicationBatch, type Batch } from './frame.js';
+import type { Member } from './member.js';
+import type { Room } from './room.js';
+
+/**
+ * Hands what arrived in rooms to their members: one batch per room, whose bytes all its members share, and one batch to each
+ * member, whichever of the rooms it is in.
+ */
+export function fanOut(rooms: readonly Room[]): void {
+  const [only] = rooms;
+  if (rooms.length === 1 && only) {
+    const batch = takeBatch(only);
+    for (const member of only.members) member.receive(batch);
+    return;
+  }
+  for (const member of gather(rooms)) {
+    const { pending } = member;
+    member.pending = undefined;
+    if (pending) member.receive(pending);
+  }
+}
+
+/** The members of the rooms, each once and with what it shall get. */
+function gather(rooms: readonly Room[]): readonly Member[] {
+  const members: Member[] = [];
+  for (const room of rooms) {
+    const batch = takeBatch(room);
+    for (const member of room.members) {
+      if (member.pending === undefined) members.push(member);
+      member.pending = member.pending === undefined ? batch : mergeBatches(member.pending, batch);
+    }
+  }
+  return members;
+}
+
+function takeBatch(room: Room): Batch {
+  const batch = publicationBatch(room.arrived, room.arrivedSinceMs);
+  room.arrived = [];
+  room.arrivedSinceMs = Infinity;
+  return batch;
+}

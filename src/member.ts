@@ -1,0 +1,54 @@
+import type { Subscriber } from 'rxjs';
+import type { Batch } from './frame.js';
+import { Stage } from './operators/stage.js';
+import type { Room } from './room.js';
+
+/** A connection wants to be in rooms, or out of them. */
+export interface MembershipChange {
+  readonly kind: 'join' | 'leave';
+  readonly rooms: readonly string[];
+}
+
+/** What a member receives: word that it is in rooms (all of them at once, when the last is confirmed) or out of them, and what is said there. */
+export type MemberEvent = { readonly kind: 'joined' | 'left'; readonly rooms: readonly string[] } | Batch;
+
+/** Who carries out what a member wants: the hub. */
+export interface MemberHost {
+  change(member: Member, change: MembershipChange): void;
+  leaveAll(member: Member): void;
+}
+
+/** A connection in its rooms: takes what it wants, emits what it hears, and leaves every room with its last subscriber. */
+export class Member extends Stage<MembershipChange, MemberEvent> {
+  readonly clientId: string;
+  /** The rooms it asked for, and whether it is in: until a room is confirmed, it is not. */
+  readonly rooms = new Map<Room, boolean>();
+  /** What this turn has for it so far, where it is in several rooms that spoke. */
+  pending: Batch | undefined;
+  readonly #host: MemberHost;
+
+  constructor(output: Subscriber<MemberEvent>, clientId: string, host: MemberHost) {
+    super(output);
+    this.clientId = clientId;
+    this.#host = host;
+  }
+
+  receive(event: MemberEvent): void {
+    this.output.next(event);
+  }
+
+  override unsubscribe(): void {
+    if (this.closed) return;
+    super.unsubscribe();
+    this.#host.leaveAll(this);
+  }
+
+  protected override take(change: MembershipChange): void {
+    this.#host.change(this, change);
+  }
+
+  /** Who wants nothing more stays where it is. */
+  protected override _complete(): void {
+    // Nothing ends.
+  }
+}
