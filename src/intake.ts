@@ -11,7 +11,8 @@ export class Intake {
   readonly open$ = new BehaviorSubject(false);
   /** Whether the socket is to be left unread. */
   readonly paused$ = new BehaviorSubject(false);
-  readonly #settled$ = new BehaviorSubject(true);
+  /** Made when first asked for, which only a drain does. */
+  #settling$: BehaviorSubject<boolean> | undefined;
   readonly #window: number;
   #welcomed = false;
   #draining = false;
@@ -32,7 +33,8 @@ export class Intake {
 
   /** Emits once, as soon as no publish is unconfirmed. */
   get settled$(): Observable<boolean> {
-    return this.#settled$.pipe(filter(Boolean), take(1));
+    this.#settling$ ??= new BehaviorSubject(this.#unconfirmed === 0);
+    return this.#settling$.pipe(filter(Boolean), take(1));
   }
 
   /** The connection is in its rooms: what it said may be handled. */
@@ -67,7 +69,7 @@ export class Intake {
     const underWay = this.#held + this.#unconfirmed;
     set(this.paused$, this.#draining || underWay >= this.#window);
     set(this.open$, this.#welcomed && !this.#draining && this.#unconfirmed < this.#window);
-    set(this.#settled$, this.#unconfirmed === 0);
+    if (this.#settling$) set(this.#settling$, this.#unconfirmed === 0);
   }
 }
 

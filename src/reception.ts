@@ -19,6 +19,12 @@ export class Reception {
   readonly #maxConnections: number;
   readonly #upgrade: ReturnType<typeof webSockets>;
 
+  readonly #onEnd = (transport: WebSocketTransport): void => {
+    this.connections.delete(transport);
+    this.#pod.metrics.connections(-1);
+    this.ended$.next();
+  };
+
   constructor(pod: Pod, maxConnections: number) {
     this.#pod = pod;
     this.#maxConnections = maxConnections;
@@ -55,11 +61,7 @@ export class Reception {
       socket,
       actor: (inbound$, writable$) => connection(inbound$, writable$, context),
       metrics,
-      onEnd: () => {
-        this.connections.delete(transport);
-        metrics.connections(-1);
-        this.ended$.next();
-      },
+      onEnd: this.#onEnd,
     });
     this.connections.add(transport);
     metrics.connections(1);

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { Subject, Subscription, type Observable } from 'rxjs';
-import { WebSocketServer, type ServerOptions, type WebSocket } from 'ws';
+import { Subject, type Observable, type Subscription } from 'rxjs';
+import { WebSocket as PlainWebSocket, WebSocketServer, type RawData, type ServerOptions } from 'ws';
 import type { Batch } from './frame.js';
 import type { Metrics } from './metrics.js';
 import { SUBPROTOCOL } from './protocol.js';
@@ -16,8 +16,6 @@ const MAX_FRAGMENTS = 1024;
 
 /** So many reads may make up one frame: 64 KiB in the smallest TCP segments, and some. */
 const MAX_BUFFERED_CHUNKS = 4096;
-
-export type { WebSocket };
 
 /** A connection's actor, as `connection` makes it. */
 export type Actor = (inbound$: Observable<Inbound>, writable$: Observable<boolean>) => Observable<Outbound>;
@@ -38,8 +36,9 @@ export interface Upgrade {
  * @returns completes an upgrade and calls back with its socket; never calls back where the handshake was bad
  */
 export function webSockets(maxMessageBytes: number, onBadHandshake: OnBadHandshake) {
-  const options: ServerOptions & { closeTimeout: number } = {
+  const options: ServerOptions<typeof WebSocket> & { closeTimeout: number } = {
     noServer: true,
+    WebSocket,
     clientTracking: false,
     // Shared frames and little memory per connection are worth more than compressed ones.
     perMessageDeflate: false,
@@ -80,7 +79,12 @@ export interface TransportOptions {
   readonly actor: Actor;
   readonly metrics: Metrics;
   /** The socket is gone. */
-  readonly onEnd: () => void;
+  readonly onEnd: (transport: WebSocketTransport) => void;
+}
+
+/** A WebSocket that knows its transport, so that one set of listeners serves all of them. */
+export class WebSocket extends PlainWebSocket {
+  transport: WebSocketTransport | undefined;
 }
 
 /** One connection's socket: tells the actor what comes in, and does what the actor asks. */
@@ -88,6 +92,7 @@ export class WebSocketTransport {
   readonly #webSocket: WebSocket;
   readonly #socket: Socket;
   readonly #metrics: Metrics;
+  readonly #onEnd: (transport: WebSocketTransport) => void;
   readonly #inbound$ = new Subject<Inbound>();
   readonly #writable$ = new Subject<boolean>();
   readonly #actor: Subscription;
@@ -101,47 +106,54 @@ export class WebSocketTransport {
     this.#webSocket = webSocket;
     this.#socket = socket;
     this.#metrics = metrics;
-    webSocket.on('message', (data, isBinary) => {
-      // nodebuffer, ws's default, makes every message one Buffer.
-      this.#inbound$.next(isBinary ? BINARY : { kind: 'text', text: (data as Buffer).toString('utf8') });
-    });
-    webSocket.on('ping', (data) => {
-      this.#owedPong = data;
-      this.#pong();
-      this.#inbound$.next(ALIVE);
-    });
-    webSocket.on('pong', () => {
-      this.#inbound$.next(ALIVE);
-    });
-    webSocket.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code?.startsWith('WS_ERR')) this.#closeCode ??= PROTOCOL_ERRORS[error.code] ?? PROTOCOL_ERROR;
-      this.#actor.unsubscribe();
-    });
-    webSocket.on('close', (code) => {
-      this.#actor.unsubscribe();
-      metrics.closed(this.#closeCode ?? code);
-      onEnd();
-    });
+    this.#onEnd = onEnd;
+    webSocket.transport = this;
+    webSocket.on('message', onMessage);
+    webSocket.on('ping', onPing);
+    webSocket.on('pong', onPong);
+    webSocket.on('error', onError);
+    webSocket.on('close', onClose);
     socket.on('drain', () => {
       this.#drained();
     });
-    this.#actor = new Subscription();
-    this.#actor.add(
-      actor(this.#inbound$, this.#writable$).subscribe((outbound) => {
-        this.#do(outbound);
-      }),
-    );
+    this.#actor = actor(this.#inbound$, this.#writable$).subscribe(this);
+  }
+
+  /** What the client, or the pod, tells the actor. */
+  tell(inbound: Inbound): void {
+    this.#inbound$.next(inbound);
+  }
+
+  /** A ping: a sign of life, and a pong is owed. */
+  pinged(payload: Buffer): void {
+    this.#owedPong = payload;
+    this.#pong();
+    this.tell(ALIVE);
+  }
+
+  /** The client broke the protocol, and ws closes; or the socket failed. */
+  failed({ code }: NodeJS.ErrnoException): void {
+    if (code?.startsWith('WS_ERR')) this.#closeCode ??= PROTOCOL_ERRORS[code] ?? PROTOCOL_ERROR;
+    this.#actor.unsubscribe();
+  }
+
+  /** The socket is gone; the code is the client's or ws's, and counts where we had none. */
+  closed(code: number): void {
+    this.#actor.unsubscribe();
+    this.#metrics.closed(this.#closeCode ?? code);
+    this.#onEnd(this);
   }
 
   order(drain: Drain): void {
-    this.#inbound$.next(drain);
+    this.tell(drain);
   }
 
   terminate(): void {
     this.#webSocket.terminate();
   }
 
-  #do(outbound: Outbound): void {
+  /** Does what the actor asks. */
+  next(outbound: Outbound): void {
     switch (outbound.kind) {
       case 'batch':
         this.#write(outbound);
@@ -204,4 +216,30 @@ export class WebSocketTransport {
     this.#webSocket.close(code, reason);
     if (now) this.#webSocket.terminate();
   }
+}
+
+function onMessage(this: PlainWebSocket, data: RawData, isBinary: boolean): void {
+  // nodebuffer, ws's default, makes every message one Buffer.
+  transportOf(this)?.tell(isBinary ? BINARY : { kind: 'text', text: (data as Buffer).toString('utf8') });
+}
+
+function onPing(this: PlainWebSocket, payload: Buffer): void {
+  transportOf(this)?.pinged(payload);
+}
+
+function onPong(this: PlainWebSocket): void {
+  transportOf(this)?.tell(ALIVE);
+}
+
+function onError(this: PlainWebSocket, error: NodeJS.ErrnoException): void {
+  transportOf(this)?.failed(error);
+}
+
+function onClose(this: PlainWebSocket, code: number): void {
+  transportOf(this)?.closed(code);
+}
+
+/** ws makes them all of the class it was given. */
+function transportOf(webSocket: PlainWebSocket): WebSocketTransport | undefined {
+  return webSocket instanceof WebSocket ? webSocket.transport : undefined;
 }
