@@ -7,6 +7,7 @@ import { redisBroker } from './broker-redis.js';
 import { ConfigError, describeConfig, readConfig, type Config } from './config.js';
 import { builtInHandlers } from './handlers/index.js';
 import { createLogger, type Logger } from './log.js';
+import { boundHeapGrowth } from './memory.js';
 import { prometheusMetrics, type Metrics } from './metrics.js';
 import { createChatServer } from './server.js';
 import { nodeWorld as world } from './world-node.js';
@@ -30,6 +31,7 @@ function start(): void {
 }
 
 function serve(config: Config): void {
+  boundHeapGrowth();
   const log = createLogger(config.logLevel);
   // A subscription without an error handler is a bug, but no reason to drop everybody.
   rxjsConfig.onUnhandledError = (error) => {

@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Subscription, interval, lastValueFrom } from 'rxjs';
+import { Subscription, filter, interval, lastValueFrom, type Observable } from 'rxjs';
 import type { Broker, BrokerStatus } from './broker.js';
 import { measuredBroker } from './broker-measured.js';
 import type { Config } from './config.js';
@@ -9,6 +9,7 @@ import type { Handler } from './handler.js';
 import { healthPages, httpServer, type Page, type WebSocketEndpoint } from './http.js';
 import { Hub } from './hub.js';
 import type { Logger } from './log.js';
+import { collectGarbage } from './memory.js';
 import type { ScrapedMetrics } from './metrics.js';
 import { shareMany } from './operators/shareMany.js';
 import { heartbeatTickMs, type Pod } from './pod.js';
@@ -19,6 +20,9 @@ import type { World } from './world.js';
 
 /** How long a room's subscription outlives its last member: who reloads a page finds it still there. */
 const LINGER_MS = 1000;
+
+/** When so many have come and gone and nobody is left, what they took is given back. */
+const MANY_CONNECTIONS = 1000;
 
 export interface ChatServerOptions {
   readonly config: Config;
@@ -50,6 +54,7 @@ export function createChatServer(options: ChatServerOptions): ChatServer {
       status = now;
     }),
   );
+  running.add(emptied$(reception).subscribe(collectGarbage));
   const telling = presence(pod, config.presenceMaxMembers).subscribe();
 
   const metricsPage = [
@@ -94,6 +99,19 @@ export function createChatServer(options: ChatServerOptions): ChatServer {
       log.info('stopped');
     },
   };
+}
+
+/** Emits when the last of many connections has ended. */
+function emptied$({ connections, ended$ }: Reception): Observable<unknown> {
+  let ended = 0;
+  return ended$.pipe(
+    filter(() => {
+      ended += 1;
+      if (connections.size > 0 || ended < MANY_CONNECTIONS) return false;
+      ended = 0;
+      return true;
+    }),
+  );
 }
 
 function createPod({ config, handlers, broker: plainBroker, world, metrics, log }: ChatServerOptions): Pod {

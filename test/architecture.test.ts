@@ -19,6 +19,7 @@ const EDGES: ReadonlyMap<string, string> = new Map([
   ['world-node.ts', 'the clock, the event loop, ids and chance'],
   ['metrics.ts', 'prom-client'],
   ['log.ts', 'pino'],
+  ['memory.ts', "V8's heap"],
   ['testing/brokerContract.ts', 'brokers as they are, in real time'],
 ]);
 
