@@ -8,4 +8,6 @@ export default {
   // Sources import `./x.js`, which is what they are called once compiled.
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   testTimeout: 30_000,
+  // Integration tests wait more than they work; by default Jest would leave one of two cores idle.
+  maxWorkers: 2,
 };

@@ -5,6 +5,9 @@ import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
+/** A metric that is not what it should be by then never will. */
+const METRIC_TIMEOUT_MS = 20_000;
+
 /** The built service as a process of its own. */
 export interface Service {
   readonly process: ChildProcess;
@@ -63,7 +66,11 @@ export async function startService(environment: Readonly<Record<string, string>>
     return found === undefined ? 0 : Number(found.slice(line.length + 1));
   };
   const metricIs = async (line: string, value: number) => {
-    while ((await metric(line)) !== value) await new Promise((resolve) => setTimeout(resolve, 20));
+    const deadlineMs = Date.now() + METRIC_TIMEOUT_MS;
+    for (let now = await metric(line); now !== value; now = await metric(line)) {
+      if (Date.now() > deadlineMs) throw new Error(`${line} is ${now}, not ${value}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
   };
   const stop = async (signal: NodeJS.Signals = 'SIGTERM') => {
     if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
