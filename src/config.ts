@@ -39,7 +39,7 @@ const VARIABLES = {
   authJwtAudience: notYet('AUTH_JWT_AUDIENCE', undefined, 'authentication'),
   authJwtAlgorithms: notYet('AUTH_JWT_ALGORITHMS', undefined, 'authentication'),
   allowedOrigins: notYet('ALLOWED_ORIGINS', '*', 'a list of origins'),
-  host: text('HOST', '0.0.0.0', (value) => value, 'a host name or address', 'where to listen'),
+  host: text('HOST', '0.0.0.0', host, 'a host name or address', 'where to listen'),
   port: integer('PORT', 8080, 0, 65535, 'the port to listen on; 0 takes a free one, which is logged'),
   basePath: text(
     'BASE_PATH',
@@ -208,6 +208,10 @@ function redisUrl(given: string): string | undefined {
   if (!URL.canParse(given)) return undefined;
   const { protocol, hostname, pathname } = new URL(given);
   return ['redis:', 'rediss:'].includes(protocol) && hostname !== '' && /^(\/\d*)?$/.test(pathname) ? given : undefined;
+}
+
+function host(given: string): string | undefined {
+  return /^[\w.:-]+(%\w+)?$/.test(given) ? given : undefined;
 }
 
 function prefix(given: string): string | undefined {

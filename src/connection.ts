@@ -66,7 +66,7 @@ class Welcoming extends Stage<MemberEvent, Outbound> {
   protected override take(event: MemberEvent): void {
     if (event.kind === 'batch') {
       this.output.next(event);
-    } else {
+    } else if (event.kind === 'joined') {
       const { pod, id, rooms } = this.#context;
       const { pingIntervalMs, maxMessageBytes } = pod.limits;
       this.output.next(systemBatch('welcome', { clientId: id, rooms, pingIntervalMs, maxMessageBytes }, pod.world));
@@ -99,11 +99,11 @@ class Ending extends Stage<Outbound, Outbound> {
 }
 
 /** Alive, or ended. */
-function kept({ limits, world, tick$ }: Pod, { paused$ }: Intake): OperatorFunction<Inbound, Inbound | typeof PING> {
+function kept({ limits, world, pulse }: Pod, { paused$ }: Intake): OperatorFunction<Inbound, Inbound | typeof PING> {
   const { pingIntervalMs, pongTimeoutMs } = limits;
   return heartbeat({
-    tick$,
-    now: () => world.scheduler.now(),
+    tick$: pulse.tick$,
+    now: pulse.now,
     firstPingMs: world.random() * pingIntervalMs,
     pingIntervalMs,
     pongTimeoutMs,

@@ -35,7 +35,11 @@ const MIN_RECONNECT_SPREAD_MS = 5000;
  */
 export function drain({ connections, ended$, delayMs, timeoutMs, world }: DrainOptions): Observable<never> {
   const { scheduler, random } = world;
-  const order = defer(() => {
+  const empty$ = ended$.pipe(
+    startWith(undefined),
+    first(() => connections.size === 0),
+  );
+  const ordered$ = defer(() => {
     const spreadMs = Math.min(SPREAD * timeoutMs, connections.size * CLOSE_SPACING_MS);
     const reconnectSpreadMs = Math.max(MIN_RECONNECT_SPREAD_MS, connections.size);
     for (const connection of connections) {
@@ -47,14 +51,10 @@ export function drain({ connections, ended$, delayMs, timeoutMs, world }: DrainO
     }
     return empty$;
   });
-  const empty$ = ended$.pipe(
-    startWith(undefined),
-    first(() => connections.size === 0),
-  );
   const late$ = timer(timeoutMs, scheduler).pipe(
     tap(() => {
       for (const connection of connections) connection.terminate();
     }),
   );
-  return concat(timer(delayMs, scheduler), merge(order, late$.pipe(ignoreElements())).pipe(first())).pipe(ignoreElements());
+  return concat(timer(delayMs, scheduler), merge(ordered$, late$.pipe(ignoreElements())).pipe(first())).pipe(ignoreElements());
 }

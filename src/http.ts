@@ -2,7 +2,7 @@ import { STATUS_CODES, ServerResponse, createServer, type IncomingMessage, type 
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { BrokerStatus } from './broker.js';
-import { NOT_FOUND, UPGRADE_REQUIRED, methodNotAllowed, target, type Refusal, type UpgradeRequest } from './request.js';
+import { NOT_FOUND, NO_HOST, UPGRADE_REQUIRED, methodNotAllowed, target, type Refusal, type UpgradeRequest } from './request.js';
 import type { Upgrade } from './websocket.js';
 
 /** A page of plain HTTP: what GET answers. */
@@ -32,7 +32,6 @@ export interface WebSocketEndpoint {
 const JSON_TYPE = 'application/json';
 
 const INTERNAL: Refusal = { status: 500, code: 'internal', message: 'the page failed' };
-const NO_HOST: Refusal = { status: 400, code: 'bad_request', message: 'the request has no Host' };
 const EXPECTATION_FAILED: Refusal = { status: 417, code: 'expectation_failed', message: 'the expectation is not met here' };
 
 /** The HTTP side of the service: pages, refusals, and upgrades passed on. */
@@ -57,10 +56,12 @@ export function httpServer({ pages, headersTimeoutMs, webSockets }: HttpOptions)
     send(response, EXPECTATION_FAILED);
   });
   server.on('upgrade', (request, socket: Socket, head) => {
+    // Node has given up the socket, its listener for errors included, and the client may be gone already.
+    socket.on('error', destroy);
     const place = target(request.url ?? '', webSockets?.basePath);
     if (webSockets && place.kind === 'webSocket' && asksForWebSocket(request)) {
-      if (lacksHost(request)) refuse(socket, NO_HOST);
-      else webSockets.onUpgrade({ request, socket, head }, { method: request.method, ...place });
+      const { method } = request;
+      webSockets.onUpgrade({ request, socket, head }, { method, lacksHost: lacksHost(request), ...place });
     } else {
       respondOnSocket(request, socket, respond);
     }
@@ -147,7 +148,6 @@ function respondOnSocket(
   response.on('finish', () => {
     socket.destroySoon();
   });
-  socket.on('error', () => socket.destroy());
   respond(request, response);
 }
 
@@ -156,4 +156,8 @@ function clientRefusal(code: string | undefined): Refusal {
     return { status: 431, code: 'headers_too_large', message: 'the request headers are too large' };
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return { status: 408, code: 'timeout', message: 'the request took too long' };
   return { status: 400, code: 'bad_request', message: 'the request is not HTTP' };
+}
+
+function destroy(this: Socket): void {
+  this.destroy();
 }

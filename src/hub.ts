@@ -31,6 +31,9 @@ export interface HubOptions {
   readonly lingerMs: number;
 }
 
+/** A lag beyond this is a publisher's wrong clock. */
+const MAX_LAG_S = 3600;
+
 /** An invalid publication is logged once per room in this time. */
 const COMPLAINT_INTERVAL_MS = 60_000;
 
@@ -117,8 +120,9 @@ export class Hub {
         const entered = rooms.filter((room) => this.#enter(member, room));
         // It may have left some of them before they were confirmed.
         const present = rooms.filter((room) => member.rooms.has(room)).map(({ name }) => name);
-        if (present.length > 0) member.receive({ kind: 'joined', rooms: present });
+        // Told first, so that what the member says as soon as it is in comes after its presence.
         for (const room of entered) this.#tell('online', member, room, room.members.size);
+        if (present.length > 0) member.receive({ kind: 'joined', rooms: present });
       }),
     );
   }
@@ -186,7 +190,7 @@ export class Hub {
     }
     const room = this.#rooms.get(publication.room);
     if (room === undefined || room.members.size === 0) return undefined;
-    metrics.deliveryLag((world.scheduler.now() - check.publishedAtMs) / 1000);
+    metrics.deliveryLag(lagSeconds(world.scheduler.now() - check.publishedAtMs));
     room.arrived.push(publication);
     room.arrivedSinceMs = Math.min(room.arrivedSinceMs, check.publishedAtMs);
     return room;
@@ -210,4 +214,9 @@ export class Hub {
     this.#complaintsMs.set(room, nowMs);
     this.#options.log.warn({ room, reason }, 'invalid publication dropped');
   }
+}
+
+/** Any service may publish, with whatever clock: one wrong timestamp must not spoil the sum of all. */
+function lagSeconds(lagMs: number): number {
+  return Math.min(Math.max(lagMs / 1000, 0), MAX_LAG_S);
 }

@@ -17,7 +17,18 @@ export {
 export { builtInHandlers } from './handlers/index.js';
 export { type Logger, createLogger } from './log.js';
 export { prometheusMetrics } from './metrics.js';
-export * from './protocol.js';
+export {
+  CloseCode,
+  type ClientMessage,
+  type Envelope,
+  type ErrorCode,
+  GLOBAL_ROOM,
+  MAX_BAD_MESSAGES,
+  MAX_DEPTH,
+  MAX_ROOMS,
+  SERVER_ID,
+  SUBPROTOCOL,
+} from './protocol.js';
 export { type ChatServer, type ChatServerOptions, createChatServer } from './server.js';
 export type { World } from './world.js';
 export { nodeWorld } from './world-node.js';

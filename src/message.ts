@@ -35,7 +35,8 @@ export function parseMessage(text: string): Parsed | Rejection {
   if (room !== undefined && typeof room !== 'string') return reject('invalid_message', 'room is not a string', ref);
   if (id !== undefined && typeof id !== 'string') return reject('invalid_message', 'id is not a string', ref);
   if (data === null) return reject('invalid_message', 'data is null', ref);
-  if (isDeeper(value, MAX_DEPTH)) return reject('invalid_message', `nested deeper than ${MAX_DEPTH}`, ref);
+  const flaw = flawOf(value, MAX_DEPTH);
+  if (flaw !== undefined) return reject('invalid_message', flaw, ref);
   return { kind: 'parsed', message: pick(type, room, data, id) };
 }
 
@@ -61,9 +62,14 @@ function isObject(value: unknown): value is Record<'type' | 'room' | 'data' | 'i
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function isDeeper(value: unknown, levels: number): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  if (levels === 0) return true;
-  for (const member of Object.values(value)) if (isDeeper(member, levels - 1)) return true;
-  return false;
+/** What cannot be written again as it was read: too deep for JSON.stringify, or a number beyond a double's range. */
+function flawOf(value: unknown, levels: number): string | undefined {
+  if (typeof value === 'number') return Number.isFinite(value) ? undefined : 'a number is out of range';
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (levels === 0) return `nested deeper than ${MAX_DEPTH}`;
+  for (const member of Object.values(value)) {
+    const flaw = flawOf(member, levels - 1);
+    if (flaw !== undefined) return flaw;
+  }
+  return undefined;
 }

@@ -40,17 +40,7 @@ function noop(): void {
 
 const MESSAGE_TYPES = ['chat', 'ping', 'pong', 'presence', 'notification', 'system', 'error', 'invalid'];
 const CLOSE_CODES = [1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011, 4000, 4001, 4002, 4500].map(String);
-const REFUSALS = [
-  'bad_request',
-  'bad_room',
-  'forbidden',
-  'method',
-  'not_found',
-  'overloaded',
-  'draining',
-  'origin',
-  'unauthorized',
-];
+const REFUSALS = ['bad_request', 'bad_room', 'forbidden', 'method', 'overloaded', 'draining', 'origin', 'unauthorized'];
 const ERROR_CODES = [
   'invalid_json',
   'invalid_message',
@@ -102,7 +92,8 @@ export function prometheusMetrics(types: readonly string[] = []): ScrapedMetrics
     received: labelled('messages_received_total', 'Messages from clients.', 'type', [...MESSAGE_TYPES, ...types]),
     published: (outcome, seconds) => {
       published(outcome);
-      publishSeconds(seconds);
+      // What never went out took no time, and would make an outage look fast.
+      if (outcome !== 'unavailable') publishSeconds(seconds);
     },
     delivered: counter('messages_delivered_total', 'Messages handed to a socket.'),
     deliveryLag: histogram('delivery_lag_seconds', "From an envelope's timestamp to its hand-over to the sockets.", SECONDS),
@@ -119,7 +110,7 @@ export function prometheusMetrics(types: readonly string[] = []): ScrapedMetrics
     brokerUp: (up) => {
       brokerUp.set(up ? 1 : 0);
     },
-    brokerReconnected: counter('broker_reconnects_total', 'Connections to the broker that were replaced.'),
+    brokerReconnected: counter('broker_reconnects_total', 'Connections to the broker that were lost and have to be replaced.'),
     brokerInvalid: counter('broker_invalid_total', 'Publications that were no valid envelope and were dropped.'),
     contentType: registry.contentType,
     scrape: () => registry.metrics(),

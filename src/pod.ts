@@ -1,9 +1,9 @@
-import type { Observable } from 'rxjs';
 import type { Broker } from './broker.js';
 import type { Handler } from './handler.js';
 import type { Hub } from './hub.js';
 import type { Logger } from './log.js';
 import type { Metrics } from './metrics.js';
+import type { Pulse } from './pulse.js';
 import type { World } from './world.js';
 
 /** The bounds of every connection; spec's table of limits says what each means. */
@@ -24,8 +24,7 @@ export interface Pod {
   readonly hub: Hub;
   readonly broker: Broker;
   readonly world: World;
-  /** When the heartbeats look at the clock: one timer for all of them. */
-  readonly tick$: Observable<unknown>;
+  readonly pulse: Pulse;
   readonly metrics: Metrics;
   readonly log: Logger;
 }

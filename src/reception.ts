@@ -35,8 +35,6 @@ export class Reception {
   }
 
   receive(upgrade: Upgrade, request: UpgradeRequest): void {
-    // The client may go away while it is judged.
-    upgrade.socket.on('error', destroy);
     const { draining, connections } = this;
     const verdict = admit(request, { draining, connections: connections.size, maxConnections: this.#maxConnections });
     if (isRefusal(verdict)) this.#refuse(upgrade.socket, verdict);
@@ -46,7 +44,6 @@ export class Reception {
   #open(upgrade: Upgrade, rooms: readonly string[]): void {
     const { socket } = upgrade;
     this.#upgrade(upgrade, (webSocket) => {
-      socket.off('error', destroy);
       this.#connect(webSocket, socket, rooms);
     });
   }
@@ -71,8 +68,4 @@ export class Reception {
     this.#pod.metrics.upgradeRefused(refusal.code);
     refuse(socket, refusal);
   }
-}
-
-function destroy(this: Socket): void {
-  this.destroy();
 }

@@ -68,11 +68,12 @@ class PublisherLife {
   }
 
   publish(channel: string, payload: string, subscriber: Subscriber<never>): void {
-    if (this.#bytes + payload.length > MAX_UNCONFIRMED_BYTES) {
+    const bytes = Buffer.byteLength(payload);
+    if (this.#bytes + bytes > MAX_UNCONFIRMED_BYTES) {
       subscriber.error(new PublishError('unavailable', 'too much is unconfirmed'));
       return;
     }
-    const waiting = { sentMs: this.#options.scheduler.now(), bytes: payload.length, subscriber };
+    const waiting = { sentMs: this.#options.scheduler.now(), bytes, subscriber };
     this.#waiting.add(waiting);
     this.#bytes += waiting.bytes;
     this.#watch ??= this.#watchFor(this.#options.timeoutMs);

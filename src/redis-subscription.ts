@@ -114,7 +114,9 @@ export class RedisSubscription {
     const wanted = this.#wanted.get(room);
     if (wanted === undefined) return;
     wanted.confirmed = true;
-    if (this.#isLive) wanted.subscriber.next(true);
+    if (!this.#isLive) return;
+    this.#provenMs = this.#options.scheduler.now();
+    wanted.subscriber.next(true);
   }
 
   #begin(subscriber: Subscriber<BrokerEvent>): void {

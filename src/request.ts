@@ -4,7 +4,8 @@ import { BadRooms, requestedRooms } from './room-name.js';
 export type Target =
   | {
       readonly kind: 'webSocket';
-      /** What follows `/ws/`, still encoded. */ readonly segment: string | undefined;
+      /** What follows `/ws/`, still encoded. */
+      readonly segment: string | undefined;
       readonly query: string;
     }
   | { readonly kind: 'page'; readonly path: string };
@@ -28,6 +29,7 @@ export interface Occupancy {
 
 export interface UpgradeRequest {
   readonly method: string | undefined;
+  readonly lacksHost: boolean;
   readonly segment: string | undefined;
   readonly query: string;
 }
@@ -60,7 +62,8 @@ export function target(url: string, basePath: string | undefined): Target {
  *
  * @returns the rooms to join, or the refusal: 405, 503 with `Retry-After`, 400
  */
-export function admit({ method, segment, query }: UpgradeRequest, occupancy: Occupancy): readonly string[] | Refusal {
+export function admit({ method, lacksHost, segment, query }: UpgradeRequest, occupancy: Occupancy): readonly string[] | Refusal {
+  if (lacksHost) return NO_HOST;
   if (method !== 'GET') return methodNotAllowed(['GET']);
   if (occupancy.draining) return unavailable('draining', 'the pod goes away');
   if (occupancy.maxConnections > 0 && occupancy.connections >= occupancy.maxConnections) {
@@ -81,6 +84,9 @@ export function isRefusal(verdict: readonly string[] | Refusal): verdict is Refu
 export function methodNotAllowed(allowed: readonly string[]): Refusal {
   return { status: 405, code: 'method', message: 'method not allowed', headers: { Allow: allowed.join(', ') } };
 }
+
+/** RFC 9112 section 3.2. */
+export const NO_HOST: Refusal = { status: 400, code: 'bad_request', message: 'the request has no Host' };
 
 export const NOT_FOUND: Refusal = { status: 404, code: 'not_found', message: 'no such path' };
 

@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Subscription, filter, interval, lastValueFrom, type Observable } from 'rxjs';
+import { Subscription, filter, lastValueFrom, timer, type Observable } from 'rxjs';
 import type { Broker, BrokerStatus } from './broker.js';
 import { measuredBroker } from './broker-measured.js';
 import type { Config } from './config.js';
@@ -11,10 +11,10 @@ import { Hub } from './hub.js';
 import type { Logger } from './log.js';
 import { collectGarbage } from './memory.js';
 import type { ScrapedMetrics } from './metrics.js';
-import { shareMany } from './operators/shareMany.js';
 import { heartbeatTickMs, type Pod } from './pod.js';
 import { presence } from './presence.js';
 import { ENVELOPE_BYTES } from './protocol.js';
+import { pulse } from './pulse.js';
 import { Reception } from './reception.js';
 import type { World } from './world.js';
 
@@ -88,9 +88,14 @@ export function createChatServer(options: ChatServerOptions): ChatServer {
     },
     close: async () => {
       reception.draining = true;
-      telling.unsubscribe();
       const { connections, ended$ } = reception;
       const { shutdownDelayMs: delayMs, shutdownTimeoutMs: timeoutMs } = config;
+      // Who leaves during the delay leaves by itself, and is told; who is made to leave is not.
+      running.add(
+        timer(delayMs, world.scheduler).subscribe(() => {
+          telling.unsubscribe();
+        }),
+      );
       log.info({ connections: connections.size }, 'draining');
       await lastValueFrom(drain({ connections, ended$, delayMs, timeoutMs, world }), { defaultValue: undefined });
       await Promise.all([stop(main), aside && stop(aside.server)]);
@@ -123,7 +128,7 @@ function createPod({ config, handlers, broker: plainBroker, world, metrics, log 
     hub: new Hub({ broker, world, metrics, log, maxPublicationBytes, lingerMs: LINGER_MS }),
     broker,
     world,
-    tick$: interval(heartbeatTickMs(config), world.scheduler).pipe(shareMany()),
+    pulse: pulse(world, heartbeatTickMs(config)),
     metrics,
     log,
   };

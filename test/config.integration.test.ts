@@ -228,6 +228,16 @@ describe('what is set', () => {
     await service.metricIs('chat_closes_total{code="4001"}', 1);
   });
 
+  test('PONG_TIMEOUT_MS: a stall of the process itself is no silence of its clients', async () => {
+    const client = await connect(port);
+    const pinged = pings(client, 8);
+    service.process.kill('SIGSTOP');
+    await new Promise((resolve) => setTimeout(resolve, 900));
+    service.process.kill('SIGCONT');
+    await pinged;
+    await client.close();
+  });
+
   test('PONG_TIMEOUT_MS: any frame is a sign of life', async () => {
     const client = await connect(port, '/ws', { autoPong: false });
     const talks = setInterval(() => {

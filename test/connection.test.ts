@@ -8,6 +8,7 @@ import { connection } from '../src/connection.js';
 import { handler, reply } from '../src/handler.js';
 import { builtInHandlers } from '../src/handlers/index.js';
 import type { ConnectionContext } from '../src/pod.js';
+import { presence } from '../src/presence.js';
 import type { Inbound } from '../src/transport.js';
 import { ScriptedBroker } from './support/broker.js';
 import { brief } from './support/brief.js';
@@ -82,6 +83,25 @@ describe('joining', () => {
         broker.deliver('', 'early too');
       });
       expectObservable(ask(NEVER, inRooms(pod, 'ada', ['a'])), '10ms !').toBe('-');
+    });
+  });
+});
+
+describe('presence', () => {
+  test('of the joiner comes before anything that it said before its welcome', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const { broker, pod } = scripted(scheduler);
+      broker.confirm = () => timer(5, scheduler).pipe(map(() => true));
+      broker.accept = (room, payload) => {
+        broker.events$.next({ kind: 'publication', room, payload: Buffer.from(payload) });
+        return [];
+      };
+      const telling = presence(pod, 100).subscribe();
+      timer(9, scheduler).subscribe(() => {
+        telling.unsubscribe();
+      });
+      const actual$ = ask(hot<Inbound>('-c', { c: chat('early') }), inRooms(pod, 'ada', ['tea']));
+      expectObservable(actual$, '9ms !').toBe('-----(wb)', { w: 'welcome', b: 'presence online ada + chat early' });
     });
   });
 });

@@ -557,3 +557,26 @@ describe('UPGRADE_TIMEOUT_MS', () => {
     silent.socket.destroy();
   });
 });
+
+test('clients that reset their connection in the middle of an upgrade, whatever becomes of it, harm nobody', async () => {
+  const service = await startService();
+  const requests = [
+    upgradeRequest('/ws').replace(/Host: [^\r]*\r\n/, ''),
+    upgradeRequest('/ws'),
+    upgradeRequest('/ws/%zz'),
+    upgradeRequest('/nowhere'),
+    upgradeRequest('/ws', { 'Sec-WebSocket-Version': '12' }),
+    upgradeRequest('/healthz', { Upgrade: 'h2c' }),
+  ];
+  for (let round = 0; round < 150; round++) {
+    const raws = await Promise.all(requests.map(() => rawConnect(service.port)));
+    for (const [nth, raw] of raws.entries()) {
+      raw.write(requests[nth] ?? '');
+      raw.socket.resetAndDestroy();
+    }
+    await Promise.all(raws.map(({ closed }) => closed));
+  }
+  expect((await service.get('/healthz')).status).toBe(200);
+  await service.metricIs('chat_connections', 0);
+  expect(await service.stop()).toBe(0);
+});

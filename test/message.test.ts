@@ -121,3 +121,11 @@ test.each([
 ])('as for an error’s ref, %s: %p is %p', (_, id, usable) => {
   expect(usableRef(id)).toBe(usable ? id : undefined);
 });
+
+test.each(['1e400', '-1e400'])('refuses a number that no double holds, for it would be written again as null: %s', (number) => {
+  expect(parseMessage(`{"type":"chat","data":{"content":"hi","n":[${number}]},"id":"7"}`)).toMatchObject({
+    kind: 'rejection',
+    code: 'invalid_message',
+    ref: '7',
+  });
+});

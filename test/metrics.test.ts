@@ -28,7 +28,7 @@ test.each<[line: string, value: number, ...uses: Use[]]>([
   ['chat_messages_published_total{outcome="unavailable"}', 1, ['published', 'unavailable', 1]],
   ['chat_messages_published_total{outcome="unconfirmed"}', 1, ['published', 'unconfirmed', 1]],
   ['chat_publish_duration_seconds_sum', 0.25, ['published', 'ok', 0.25]],
-  ['chat_publish_duration_seconds_count', 1, ['published', 'unavailable', 0.25]],
+  ['chat_publish_duration_seconds_count', 1, ['published', 'unconfirmed', 0.25], ['published', 'unavailable', 0.25]],
   ['chat_publish_duration_seconds_bucket{le="0.1"}', 1, ['published', 'ok', 0.09]],
   ['chat_publish_duration_seconds_bucket{le="0.05"}', 0, ['published', 'ok', 0.09]],
   ['chat_messages_delivered_total', 7, ['delivered', 3], ['delivered', 4]],
@@ -84,7 +84,7 @@ describe('a label takes only values from a fixed list, the rest is `other`', () 
   });
 
   test('every reason for which an upgrade is refused is in it', async () => {
-    const request = { method: 'GET', segment: undefined, query: '' };
+    const request = { lacksHost: false, method: 'GET', segment: undefined, query: '' };
     const full = { draining: false, connections: 1, maxConnections: 1 };
     const refusals = [
       admit(request, { ...full, draining: true }),

@@ -12,7 +12,7 @@ import {
 
 const BASE = '/api/chat-api';
 const roomy: Occupancy = { draining: false, connections: 5, maxConnections: 0 };
-const plain: UpgradeRequest = { method: 'GET', segment: 'tea', query: '' };
+const plain: UpgradeRequest = { lacksHost: false, method: 'GET', segment: 'tea', query: '' };
 
 describe('what a request is for', () => {
   test.each<[url: string, segment: string | undefined, query: string]>([
@@ -73,7 +73,7 @@ describe('an upgrade', () => {
     ['a room', 'tea', '', ['tea']],
     ['rooms of path and query', 'tea', 'room=milk&room=tea', ['tea', 'milk']],
   ])('into %s is let in', (_, segment, query, rooms) => {
-    const verdict = admit({ method: 'GET', segment, query }, roomy);
+    const verdict = admit({ lacksHost: false, method: 'GET', segment, query }, roomy);
     expect(verdict).toStrictEqual(rooms);
     expect(isRefusal(verdict)).toBe(false);
   });
@@ -86,7 +86,7 @@ describe('an upgrade', () => {
     ['bad percent-encoding in the query', undefined, 'room=%zz'],
     ['101 names', undefined, Array.from({ length: 101 }, (_, n) => `room=r${n}`).join('&')],
   ])('into a room called by %s gets a 400', (_, segment, query) => {
-    const verdict = admit({ method: 'GET', segment, query }, roomy);
+    const verdict = admit({ lacksHost: false, method: 'GET', segment, query }, roomy);
     expect(verdict).toStrictEqual({ status: 400, code: 'bad_room', message: expect.any(String) });
   });
 

@@ -1,4 +1,3 @@
-import { interval } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 import { memoryBroker } from '../../src/broker-memory.js';
 import { readConfig } from '../../src/config.js';
@@ -6,9 +5,9 @@ import { builtInHandlers } from '../../src/handlers/index.js';
 import { Hub } from '../../src/hub.js';
 import { silentLogger } from '../../src/log.js';
 import { noMetrics } from '../../src/metrics.js';
-import { shareMany } from '../../src/operators/shareMany.js';
 import { heartbeatTickMs, type ConnectionContext, type Pod } from '../../src/pod.js';
 import { ENVELOPE_BYTES } from '../../src/protocol.js';
+import { pulse } from '../../src/pulse.js';
 import type { Outbound } from '../../src/transport.js';
 import { virtualWorld } from './marbles.js';
 
@@ -26,7 +25,7 @@ export function virtualPod(scheduler: TestScheduler, parts: Partial<Pod> = {}): 
     hub: new Hub({ broker, world, metrics, log, maxPublicationBytes, lingerMs: 1000 }),
     broker,
     world,
-    tick$: interval(heartbeatTickMs(limits), world.scheduler).pipe(shareMany()),
+    pulse: pulse(world, heartbeatTickMs(limits)),
     metrics,
     log,
     ...parts,
