@@ -2,6 +2,7 @@ import {
   Observable,
   concat,
   exhaustMap,
+  filter,
   forkJoin,
   map,
   of,
@@ -21,7 +22,7 @@ import { Stage } from './operators/stage.js';
 import type { ConnectionContext, Pod } from './pod.js';
 import { CloseCode, GLOBAL_ROOM } from './protocol.js';
 import { gapBatch, systemBatch } from './server-message.js';
-import { PAUSE, PING, shut, type Drain, type Inbound, type Outbound, type Shut } from './transport.js';
+import { PAUSE, PING, shut, type Alive, type Drain, type Inbound, type Outbound, type Shut, type Text } from './transport.js';
 
 /**
  * A connection as an actor: from what its client and its pod tell it to what its socket shall do, with no socket in it.
@@ -98,8 +99,11 @@ class Ending extends Stage<Outbound, Outbound> {
   }
 }
 
+/** What is left to handle once a frame has been taken as a sign of life. */
+type Mail = Exclude<Inbound, Alive>;
+
 /** Alive, or ended. */
-function kept({ limits, world, pulse }: Pod, { paused$ }: Intake): OperatorFunction<Inbound, Inbound | typeof PING> {
+function kept({ limits, world, pulse }: Pod, { paused$ }: Intake): OperatorFunction<Inbound, Mail | typeof PING> {
   const { pingIntervalMs, pongTimeoutMs } = limits;
   return heartbeat({
     tick$: pulse.tick$,
@@ -109,22 +113,30 @@ function kept({ limits, world, pulse }: Pod, { paused$ }: Intake): OperatorFunct
     pongTimeoutMs,
     paused$,
     ping: PING,
-    isSignOfLife: ({ kind }) => kind === 'alive',
+    isSignOfLife: (inbound): inbound is Alive => inbound.kind === 'alive',
   });
 }
 
-function handled(context: ConnectionContext, intake: Intake): OperatorFunction<Inbound | typeof PING, Outbound> {
-  return routeBy<Inbound['kind'], Inbound | typeof PING, Outbound, typeof PING>({
+function handled(context: ConnectionContext, intake: Intake): OperatorFunction<Mail | typeof PING, Outbound> {
+  return routeBy<Mail['kind'], Mail | typeof PING, Outbound, typeof PING>({
     passes: (mail) => mail.kind === 'ping',
     key: ({ kind }) => kind,
     route: (kind) => {
       switch (kind) {
         case 'text':
-          return (mail$) => mail$.pipe(map(textOf), conversation(context, intake));
+          return (mail$) =>
+            mail$.pipe(
+              filter(isText),
+              map(({ text }) => text),
+              conversation(context, intake),
+            );
         case 'drain':
-          return (mail$) => mail$.pipe(exhaustMap((order) => drained$(order as Drain, context, intake)));
+          return (mail$) =>
+            mail$.pipe(
+              filter(isDrain),
+              exhaustMap((order) => drained$(order, context, intake)),
+            );
         case 'binary':
-        case 'alive':
           return map(() => shut(CloseCode.unsupportedData, 'binary frames are not taken'));
       }
     },
@@ -168,6 +180,10 @@ function ending(error: unknown, { pod, id }: ConnectionContext): Shut {
   return shut(CloseCode.handlerBug, 'internal error');
 }
 
-function textOf(mail: Inbound): string {
-  return mail.kind === 'text' ? mail.text : '';
+function isText(mail: Mail): mail is Text {
+  return mail.kind === 'text';
+}
+
+function isDrain(mail: Mail): mail is Drain {
+  return mail.kind === 'drain';
 }

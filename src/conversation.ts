@@ -26,7 +26,10 @@ import { CloseCode, GLOBAL_ROOM, MAX_BAD_MESSAGES, timestamp, writeEnvelope } fr
 import { errorBatch, serverBatch } from './server-message.js';
 import { PAUSE, RESUME, shut, type Outbound } from './transport.js';
 
-/** One read of a socket cannot bring more messages than this: what waits beyond the publish window is bounded by it. */
+/**
+ * What one read brought beyond the window waits at the gate. A read is 64 KiB and the smallest frame of a client 6 bytes, so no
+ * socket brings more than 11,000 at once; this is a bound on our own mistakes.
+ */
 const MAX_HELD = 65_536;
 
 /** A message that did not get past its check. */

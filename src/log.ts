@@ -8,5 +8,5 @@ export function createLogger(level: string): Logger {
   return pino({ name: 'chat-api', level });
 }
 
-/** A logger for tests and for those who bring none. */
+/** A logger that says nothing. */
 export const silentLogger: Logger = pino({ level: 'silent' });

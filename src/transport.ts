@@ -2,12 +2,18 @@ import type { Batch } from './frame.js';
 import type { CloseCode } from './protocol.js';
 
 /** What reaches a connection from outside: from its client, or an order from its pod. */
-export type Inbound =
-  | { readonly kind: 'text'; readonly text: string }
-  | { readonly kind: 'binary' }
-  /** A control frame: no more than a sign of life. */
-  | { readonly kind: 'alive' }
-  | Drain;
+export type Inbound = Text | { readonly kind: 'binary' } | Alive | Drain;
+
+/** A text frame's content. */
+export interface Text {
+  readonly kind: 'text';
+  readonly text: string;
+}
+
+/** A control frame: no more than a sign of life. */
+export interface Alive {
+  readonly kind: 'alive';
+}
 
 /** The pod goes away, and this connection with it. */
 export interface Drain {

@@ -4,7 +4,7 @@ import { Stage, listen } from './stage.js';
 /** Nothing was heard for the whole timeout. */
 export class HeartbeatTimeoutError extends Error {}
 
-export interface HeartbeatOptions<T, P> {
+export interface HeartbeatOptions<T, P, L extends T = never> {
   /** When to look at the clock; nothing happens between two ticks. One serves any number of heartbeats. */
   readonly tick$: Observable<unknown>;
   /** The clock, in milliseconds. */
@@ -18,7 +18,7 @@ export interface HeartbeatOptions<T, P> {
   /** Emitted when a ping is due. */
   readonly ping: P;
   /** Values that say no more than that the peer lives; they go no further. */
-  readonly isSignOfLife: (value: T) => boolean;
+  readonly isSignOfLife: (value: T) => value is L;
 }
 
 /**
@@ -27,17 +27,17 @@ export interface HeartbeatOptions<T, P> {
  *
  * Any value is a sign of life. It keeps a few numbers per subscription and no timer.
  */
-export function heartbeat<T, P>(options: HeartbeatOptions<T, P>): OperatorFunction<T, T | P> {
+export function heartbeat<T, P, L extends T = never>(options: HeartbeatOptions<T, P, L>): OperatorFunction<T, Exclude<T, L> | P> {
   return (source) => new Observable((subscriber) => source.subscribe(new Heartbeat(subscriber, options)));
 }
 
-class Heartbeat<T, P> extends Stage<T, T | P> {
-  readonly #options: HeartbeatOptions<T, P>;
+class Heartbeat<T, P, L extends T> extends Stage<T, Exclude<T, L> | P> {
+  readonly #options: HeartbeatOptions<T, P, L>;
   #heardMs: number;
   #pingMs: number;
   #pausedMs: number | undefined;
 
-  constructor(output: Subscriber<T | P>, options: HeartbeatOptions<T, P>) {
+  constructor(output: Subscriber<Exclude<T, L> | P>, options: HeartbeatOptions<T, P, L>) {
     super(output);
     this.#options = options;
     this.#heardMs = options.now();
@@ -48,7 +48,8 @@ class Heartbeat<T, P> extends Stage<T, T | P> {
 
   protected override take(value: T): void {
     this.#heardMs = this.#pausedMs ?? this.#options.now();
-    if (!this.#options.isSignOfLife(value)) this.output.next(value);
+    // What is no sign of life alone is none of L.
+    if (!this.#options.isSignOfLife(value)) this.output.next(value as Exclude<T, L>);
   }
 
   #tick(): void {

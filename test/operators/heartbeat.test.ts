@@ -5,8 +5,8 @@ import { HeartbeatTimeoutError, heartbeat, type HeartbeatOptions } from '../../s
 import { marbles } from '../support/marbles.js';
 
 /** Production's numbers: a look at the clock each second, a ping each 25 s, 60 s of silence. The first ping comes at 10 s. */
-function alive(scheduler: TestScheduler, options: Partial<HeartbeatOptions<string, 'p'>> = {}) {
-  return heartbeat<string, 'p'>({
+function alive(scheduler: TestScheduler, options: Partial<HeartbeatOptions<string, 'p', 's'>> = {}) {
+  return heartbeat<string, 'p', 's'>({
     // Endless ticks would never let virtual time end where a heartbeat fails to.
     tick$: interval(1000, scheduler).pipe(take(1000)),
     now: () => scheduler.now(),
