@@ -82,8 +82,7 @@ function judged({ pod, identity, rooms }: ConnectionContext): OperatorFunction<s
     if (now.kind === 'accepted') return now;
     return { ...now, nth: before?.kind === 'rejection' ? before.nth + 1 : 1 };
   };
-  // The seed is no verdict; scan never emits it.
-  return scan(verdict, undefined as unknown as Accepted | BadMessage);
+  return scan<string, Accepted | BadMessage, undefined>(verdict, undefined);
 }
 
 /** Each message through its type's operator; a handler that fails costs the message that it failed on, and nothing else. */
@@ -140,7 +139,11 @@ function publish({ message }: Publish, context: ConnectionContext, intake: Intak
   });
   intake.published();
   return pod.broker.publish(room, envelope).pipe(
-    catchError((error: unknown) => complain(asRejection(error, ref), context)),
+    catchError((error: unknown) => {
+      // A broker promises no other error; where one breaks its promise, somebody has to know.
+      if (!(error instanceof PublishError)) pod.log.error({ err: error }, 'broker failed');
+      return complain(asRejection(error, ref), context);
+    }),
     finalize(() => {
       intake.confirmed();
     }),

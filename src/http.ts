@@ -2,6 +2,7 @@ import { STATUS_CODES, ServerResponse, createServer, type IncomingMessage, type 
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { BrokerStatus } from './broker.js';
+import type { Logger } from './log.js';
 import { NOT_FOUND, NO_HOST, UPGRADE_REQUIRED, methodNotAllowed, target, type Refusal, type UpgradeRequest } from './request.js';
 import type { Upgrade } from './websocket.js';
 
@@ -16,6 +17,7 @@ export interface Answer {
 
 export interface HttpOptions {
   readonly pages: ReadonlyMap<string, Page>;
+  readonly log: Logger;
   /** The headers of a request may take so long. */
   readonly headersTimeoutMs: number;
   /** Absent: this server has no WebSockets. */
@@ -35,10 +37,13 @@ const INTERNAL: Refusal = { status: 500, code: 'internal', message: 'the page fa
 const EXPECTATION_FAILED: Refusal = { status: 417, code: 'expectation_failed', message: 'the expectation is not met here' };
 
 /** The HTTP side of the service: pages, refusals, and upgrades passed on. */
-export function httpServer({ pages, headersTimeoutMs, webSockets }: HttpOptions): Server {
+export function httpServer({ pages, log, headersTimeoutMs, webSockets }: HttpOptions): Server {
   const respond = (request: IncomingMessage, response: ServerResponse) => {
     void answerTo(request, pages, webSockets?.basePath)
-      .catch((): Refusal => INTERNAL)
+      .catch((error: unknown): Refusal => {
+        log.error({ err: error }, 'page failed');
+        return INTERNAL;
+      })
       .then((answer) => {
         send(response, answer);
       });

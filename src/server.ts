@@ -73,10 +73,10 @@ export function createChatServer(options: ChatServerOptions): ChatServer {
     },
   };
   const pages = new Map<string, Page>(config.metricsPort === undefined ? [...health, metricsPage] : health);
-  const main = httpServer({ pages, headersTimeoutMs, webSockets });
+  const main = httpServer({ pages, log, headersTimeoutMs, webSockets });
   const aside =
     typeof config.metricsPort === 'number'
-      ? { server: httpServer({ pages: new Map([metricsPage]), headersTimeoutMs }), port: config.metricsPort }
+      ? { server: httpServer({ pages: new Map([metricsPage]), log, headersTimeoutMs }), port: config.metricsPort }
       : undefined;
 
   return {

@@ -8,6 +8,7 @@ import { connection } from '../src/connection.js';
 import { handler, reply } from '../src/handler.js';
 import { builtInHandlers } from '../src/handlers/index.js';
 import type { ConnectionContext } from '../src/pod.js';
+import { silentLogger, type Logger } from '../src/log.js';
 import { presence } from '../src/presence.js';
 import type { Inbound } from '../src/transport.js';
 import { ScriptedBroker } from './support/broker.js';
@@ -209,6 +210,25 @@ describe('publishing', () => {
         a: 'error unavailable one',
         b: 'error unconfirmed two',
       });
+    });
+  });
+
+  test('a broker that fails as none may is logged, and the sender told that the outcome is open', () => {
+    marbles(({ hot, expectObservable, flush }, scheduler) => {
+      const broker = new ScriptedBroker();
+      const logged: unknown[] = [];
+      const log = { ...silentLogger, error: (_: unknown, message?: string) => logged.push(message) } as unknown as Logger;
+      const pod = virtualPod(scheduler, { broker, log });
+      broker.accept = () => throwError(() => new TypeError('a bug'));
+      expectObservable(ask(hot<Inbound>('-a', { a: chat('a', { id: 'one' }) }), inRooms(pod, 'ada', ['tea'])), '9ms !').toBe(
+        'wa',
+        {
+          w: 'welcome',
+          a: 'error unconfirmed one',
+        },
+      );
+      flush();
+      expect(logged).toEqual(['broker failed']);
     });
   });
 
