@@ -15,7 +15,7 @@ const EDGES: ReadonlyMap<string, string> = new Map([
   ['reception.ts', 'the sockets of upgrades'],
   ['websocket.ts', 'ws and its sockets'],
   ['redis-link.ts', 'ioredis and its promises'],
-  ['redis-publisher.ts', 'the promises of a link'],
+  [],
   ['world-node.ts', 'the clock, the event loop, ids and chance'],
   ['metrics.ts', 'prom-client'],
   ['log.ts', 'pino'],
