@@ -15,7 +15,6 @@ const EDGES: ReadonlyMap<string, string> = new Map([
   ['reception.ts', 'the sockets of upgrades'],
   ['websocket.ts', 'ws and its sockets'],
   ['redis-link.ts', 'ioredis and its promises'],
-  [],
   ['world-node.ts', 'the clock, the event loop, ids and chance'],
   ['metrics.ts', 'prom-client'],
   ['log.ts', 'pino'],
@@ -25,7 +24,7 @@ const EDGES: ReadonlyMap<string, string> = new Map([
 
 /** What builds on an edge's values and yet is pure itself: it says what is exported, or speaks to Redis through its link. */
 const BUILT_ON_EDGES: ReadonlySet<string> = new Set([
-  ...['index.ts', 'broker-redis.ts', 'redis-canary.ts', 'redis-master.ts', 'redis-subscription.ts'],
+  ...['index.ts', 'broker-redis.ts', 'redis-canary.ts', 'redis-master.ts', 'redis-publisher.ts', 'redis-subscription.ts'],
 ]);
 
 /** Packages that neither tell the time nor throw dice nor do anything later; of uuid only its check. */
