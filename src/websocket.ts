@@ -87,6 +87,12 @@ export interface TransportHost {
 /** A WebSocket that knows its transport, so that one set of listeners serves all of them. */
 export class WebSocket extends PlainWebSocket {
   transport: WebSocketTransport | undefined;
+
+  /** ws calls it too, to answer a client's close or a broken protocol. */
+  override close(code?: number, reason?: string | Buffer): void {
+    this.transport?.closing();
+    super.close(code, reason);
+  }
 }
 
 /** One connection's socket: tells the actor what comes in, and does what the actor asks. */
@@ -97,6 +103,8 @@ export class WebSocketTransport extends Sink<Outbound> implements Consumer {
   #inbound: Subscriber<Inbound> | undefined;
   #waiting: Subscriber<unknown> | undefined;
   #full = false;
+  /** A close frame went out, or was due; nothing may follow it. */
+  #closing = false;
   /** What the client's last ping wants back; it waits while the socket is full. */
   #owedPong: Buffer | undefined;
   /** Why the connection ends, where that is known before the socket tells. */
@@ -149,6 +157,10 @@ export class WebSocketTransport extends Sink<Outbound> implements Consumer {
     this.tell(ALIVE);
   }
 
+  closing(): void {
+    this.#closing = true;
+  }
+
   /** The client broke the protocol, and ws closes; or the socket failed. */
   failed({ code }: NodeJS.ErrnoException): void {
     if (code?.startsWith('WS_ERR')) this.#closeCode ??= PROTOCOL_ERRORS[code] ?? PROTOCOL_ERROR;
@@ -171,7 +183,8 @@ export class WebSocketTransport extends Sink<Outbound> implements Consumer {
   }
 
   /** Does what the actor asks. */
-  protected override _next(outbound: Outbound): void {
+  override next(outbound: Outbound): void {
+    if (this.isStopped) return;
     switch (outbound.kind) {
       case 'batch':
         this.#write(outbound);
@@ -190,14 +203,9 @@ export class WebSocketTransport extends Sink<Outbound> implements Consumer {
     }
   }
 
-  /** ws answers a client's close by itself; nothing may follow that. */
-  get #isOpen(): boolean {
-    return this.#webSocket.readyState === this.#webSocket.OPEN;
-  }
-
   #write({ parts, messages, publishedAtMs }: Batch): void {
-    if (!this.#isOpen) return;
     const socket = this.#socket;
+    if (this.#closing || !socket.writable) return;
     if (parts.length > 1) socket.cork();
     for (const part of parts) socket.write(part);
     if (parts.length > 1) socket.uncork();
@@ -218,7 +226,7 @@ export class WebSocketTransport extends Sink<Outbound> implements Consumer {
 
   /** Answers the latest ping alone, which is all that is asked (RFC 6455 section 5.5.3), once the socket takes it. */
   #pong(): void {
-    if (this.#full || this.#owedPong === undefined || !this.#isOpen) return;
+    if (this.#full || this.#owedPong === undefined || this.#closing) return;
     this.#webSocket.pong(this.#owedPong);
     this.#owedPong = undefined;
     this.#look();

@@ -81,9 +81,9 @@ class Buffering<T> extends Stage<T, T> {
   }
 
   protected override take(item: T): void {
-    const weight = this.#options.weigh(item);
-    const waits = this.#queue !== undefined || this.#draining || !this.#consumer.isWritable;
-    if (weight === undefined || !waits) this.output.next(item);
+    const passes = this.#queue === undefined && !this.#draining && this.#consumer.isWritable;
+    const weight = passes ? undefined : this.#options.weigh(item);
+    if (weight === undefined) this.output.next(item);
     else this.#keep(item, weight);
   }
 

@@ -45,7 +45,9 @@ export abstract class Stage<T, R> extends Sink<T> {
   /** Takes the next value of the source. */
   protected abstract take(value: T): void;
 
-  protected override _next(value: T): void {
+  /** Subscriber's own `next` would go through `_next`: one call more, for each member of a room and message. */
+  override next(value: T): void {
+    if (this.isStopped) return;
     try {
       this.take(value);
     } catch (error) {
