@@ -4,6 +4,7 @@ import { config as rxjsConfig } from 'rxjs';
 import type { Broker } from './broker.js';
 import { memoryBroker } from './broker-memory.js';
 import { redisBroker } from './broker-redis.js';
+import { redisClusterBroker } from './broker-redis-cluster.js';
 import { ConfigError, describeConfig, readConfig, type Config } from './config.js';
 import { builtInHandlers } from './handlers/index.js';
 import { createLogger, type Logger } from './log.js';
@@ -61,8 +62,12 @@ function serve(config: Config): void {
 }
 
 function brokerOf(config: Config, log: Logger, metrics: Metrics): Broker {
-  const { redisUrl: url, redisChannelPrefix: channelPrefix, publishTimeoutMs: timeoutMs } = config;
-  return url === 'memory:' ? memoryBroker() : redisBroker({ url, channelPrefix, timeoutMs, world, metrics, log });
+  const { redisUrl: url, redisClusterNodes, redisSentinels, redisSentinelName, redisChannelPrefix, publishTimeoutMs } = config;
+  if (url === 'memory:') return memoryBroker();
+  const options = { url, channelPrefix: redisChannelPrefix, timeoutMs: publishTimeoutMs, world, metrics, log };
+  if (redisClusterNodes) return redisClusterBroker({ ...options, servers: redisClusterNodes });
+  if (redisSentinels === undefined || redisSentinelName === undefined) return redisBroker(options);
+  return redisBroker({ ...options, sentinel: { servers: redisSentinels, master: redisSentinelName } });
 }
 
 function usage(): string {

@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis';
-import { Observable, throwError, timeout, type ObservableInput } from 'rxjs';
+import { Observable, fromEvent, throwError, timeout, type ObservableInput } from 'rxjs';
 
 /** A connection to Redis that is over, or that never came to be; the message says why. */
 export class LinkError extends Error {}
@@ -12,27 +12,36 @@ export interface RedisMessage {
   readonly payload: Buffer;
 }
 
+/** How a publish went; undefined is well. */
+export type Settled = (error: RefusedError | LinkError | undefined) => void;
+
 /**
  * One connection to Redis. Commands go out when called, in that order; each answers once, or errors with `RefusedError` or `LinkError`.
  */
 export interface RedisLink {
   /** Tells once how it went; a callback, since a promise more for each message is felt. */
-  publish(channel: string, payload: string, settled: (error: RefusedError | LinkError | undefined) => void): void;
+  publish(channel: string, payload: string, settled: Settled): void;
   subscribe(channels: readonly string[]): ObservableInput<unknown>;
   /** What Redis says to it is of no concern: a link that can't say goodbye is at its end. */
   unsubscribe(channel: string): void;
   /** Any other command. */
   ask(command: string, ...args: readonly string[]): ObservableInput<unknown>;
   /** Grows as long as Redis says anything. */
-  readonly receivedBytes: number;
+  receivedBytes(): number;
   /** Hot: what comes through subscribed channels. */
   readonly message$: Observable<RedisMessage>;
+  /** Hot: of a sharded link, emits when its server has unsubscribed it from a channel whose slot was taken away. */
+  readonly moved$: Observable<unknown>;
+  /** The channels that it is subscribed to at present. */
+  channels(): ReadonlySet<string>;
 }
 
 export interface RedisLinkOptions {
   readonly url: string;
   /** What `CLIENT LIST` shows. */
   readonly name: string;
+  /** Channels are a cluster's sharded ones. */
+  readonly sharded?: boolean;
 }
 
 /** Connecting, logging in and the first answer may take so long together: a stopped server accepts connections and says nothing. */
@@ -44,7 +53,7 @@ const READY_TIMEOUT_MS = 3000;
  * Unsubscribing disconnects. It never reconnects, queues while offline, or sends anything twice: a new life is a new subscription.
  * The only place that knows ioredis.
  */
-export function redisLink$({ url, name }: RedisLinkOptions): Observable<RedisLink> {
+export function redisLink$({ url, name, sharded = false }: RedisLinkOptions): Observable<RedisLink> {
   return new Observable<RedisLink>((subscriber) => {
     const client = new Redis(url, {
       connectionName: name,
@@ -68,7 +77,7 @@ export function redisLink$({ url, name }: RedisLinkOptions): Observable<RedisLin
     });
     client.connect().then(
       () => {
-        subscriber.next(link(client));
+        subscriber.next(sharded ? shardedLink(client) : link(client));
       },
       (error: unknown) => {
         // The close that comes with it, or came before, may know more.
@@ -85,35 +94,59 @@ export function redisLink$({ url, name }: RedisLinkOptions): Observable<RedisLin
 
 function link(client: Redis): RedisLink {
   return {
+    ...anyLink(client, 'subscribe', 'messageBuffer'),
     publish: (channel, payload, settled) => {
       gatherTurn(client.stream);
-      client.publish(channel, payload).then(
-        () => {
-          settled(undefined);
-        },
-        (error: unknown) => {
-          settled(asLinkError(error));
-        },
-      );
+      settle(client.publish(channel, payload), settled);
     },
     subscribe: (channels) => client.subscribe(...channels).catch(rethrow),
     unsubscribe: (channel) => {
       client.unsubscribe(channel).catch(() => undefined);
     },
-    ask: (command, ...args) => client.call(command, ...args).catch(rethrow),
-    get receivedBytes() {
-      return client.stream.bytesRead;
+  };
+}
+
+function shardedLink(client: Redis): RedisLink {
+  return {
+    ...anyLink(client, 'ssubscribe', 'smessageBuffer'),
+    publish: (channel, payload, settled) => {
+      gatherTurn(client.stream);
+      settle(client.spublish(channel, payload), settled);
     },
-    message$: new Observable((subscriber) => {
+    subscribe: (channels) => client.ssubscribe(...channels).catch(rethrow),
+    unsubscribe: (channel) => {
+      client.sunsubscribe(channel).catch(() => undefined);
+    },
+  };
+}
+
+function anyLink(client: Redis, kind: 'subscribe' | 'ssubscribe', messageEvent: string) {
+  return {
+    ask: (command: string, ...args: readonly string[]) => client.call(command, ...args).catch(rethrow),
+    receivedBytes: () => client.stream.bytesRead,
+    message$: new Observable<RedisMessage>((subscriber) => {
       const listener = (channel: Buffer, payload: Buffer) => {
         subscriber.next({ channel: channel.toString(), payload });
       };
-      client.on('messageBuffer', listener);
+      client.on(messageEvent, listener);
       return () => {
-        client.off('messageBuffer', listener);
+        client.off(messageEvent, listener);
       };
     }),
+    moved$: fromEvent(client, 'moved'),
+    channels: () => new Set(client.condition?.subscriber ? client.condition.subscriber.channels(kind) : []),
   };
+}
+
+function settle(published: Promise<unknown>, settled: Settled): void {
+  published.then(
+    () => {
+      settled(undefined);
+    },
+    (error: unknown) => {
+      settled(asLinkError(error));
+    },
+  );
 }
 
 /** What is written in one turn of the event loop leaves in one system call, which costs more than all else of a publish. */

@@ -24,7 +24,8 @@ const EDGES: ReadonlyMap<string, string> = new Map([
 
 /** What builds on an edge's values and yet is pure itself: it says what is exported, or speaks to Redis through its link. */
 const BUILT_ON_EDGES: ReadonlySet<string> = new Set([
-  ...['index.ts', 'broker-redis.ts', 'redis-canary.ts', 'redis-master.ts', 'redis-publisher.ts', 'redis-subscription.ts'],
+  ...['index.ts', 'broker-redis.ts', 'broker-redis-cluster.ts', 'redis-canary.ts', 'redis-master.ts', 'redis-node.ts'],
+  ...['redis-publisher.ts', 'redis-sentinel.ts', 'redis-shard.ts', 'redis-subscription.ts', 'redis-watch.ts'],
 ]);
 
 /** Packages that neither tell the time nor throw dice nor do anything later; of uuid only its check. */
