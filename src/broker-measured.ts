@@ -7,7 +7,8 @@ import type { World } from './world.js';
 /** A broker whose publishes and status are counted. */
 export function measuredBroker(broker: Broker, metrics: Metrics, { scheduler }: World): Broker {
   return {
-    ...broker,
+    events$: broker.events$,
+    subscribe: (room) => broker.subscribe(room),
     status$: broker.status$.pipe(
       tap(({ up }) => {
         metrics.brokerUp(up);

@@ -1,4 +1,4 @@
-import { Observable, Subject, concat, forkJoin, map, timer, type Subscriber } from 'rxjs';
+import { NEVER, Observable, Subject, concat, forkJoin, map, timer, type Subscriber } from 'rxjs';
 import { conversation } from './conversation.js';
 import type { Intake } from './intake.js';
 import { Stage } from './operators/stage.js';
@@ -49,5 +49,6 @@ function drained$({ closeInMs, reconnectInMs }: Drain, { pod }: ConnectionContex
   const pause = intake.isPaused ? [] : [PAUSE];
   intake.drain();
   const due$ = forkJoin([timer(closeInMs, pod.world.scheduler), intake.settled$]);
-  return concat(goodbye, pause, due$.pipe(map(() => shut(CloseCode.goingAway, 'the pod goes away'))));
+  // The end is for the close to bring: until that has gone out, the connection lives.
+  return concat(goodbye, pause, due$.pipe(map(() => shut(CloseCode.goingAway, 'the pod goes away'))), NEVER);
 }

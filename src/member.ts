@@ -39,8 +39,11 @@ export class Member extends Stage<MembershipChange, MemberEvent> {
 
   override unsubscribe(): void {
     if (this.closed) return;
-    super.unsubscribe();
-    this.#host.leaveAll(this);
+    try {
+      super.unsubscribe();
+    } finally {
+      this.#host.leaveAll(this);
+    }
   }
 
   protected override take(change: MembershipChange): void {

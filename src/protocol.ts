@@ -88,10 +88,14 @@ export function timestamp(ms: number): string {
   return lastTimestamp;
 }
 
-/** An envelope as JSON, member by member, so that nothing else of the object can leak into it. */
+/**
+ * An envelope as JSON, member by member, so that nothing else of the object can leak into it. It has every member: data that JSON
+ * has no word for becomes `{}`.
+ */
 export function writeEnvelope({ id, type, room, from, data, timestamp }: Envelope): string {
   const place = room === undefined ? '' : `"room":${quoted(room)},`;
-  return `{"id":${quoted(id)},"type":${quoted(type)},${place}"from":${quoted(from)},"data":${JSON.stringify(data ?? {})},"timestamp":${quoted(timestamp)}}`;
+  const told = (JSON.stringify(data ?? {}) as string | undefined) ?? '{}';
+  return `{"id":${quoted(id)},"type":${quoted(type)},${place}"from":${quoted(from)},"data":${told},"timestamp":${quoted(timestamp)}}`;
 }
 
 // Nothing in it that JSON would escape; most names are of this kind, and looking is cheaper than escaping.

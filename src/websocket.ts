@@ -184,7 +184,7 @@ export class WebSocketTransport extends Sink<Outbound> implements Consumer {
 
   /** Does what the actor asks. */
   override next(outbound: Outbound): void {
-    if (this.isStopped) return;
+    if (this.closed) return;
     switch (outbound.kind) {
       case 'batch':
         this.#write(outbound);

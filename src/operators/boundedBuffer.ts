@@ -76,8 +76,11 @@ class Buffering<T> extends Stage<T, T> {
 
   override unsubscribe(): void {
     if (this.closed) return;
-    super.unsubscribe();
-    this.#options.highWater?.(this.#most);
+    try {
+      super.unsubscribe();
+    } finally {
+      this.#options.highWater?.(this.#most);
+    }
   }
 
   protected override take(item: T): void {
@@ -90,7 +93,12 @@ class Buffering<T> extends Stage<T, T> {
   /** Goes on until what waits has gone. */
   protected override _complete(): void {
     this.#completed = true;
-    if (this.#queue === undefined) this.output.complete();
+    if (this.#queue === undefined) {
+      this.output.complete();
+    } else {
+      this.output.add(() => this.#options.highWater?.(this.#most));
+      super.unsubscribe();
+    }
   }
 
   #keep(item: T, weight: Weight): void {

@@ -67,6 +67,7 @@ class Routing<K, T, R, P extends T & R> extends Stage<T, R> {
 
   protected override _complete(): void {
     for (const values$ of this.#routes.values()) values$.complete();
+    this.unsubscribe();
     this.ended();
   }
 

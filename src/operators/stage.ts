@@ -9,6 +9,12 @@ import { Subscriber, Subscription, type Observable, type TeardownLogic } from 'r
 export abstract class Sink<T> extends Subscriber<T> {
   #source: Subscription | undefined;
 
+  // Subscriber's constructor is marked as internal to RxJS: this is the one place that builds on it.
+  // eslint-disable-next-line @typescript-eslint/no-useless-constructor
+  constructor(output?: Subscriber<never>) {
+    super(output);
+  }
+
   override add(teardown: TeardownLogic): void {
     if (teardown === this.#source) return;
     if (this.closed || !(teardown instanceof Subscription) || this.#source?.closed === false) super.add(teardown);
@@ -22,9 +28,12 @@ export abstract class Sink<T> extends Subscriber<T> {
 
   override unsubscribe(): void {
     if (this.closed) return;
-    super.unsubscribe();
-    this.#source?.unsubscribe();
-    this.#source = undefined;
+    try {
+      super.unsubscribe();
+    } finally {
+      this.#source?.unsubscribe();
+      this.#source = undefined;
+    }
   }
 }
 
@@ -47,7 +56,7 @@ export abstract class Stage<T, R> extends Sink<T> {
 
   /** Subscriber's own `next` would go through `_next`: one call more, for each member of a room and message. */
   override next(value: T): void {
-    if (this.isStopped) return;
+    if (this.closed) return;
     try {
       this.take(value);
     } catch (error) {
