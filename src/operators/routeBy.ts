@@ -76,7 +76,9 @@ class Routing<K, T, R, P extends T & R> extends Stage<T, R> {
     this.#routes.set(key, values$);
     this.#running += 1;
     try {
-      this.#options.route(key)(values$).subscribe(new Route(this.output, this, key));
+      this.#options
+        .route(key)(values$)
+        .subscribe(new Route(this.output, this, key));
     } catch (error) {
       this.failed(key, error);
     }
