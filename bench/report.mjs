@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { CASES } from './cases/index.mjs';
 import { connections } from './cases/connections.mjs';
@@ -22,9 +22,15 @@ export async function writeReport(page, results) {
     charts,
     setting(measured, results),
     method(measured, results),
+    notes(),
     ...measured.map((each) => caseSection(each, results[each.name])),
   ];
   writeFileSync(page, `${sections.filter(Boolean).join('\n\n')}\n`);
+}
+
+/** Why what was not reached was not: written by hand, from profiles. */
+function notes() {
+  return readFileSync(new URL('notes.md', import.meta.url), 'utf8').trim();
 }
 
 /** One line a check: what the terminal shows after a case, and the page in its table. */
