@@ -15,14 +15,14 @@ import type { Broker, BrokerStatus } from './broker.js';
 import type { Logger } from './log.js';
 import type { Metrics } from './metrics.js';
 import { roomChannels } from './redis-channels.js';
-import { redisLink$, type RedisLink } from './redis-link.js';
+import type { RedisLink } from './redis-link.js';
 import { RedisPublisher } from './redis-publisher.js';
 import { RedisSubscription } from './redis-subscription.js';
 import type { World } from './world.js';
 
 export interface RedisBrokerOptions {
-  /** `redis:` or `rediss:`. */
-  readonly url: string;
+  /** One life of a connection each time it is subscribed to (`redisLink$`), under a name that Redis shows. */
+  readonly link: (name: string) => Observable<RedisLink>;
   readonly channelPrefix: string;
   /** Redis answers within this, or its connection is replaced. */
   readonly timeoutMs: number;
@@ -39,7 +39,7 @@ const FIRST_RETRY_MS = 50;
  * Redis as the broker: one connection publishes, one is subscribed, each replaced when it fails.
  * Chat over it is at most once; every loss that a replaced subscription can mean is told by a gap.
  */
-export function redisBroker({ url, channelPrefix, timeoutMs, world, metrics, log }: RedisBrokerOptions): Broker {
+export function redisBroker({ link, channelPrefix, timeoutMs, world, metrics, log }: RedisBrokerOptions): Broker {
   const { scheduler } = world;
   const channels = roomChannels(channelPrefix);
   const publisher = new RedisPublisher({ scheduler, timeoutMs });
@@ -59,7 +59,7 @@ export function redisBroker({ url, channelPrefix, timeoutMs, world, metrics, log
       failures += 1;
       status$.next({ up: false, reason });
     };
-    return defer(() => redisLink$({ url, name: `${channelPrefix}:${name}` })).pipe(
+    return defer(() => link(`${channelPrefix}:${name}`)).pipe(
       switchMap(live),
       retry({
         delay: (error: Error) => {
@@ -72,8 +72,8 @@ export function redisBroker({ url, channelPrefix, timeoutMs, world, metrics, log
 
   return {
     events$: merge(
-      lives('subscription', subscription.status$, (link) => subscription.live(link)),
-      lives('publisher', publisher.status$, (link) => publisher.live(link)).pipe(ignoreElements()),
+      lives('subscription', subscription.status$, (life) => subscription.live(life)),
+      lives('publisher', publisher.status$, (life) => publisher.live(life)).pipe(ignoreElements()),
     ),
     status$: combineLatest([publisher.status$, subscription.status$]).pipe(
       map(([publishing, subscribed]) => (publishing.up ? subscribed : publishing)),

@@ -29,6 +29,7 @@ export {
   SERVER_ID,
   SUBPROTOCOL,
 } from './protocol.js';
+export { type RedisLink, type RedisLinkOptions, redisLink$ } from './redis-link.js';
 export { type ChatServer, type ChatServerOptions, createChatServer } from './server.js';
 export type { World } from './world.js';
 export { nodeWorld } from './world-node.js';

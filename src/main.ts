@@ -9,6 +9,7 @@ import { builtInHandlers } from './handlers/index.js';
 import { createLogger, type Logger } from './log.js';
 import { boundHeapGrowth } from './memory.js';
 import { prometheusMetrics, type Metrics } from './metrics.js';
+import { redisLink$ } from './redis-link.js';
 import { createChatServer } from './server.js';
 import { nodeWorld as world } from './world-node.js';
 
@@ -62,7 +63,9 @@ function serve(config: Config): void {
 
 function brokerOf(config: Config, log: Logger, metrics: Metrics): Broker {
   const { redisUrl: url, redisChannelPrefix: channelPrefix, publishTimeoutMs: timeoutMs } = config;
-  return url === 'memory:' ? memoryBroker() : redisBroker({ url, channelPrefix, timeoutMs, world, metrics, log });
+  if (url === 'memory:') return memoryBroker();
+  const link = (name: string) => redisLink$({ url, name });
+  return redisBroker({ link, channelPrefix, timeoutMs, world, metrics, log });
 }
 
 function usage(): string {

@@ -1,9 +1,11 @@
 import type { Broker } from './broker.js';
+import { measuredBroker } from './broker-measured.js';
 import type { Handler } from './handler.js';
-import type { Hub } from './hub.js';
+import { Hub } from './hub.js';
 import type { Logger } from './log.js';
 import type { Metrics } from './metrics.js';
-import type { Pulse } from './pulse.js';
+import { ENVELOPE_BYTES } from './protocol.js';
+import { pulse, type Pulse } from './pulse.js';
 import type { World } from './world.js';
 
 /** The bounds of every connection; spec's table of limits says what each means. */
@@ -27,6 +29,34 @@ export interface Pod {
   readonly pulse: Pulse;
   readonly metrics: Metrics;
   readonly log: Logger;
+}
+
+export interface PodParts {
+  readonly limits: Limits;
+  readonly handlers: readonly Handler[];
+  readonly broker: Broker;
+  readonly world: World;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+}
+
+/** How long a room's subscription outlives its last member: who reloads a page finds it still there. */
+const LINGER_MS = 1000;
+
+/** A pod without its sockets: whoever lets connections in gives each of them its context. */
+export function createPod({ limits, handlers, broker: plainBroker, world, metrics, log }: PodParts): Pod {
+  const broker = measuredBroker(plainBroker, metrics, world);
+  const maxPublicationBytes = limits.maxMessageBytes + ENVELOPE_BYTES;
+  return {
+    limits,
+    handlers: new Map(handlers.map((handler) => [handler.type, handler])),
+    hub: new Hub({ broker, world, metrics, log, maxPublicationBytes, lingerMs: LINGER_MS }),
+    broker,
+    world,
+    pulse: pulse(world, heartbeatTickMs(limits)),
+    metrics,
+    log,
+  };
 }
 
 /** What one connection is made of, beside its socket. */

@@ -2,24 +2,17 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Subscription, filter, lastValueFrom, timer, type Observable } from 'rxjs';
 import type { Broker, BrokerStatus } from './broker.js';
-import { measuredBroker } from './broker-measured.js';
 import type { Config } from './config.js';
 import { drain } from './drain.js';
 import type { Handler } from './handler.js';
 import { healthPages, httpServer, type Page, type WebSocketEndpoint } from './http.js';
-import { Hub } from './hub.js';
 import type { Logger } from './log.js';
 import { collectGarbage } from './memory.js';
 import type { ScrapedMetrics } from './metrics.js';
-import { heartbeatTickMs, type Pod } from './pod.js';
+import { createPod } from './pod.js';
 import { presence } from './presence.js';
-import { ENVELOPE_BYTES } from './protocol.js';
-import { pulse } from './pulse.js';
 import { Reception } from './reception.js';
 import type { World } from './world.js';
-
-/** How long a room's subscription outlives its last member: who reloads a page finds it still there. */
-const LINGER_MS = 1000;
 
 /** When so many have come and gone and nobody is left, what they took is given back. */
 const MANY_CONNECTIONS = 1000;
@@ -44,7 +37,7 @@ export interface ChatServer {
 /** One pod: its broker, hub, reception and HTTP server, put together. */
 export function createChatServer(options: ChatServerOptions): ChatServer {
   const { config, world, metrics, log } = options;
-  const pod = createPod(options);
+  const pod = createPod({ ...options, limits: config });
   const reception = new Reception(pod, config.maxConnections);
   const running = new Subscription();
   let status: BrokerStatus = { up: false, reason: 'not connected yet' };
@@ -117,21 +110,6 @@ function emptied$({ connections, ended$ }: Reception): Observable<unknown> {
       return true;
     }),
   );
-}
-
-function createPod({ config, handlers, broker: plainBroker, world, metrics, log }: ChatServerOptions): Pod {
-  const broker = measuredBroker(plainBroker, metrics, world);
-  const maxPublicationBytes = config.maxMessageBytes + ENVELOPE_BYTES;
-  return {
-    limits: config,
-    handlers: new Map(handlers.map((handler) => [handler.type, handler])),
-    hub: new Hub({ broker, world, metrics, log, maxPublicationBytes, lingerMs: LINGER_MS }),
-    broker,
-    world,
-    pulse: pulse(world, heartbeatTickMs(config)),
-    metrics,
-    log,
-  };
 }
 
 function listen(server: Server, port: number, host: string): Promise<AddressInfo> {

@@ -4,6 +4,7 @@ import type { Broker } from '../src/broker.js';
 import { silentLogger } from '../src/log.js';
 import { noMetrics } from '../src/metrics.js';
 import { GLOBAL_ROOM } from '../src/protocol.js';
+import { redisLink$ } from '../src/redis-link.js';
 import { Listener, brokerContract, type ContractSetup } from '../src/testing/brokerContract.js';
 import type { World } from '../src/world.js';
 import { nodeWorld } from '../src/world-node.js';
@@ -254,7 +255,7 @@ async function createPods(): Promise<ContractSetup> {
 
 function brokerAt(url: string, world = nodeWorld): Broker {
   return redisBroker({
-    url,
+    link: (name) => redisLink$({ url, name }),
     channelPrefix: PREFIX,
     timeoutMs: TIMEOUT_MS,
     world,
