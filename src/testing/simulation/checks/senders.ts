@@ -1,0 +1,82 @@
+import type { Envelope } from '../../../protocol.js';
+import type { Connection, Fact } from '../facts.js';
+import { channelOf, type Check, type CheckOptions } from './check.js';
+
+interface Said {
+  readonly atMs: number;
+  readonly room: string | undefined;
+}
+
+/** So long an answer may take when nothing is wrong. */
+const ANSWER_MS = 1000;
+
+/** Whoever says something hears it back, or gets an error, or loses the connection; and is told nothing false. */
+export class SenderCheck implements Check {
+  readonly #options: CheckOptions;
+  readonly #open = new Map<Connection, Map<string, Said>>();
+  /** Told as not published. */
+  readonly #unavailable = new Set<string>();
+
+  constructor(options: CheckOptions) {
+    this.#options = options;
+  }
+
+  see(fact: Fact, nowMs: number): void {
+    switch (fact.kind) {
+      case 'said':
+        this.#saidBy(fact.connection).set(fact.id, { atMs: nowMs, room: fact.room });
+        break;
+      case 'heard':
+        this.#hear(fact.connection, fact.message, nowMs);
+        break;
+      case 'accepted':
+        if (this.#unavailable.has(fact.accepted.id))
+          this.#options.blame(`${fact.accepted.id} was published, and its sender told that it was not`);
+        break;
+      case 'ended':
+        this.#end(fact.connection, fact.unread, nowMs);
+        break;
+      default:
+    }
+  }
+
+  #hear(connection: Connection, message: Envelope, nowMs: number): void {
+    if (message.type === 'error') this.#refuse(connection, message, nowMs);
+    else if (message.type === 'chat' || message.type === 'pong') this.#saidBy(connection).delete(message.id);
+  }
+
+  #refuse(connection: Connection, { data }: Envelope, nowMs: number): void {
+    const { weather, blame, redis } = this.#options;
+    const { code = '', ref = '' } = data as { code?: string; ref?: string };
+    const said = this.#saidBy(connection).get(ref);
+    this.#saidBy(connection).delete(ref);
+    if (said === undefined) blame(`got an error ${code} about ${ref}, which it did not say or has heard of already`, connection);
+    if (code !== 'unavailable' && code !== 'unconfirmed') return;
+    if (!weather.wasBad(connection.pod.slot, said?.atMs ?? nowMs, nowMs))
+      blame(`got ${code} though nothing was wrong`, connection);
+    if (code !== 'unavailable') return;
+    this.#unavailable.add(ref);
+    if (redis.position(channelOf(said?.room), ref) !== undefined)
+      blame(`got unavailable about ${ref}, which was published`, connection);
+  }
+
+  #end(connection: Connection, unread: number, nowMs: number): void {
+    const { weather, redis, blame } = this.#options;
+    const said = this.#open.get(connection) ?? [];
+    this.#open.delete(connection);
+    if (unread > 0) return;
+    for (const [id, { atMs, room }] of said) {
+      // What Redis took is for the delivery's check: its sender is a member too.
+      if (room !== undefined && redis.position(channelOf(room), id) !== undefined) continue;
+      if (nowMs <= weather.calmFrom(atMs, connection.pod.slot) + ANSWER_MS) continue;
+      blame(`said ${id} and heard nothing of it for ${nowMs - atMs} ms`, connection);
+      return;
+    }
+  }
+
+  #saidBy(connection: Connection): Map<string, Said> {
+    const said = this.#open.get(connection) ?? new Map<string, Said>();
+    this.#open.set(connection, said);
+    return said;
+  }
+}

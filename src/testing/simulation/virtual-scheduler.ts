@@ -1,0 +1,180 @@
+import { Subscription, type SchedulerAction, type SchedulerLike } from 'rxjs';
+
+/** A process that lives in virtual time: what it scheduled dies with it, and waits while it is stalled. */
+export class VirtualProcess implements SchedulerLike {
+  /** Nothing of it happens before this, in milliseconds since the epoch. */
+  stalledUntilMs = -Infinity;
+  isDead = false;
+  /** What it has scheduled and not unsubscribed from. */
+  pending = 0;
+  readonly #scheduler: VirtualScheduler;
+
+  constructor(scheduler: VirtualScheduler) {
+    this.#scheduler = scheduler;
+  }
+
+  now(): number {
+    return this.#scheduler.now();
+  }
+
+  schedule<T>(work: (this: SchedulerAction<T>, state?: T) => void, delay = 0, state?: T): Subscription {
+    return new VirtualAction(this.#scheduler, this, work, TIMERS_FIRST).schedule(state, delay);
+  }
+
+  /** Something comes to the process from outside. */
+  arrive(work: () => void, delayMs: number): Subscription {
+    return new VirtualAction(this.#scheduler, this, work, 0).schedule(undefined, delayMs);
+  }
+}
+
+/**
+ * Virtual time in a heap: what is scheduled happens in the order of its time, and where that is the same, of its scheduling.
+ *
+ * RxJS's own `VirtualTimeScheduler` sorts its whole queue at each step and keeps what was unsubscribed from.
+ */
+export class VirtualScheduler {
+  readonly #heap: Due[] = [];
+  #nowMs: number;
+  #count = 0;
+
+  constructor(startMs: number) {
+    this.#nowMs = startMs;
+  }
+
+  now(): number {
+    return this.#nowMs;
+  }
+
+  /** Enters what is due at a time; the rank goes before the order of scheduling. */
+  enter(atMs: number, action: Actable, rank = 0): Due {
+    const due = { atMs: Math.max(atMs, this.#nowMs), rank, order: this.#count++, action };
+    this.#up(due);
+    return due;
+  }
+
+  /** Carries out what is next, and takes its time; false where nothing is due up to a time. */
+  step(untilMs: number): boolean {
+    for (let next = this.#heap[0]; next !== undefined && next.atMs <= untilMs; next = this.#heap[0]) {
+      this.#removeFirst();
+      this.#nowMs = next.atMs;
+      if (next.action.act(next)) return true;
+    }
+    return false;
+  }
+
+  /** Lets time pass in which nothing happens. */
+  pass(untilMs: number): void {
+    this.#nowMs = Math.max(this.#nowMs, untilMs);
+  }
+
+  #up(due: Due): void {
+    const heap = this.#heap;
+    let at = heap.length;
+    while (at > 0) {
+      const parentAt = (at - 1) >> 1;
+      // The index is within the heap.
+      const parent = heap[parentAt] as Due;
+      if (isBefore(parent, due)) break;
+      heap[at] = parent;
+      at = parentAt;
+    }
+    heap[at] = due;
+  }
+
+  #removeFirst(): void {
+    const heap = this.#heap;
+    const last = heap.pop();
+    if (last === undefined || heap.length === 0) return;
+    let at = 0;
+    for (;;) {
+      let childAt = 2 * at + 1;
+      let child = heap[childAt];
+      if (child === undefined) break;
+      const other = heap[childAt + 1];
+      if (other !== undefined && isBefore(other, child)) {
+        child = other;
+        childAt += 1;
+      }
+      if (isBefore(last, child)) break;
+      heap[at] = child;
+      at = childAt;
+    }
+    heap[at] = last;
+  }
+}
+
+/** Something that is due. */
+export interface Due {
+  readonly atMs: number;
+  readonly rank: number;
+  readonly order: number;
+  readonly action: Actable;
+}
+
+interface Actable {
+  /** False where it came to nothing. */
+  act(due: Due): boolean;
+}
+
+function isBefore(a: Due, b: Due): boolean {
+  return a.atMs !== b.atMs ? a.atMs < b.atMs : a.rank !== b.rank ? a.rank < b.rank : a.order < b.order;
+}
+
+/** A process that was stalled looks at its timers before it reads its sockets, as Node does. */
+const TIMERS_FIRST = -1;
+
+class VirtualAction<T> extends Subscription implements SchedulerAction<T>, Actable {
+  readonly #scheduler: VirtualScheduler;
+  readonly #process: VirtualProcess;
+  readonly #work: (this: SchedulerAction<T>, state?: T) => void;
+  readonly #lateRank: number;
+  #state: T | undefined;
+  #due: Due | undefined;
+
+  constructor(
+    scheduler: VirtualScheduler,
+    process: VirtualProcess,
+    work: (this: SchedulerAction<T>, state?: T) => void,
+    lateRank: number,
+  ) {
+    super();
+    this.#lateRank = lateRank;
+    this.#scheduler = scheduler;
+    this.#process = process;
+    this.#work = work;
+  }
+
+  schedule(state?: T, delay = 0): this {
+    if (this.closed) return this;
+    if (this.#due === undefined) this.#process.pending += 1;
+    this.#state = state;
+    this.#due = this.#scheduler.enter(this.#scheduler.now() + Math.ceil(Math.max(delay, 0)), this);
+    return this;
+  }
+
+  act(due: Due): boolean {
+    if (due !== this.#due || this.#process.isDead) return false;
+    const { stalledUntilMs } = this.#process;
+    if (stalledUntilMs > due.atMs) {
+      this.#due = this.#scheduler.enter(stalledUntilMs, this, this.#lateRank);
+      return false;
+    }
+    this.#forget();
+    this.#work(this.#state);
+    // Like RxJS's own: what did not ask to be repeated is over.
+    if (this.#due === undefined) this.unsubscribe();
+    return true;
+  }
+
+  override unsubscribe(): void {
+    if (this.closed) return;
+    this.#forget();
+    super.unsubscribe();
+  }
+
+  #forget(): void {
+    if (this.#due === undefined) return;
+    this.#due = undefined;
+    this.#process.pending -= 1;
+  }
+}
