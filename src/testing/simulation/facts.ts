@@ -42,6 +42,8 @@ export type Fact =
       readonly writtenMs: number;
       readonly late: boolean;
     }
+  /** The pod asks for the end of a connection. */
+  | { readonly kind: 'shut'; readonly connection: Connection; readonly code: number }
   /** The client's end of a connection is over; `unread` bytes it had not read. */
   | { readonly kind: 'ended'; readonly connection: Connection; readonly code: number; readonly unread: number }
   /** The pod's end is over. */
@@ -104,6 +106,7 @@ function essence(fact: Fact): string {
       return `h${fact.connection.number}${fact.message.id}${fact.message.type}`;
     case 'said':
       return `s${fact.connection.number}${fact.id}`;
+    case 'shut':
     case 'closed':
     case 'ended':
       return `${fact.kind}${fact.connection.number}:${fact.code}`;

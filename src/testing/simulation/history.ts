@@ -54,9 +54,11 @@ function textOf(fact: Fact): string | undefined {
       return `${nameOf(fact.connection)} says ${fact.id} in ${fact.room ?? 'no room'}`;
     case 'heard':
       return `${nameOf(fact.connection)} hears ${fact.message.type} ${fact.message.id} ${fact.message.type === 'chat' ? '' : JSON.stringify(fact.message.data)}`;
+    case 'shut':
+      return `${nameOf(fact.connection)} is asked to close: ${fact.code}`;
     case 'ended':
     case 'closed':
-      return `${nameOf(fact.connection)} ${fact.kind === 'ended' ? 'is over for its client' : 'is closed by its pod'}: ${fact.code}`;
+      return `${nameOf(fact.connection)} is over for its ${fact.kind === 'ended' ? 'client' : 'pod'}: ${fact.code}`;
     case 'left-over':
     case 'failed':
       return `${fact.kind}: ${fact.what}`;

@@ -30,7 +30,7 @@ export interface Reader {
   /** Bytes that it reads in a millisecond; undefined for all there are, 0 for none. */
   readonly pace: number | undefined;
   read(item: Item): void;
-  /** The connection is over; `unread` bytes were never read. */
+  /** The connection is over; where `unread` is not 0, there was more than was read. */
   ended(code: number, unread: number): void;
 }
 
@@ -75,6 +75,7 @@ export class SimulatedSocket implements Drainable {
   #full = false;
   /** Written since the socket took data again. */
   #waited = { messages: 0, bytes: 0 };
+  #unsent = 0;
   #isDraining = false;
   #closeCode: number | undefined;
   /** A close frame has gone out: nothing may follow. */
@@ -256,6 +257,7 @@ export class SimulatedSocket implements Drainable {
   }
 
   #shut({ code, now }: Shut): void {
+    this.#options.facts.tell({ kind: 'shut', connection: this.connection, code });
     this.#closeCode ??= code;
     this.#isPaused = false;
     this.#push({ kind: 'close', code }, CONTROL_BYTES);
@@ -279,6 +281,8 @@ export class SimulatedSocket implements Drainable {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#closing?.unsubscribe();
+    // What the actor still kept for a full socket is lost with it.
+    this.#unsent = this.#full ? 1 : 0;
     this.#actor.unsubscribe();
     this.#options.facts.tell({ kind: 'closed', connection: this.connection, code: this.#closeCode ?? code });
     this.#options.onEnd(this);
@@ -289,7 +293,7 @@ export class SimulatedSocket implements Drainable {
     outside.arrive(() => {
       if (this.#isDone) return;
       this.#isDone = true;
-      reader.ended(code, this.#unread);
+      reader.ended(code, this.#unread + this.#unsent);
     }, latencyMs());
   }
 }

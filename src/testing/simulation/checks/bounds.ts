@@ -32,6 +32,7 @@ export class BoundsCheck implements Check {
         for (const key of keysOf(fact.connection)) this.#membersOf(key).add(fact.connection);
         this.#waiting.set(fact.connection, { isIn: false, messages: 0, bytes: 0 });
         break;
+      case 'shut':
       case 'closed':
         for (const key of keysOf(fact.connection)) this.#membersOf(key).delete(fact.connection);
         this.#waiting.delete(fact.connection);

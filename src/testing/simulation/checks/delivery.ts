@@ -38,7 +38,15 @@ export class DeliveryCheck implements Check {
 
   see(fact: Fact, nowMs: number): void {
     if (fact.kind === 'heard') this.#hear(fact.connection, fact.message, fact.writtenMs);
+    else if (fact.kind === 'accepted') this.#accept(fact.accepted, nowMs);
     else if (fact.kind === 'ended') this.#end(fact, nowMs);
+  }
+
+  /** A replica takes what it should not; a pod has to find that out. */
+  #accept({ counts, id }: Accepted, nowMs: number): void {
+    const { weather, blame } = this.#options;
+    if (!counts && !weather.wasBad(-1, nowMs, nowMs, ['demotion', 'failover']))
+      blame(`${id} was published at a replica, long after it had become one`);
   }
 
   #hear(connection: Connection, message: Envelope, writtenMs: number): void {
@@ -75,6 +83,8 @@ export class DeliveryCheck implements Check {
     if (position === undefined) {
       blame(`heard ${type} ${id} on ${channel}, which nobody published there`, connection);
     } else if (progress !== undefined) {
+      // What a replica passed on has no place among what the master did.
+      if (this.#logOf(channel)[position]?.counts === false) return;
       if (position <= progress.last)
         blame(`heard ${id}, number ${position} of ${channel}, after number ${progress.last}`, connection);
       for (const missed of this.#missed(listener, progress, channel, position)) {
@@ -104,10 +114,11 @@ export class DeliveryCheck implements Check {
   /** What should have come between the last and a position, and no gap excuses. */
   *#missed({ gaps }: Listener, { from, last, lastHeard }: Progress, channel: string, position: number): Generator<Accepted> {
     const log = this.#logOf(channel);
+    const timeoutMs = this.#options.config.publishTimeoutMs;
     const since = gaps.filter(({ heard }) => heard > lastHeard);
     for (let at = Math.max(from, last + 1); at < position; at++) {
       const missed = log[at];
-      if (missed?.counts && !since.some((gap) => covers(gap, missed))) yield missed;
+      if (missed?.counts && !since.some((gap) => covers(gap, missed, timeoutMs))) yield missed;
     }
   }
 
@@ -123,8 +134,9 @@ export class DeliveryCheck implements Check {
 }
 
 /** docs/protocol.md: nothing older than `since` is missing; and a gap can't speak of what comes after it. */
-function covers({ sinceMs, untilMs }: Told, { publishedMs, atMs }: Accepted): boolean {
-  return sinceMs <= publishedMs && atMs <= untilMs;
+function covers({ sinceMs, untilMs }: Told, { publishedMs, atMs }: Accepted, timeoutMs: number): boolean {
+  // What took longer than the timeout was told as unconfirmed: no `since` can reach back to when it was said.
+  return sinceMs <= Math.max(publishedMs, atMs - timeoutMs) && atMs <= untilMs;
 }
 
 function describe({ type, id, publishedMs }: Accepted): string {

@@ -1,4 +1,4 @@
-import type { Envelope } from '../../../protocol.js';
+import { CloseCode, type Envelope } from '../../../protocol.js';
 import type { Connection, Fact } from '../facts.js';
 import { channelOf, type Check, type CheckOptions } from './check.js';
 
@@ -34,7 +34,7 @@ export class SenderCheck implements Check {
           this.#options.blame(`${fact.accepted.id} was published, and its sender told that it was not`);
         break;
       case 'ended':
-        this.#end(fact.connection, fact.unread, nowMs);
+        this.#end(fact, nowMs);
         break;
       default:
     }
@@ -50,7 +50,9 @@ export class SenderCheck implements Check {
     const { code = '', ref = '' } = data as { code?: string; ref?: string };
     const said = this.#saidBy(connection).get(ref);
     this.#saidBy(connection).delete(ref);
-    if (said === undefined) blame(`got an error ${code} about ${ref}, which it did not say or has heard of already`, connection);
+    // A publish that Redis did and did not answer is heard first.
+    if (said === undefined && code !== 'unconfirmed')
+      blame(`got an error ${code} about ${ref}, which it did not say or has heard of already`, connection);
     if (code !== 'unavailable' && code !== 'unconfirmed') return;
     if (!weather.wasBad(connection.pod.slot, said?.atMs ?? nowMs, nowMs))
       blame(`got ${code} though nothing was wrong`, connection);
@@ -60,11 +62,12 @@ export class SenderCheck implements Check {
       blame(`got unavailable about ${ref}, which was published`, connection);
   }
 
-  #end(connection: Connection, unread: number, nowMs: number): void {
+  #end({ connection, unread, code }: Fact & { kind: 'ended' }, nowMs: number): void {
     const { weather, redis, blame } = this.#options;
     const said = this.#open.get(connection) ?? [];
     this.#open.delete(connection);
-    if (unread > 0) return;
+    // Who did not read can't know.
+    if (unread > 0 || code === CloseCode.slowConsumer) return;
     for (const [id, { atMs, room }] of said) {
       // What Redis took is for the delivery's check: its sender is a member too.
       if (room !== undefined && redis.position(channelOf(room), id) !== undefined) continue;
