@@ -1,21 +1,12 @@
-import {
-  combineLatest,
-  defer,
-  distinctUntilChanged,
-  ignoreElements,
-  map,
-  merge,
-  retry,
-  switchMap,
-  timer,
-  type BehaviorSubject,
-  type Observable,
-} from 'rxjs';
-import type { Broker, BrokerStatus } from './broker.js';
+import { combineLatest, defer, distinctUntilChanged, filter, ignoreElements, map, merge, type Observable } from 'rxjs';
+import type { Broker } from './broker.js';
 import type { Logger } from './log.js';
 import type { Metrics } from './metrics.js';
+import { Canary } from './redis-canary.js';
 import { roomChannels } from './redis-channels.js';
 import type { RedisLink } from './redis-link.js';
+import { lives$ } from './redis-lives.js';
+import { isMaster$ } from './redis-master.js';
 import { RedisPublisher } from './redis-publisher.js';
 import { RedisSubscription } from './redis-subscription.js';
 import type { World } from './world.js';
@@ -31,49 +22,40 @@ export interface RedisBrokerOptions {
   readonly log: Logger;
 }
 
-/** Retries wait at most this long, so that readiness follows Redis within seconds. */
-const MAX_RETRY_MS = 2000;
-const FIRST_RETRY_MS = 50;
-
 /**
  * Redis as the broker: one connection publishes, one is subscribed, each replaced when it fails.
  * Chat over it is at most once; every loss that a replaced subscription can mean is told by a gap.
  */
 export function redisBroker({ link, channelPrefix, timeoutMs, world, metrics, log }: RedisBrokerOptions): Broker {
-  const { scheduler } = world;
   const channels = roomChannels(channelPrefix);
-  const publisher = new RedisPublisher({ scheduler, timeoutMs });
-  const subscription = new RedisSubscription({ scheduler, channels, timeoutMs });
-
-  /** One life after another, each begun later the more came to nothing before it, and by chance, so that pods don't come back together. */
-  const lives = <T>(name: string, status$: BehaviorSubject<BrokerStatus>, live: (link: RedisLink) => Observable<T>) => {
-    let failures = 0;
-    const fail = (error: Error) => {
-      const reason = `${name}: ${error.message}`;
-      const before = status$.value;
-      if (before.up) {
-        failures = 0;
-        metrics.brokerReconnected();
-      }
-      if (before.up || before.reason !== reason) log.warn({ reason }, 'broker connection lost');
-      failures += 1;
-      status$.next({ up: false, reason });
-    };
-    return defer(() => link(`${channelPrefix}:${name}`)).pipe(
-      switchMap(live),
-      retry({
-        delay: (error: Error) => {
-          fail(error);
-          return timer(world.random() * Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** failures), scheduler);
-        },
-      }),
-    );
-  };
+  const verify = (life: RedisLink) => isMaster$(life, timeoutMs, world);
+  const publisher = new RedisPublisher({ time: world, timeoutMs, verify });
+  const canary = new Canary({
+    channel: `${channelPrefix}:canary:${world.newId()}`,
+    publish: (channel, payload) => publisher.publish(channel, payload),
+    timeoutMs,
+    time: world,
+  });
+  const publishable$ = publisher.status$.pipe(filter(({ up }) => up));
+  const subscription = new RedisSubscription({ time: world, channels, canary, publishable$, verify, timeoutMs, log });
+  const connections = { verify, world, metrics, log };
 
   return {
     events$: merge(
-      lives('subscription', subscription.status$, (life) => subscription.live(life)),
-      lives('publisher', publisher.status$, (life) => publisher.live(life)).pipe(ignoreElements()),
+      lives$({
+        ...connections,
+        name: 'subscription',
+        link$: defer(() => link(`${channelPrefix}:subscription`)),
+        live: (life) => subscription.live(life),
+        status$: subscription.status$,
+      }),
+      lives$({
+        ...connections,
+        name: 'publisher',
+        link$: defer(() => link(`${channelPrefix}:publisher`)),
+        live: (life) => publisher.live(life),
+        status$: publisher.status$,
+      }).pipe(ignoreElements()),
     ),
     status$: combineLatest([publisher.status$, subscription.status$]).pipe(
       map(([publishing, subscribed]) => (publishing.up ? subscribed : publishing)),

@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis';
-import { Observable, throwError, timeout } from 'rxjs';
+import { Observable, throwError, timeout, type ObservableInput } from 'rxjs';
 
 /** A connection to Redis that is over, or that never came to be; the message says why. */
 export class LinkError extends Error {}
@@ -12,11 +12,18 @@ export interface RedisMessage {
   readonly payload: Buffer;
 }
 
-/** One connection to a Redis that has proven to be a master. Promises reject with `RefusedError` or `LinkError`. */
+/**
+ * One connection to Redis. Commands go out when called, in that order; each answers once, or errors with `RefusedError` or `LinkError`.
+ */
 export interface RedisLink {
   publish(channel: string, payload: string): Promise<unknown>;
-  subscribe(channels: readonly string[]): Promise<unknown>;
-  unsubscribe(channel: string): Promise<unknown>;
+  subscribe(channels: readonly string[]): ObservableInput<unknown>;
+  /** What Redis says to it is of no concern: a link that can't say goodbye is at its end. */
+  unsubscribe(channel: string): void;
+  /** Any other command. */
+  ask(command: string, ...args: readonly string[]): ObservableInput<unknown>;
+  /** Grows as long as Redis says anything. */
+  readonly receivedBytes: number;
   /** Hot: what comes through subscribed channels. */
   readonly message$: Observable<RedisMessage>;
 }
@@ -28,7 +35,7 @@ export interface RedisLinkOptions {
 }
 
 /** Connecting, logging in and the first answer may take so long together: a stopped server accepts connections and says nothing. */
-const READY_TIMEOUT_MS = 5000;
+const READY_TIMEOUT_MS = 3000;
 
 /**
  * One life of a connection to Redis: emits it when it is ready, and errors with `LinkError` when it is over.
@@ -47,6 +54,9 @@ export function redisLink$({ url, name }: RedisLinkOptions): Observable<RedisLin
       autoResendUnfulfilledCommands: false,
       enableOfflineQueue: false,
       maxRetriesPerRequest: 0,
+      // Both would need commands that a user for chat alone has no other use for, INFO and CLIENT SETINFO; channels work while Redis loads.
+      enableReadyCheck: false,
+      disableClientInfo: true,
     });
     let reason = 'connection closed';
     client.on('error', (error: Error) => {
@@ -55,15 +65,16 @@ export function redisLink$({ url, name }: RedisLinkOptions): Observable<RedisLin
     client.on('close', () => {
       subscriber.error(new LinkError(reason));
     });
-    client
-      .connect()
-      .then(() => askRole(client))
-      .then(() => {
+    client.connect().then(
+      () => {
         subscriber.next(link(client));
-      })
-      .catch((error: unknown) => {
-        subscriber.error(error instanceof LinkError ? error : new LinkError(error instanceof Error ? error.message : reason));
-      });
+      },
+      (error: unknown) => {
+        // The close that comes with it, or came before, may know more.
+        if (error instanceof Error && reason === 'connection closed') reason = error.message;
+        subscriber.error(new LinkError(reason));
+      },
+    );
     return () => {
       // On a connection that is closed already, ioredis would only leave a timer behind.
       if (client.status !== 'close' && client.status !== 'end') client.disconnect();
@@ -71,17 +82,17 @@ export function redisLink$({ url, name }: RedisLinkOptions): Observable<RedisLin
   }).pipe(timeout({ first: READY_TIMEOUT_MS, with: () => throwError(() => new LinkError('no answer while connecting')) }));
 }
 
-/** A replica takes publishes too, and they reach nobody but its own subscribers. */
-async function askRole(client: Redis): Promise<void> {
-  const [role] = await client.role();
-  if (role !== 'master') throw new LinkError(`the server is a ${String(role)}, not a master`);
-}
-
 function link(client: Redis): RedisLink {
   return {
     publish: (channel, payload) => client.publish(channel, payload).catch(asLinkError),
     subscribe: (channels) => client.subscribe(...channels).catch(asLinkError),
-    unsubscribe: (channel) => client.unsubscribe(channel).catch(asLinkError),
+    unsubscribe: (channel) => {
+      client.unsubscribe(channel).catch(() => undefined);
+    },
+    ask: (command, ...args) => client.call(command, ...args).catch(asLinkError),
+    get receivedBytes() {
+      return client.stream.bytesRead;
+    },
     message$: new Observable((subscriber) => {
       const listener = (channel: Buffer, payload: Buffer) => {
         subscriber.next({ channel: channel.toString(), payload });

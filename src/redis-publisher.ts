@@ -1,9 +1,13 @@
-import { BehaviorSubject, Observable, timer, type SchedulerLike, type Subscriber, type Subscription } from 'rxjs';
+import { BehaviorSubject, Observable, exhaustMap, interval, merge, type Subscriber, type Subscription } from 'rxjs';
 import { PublishError, type BrokerStatus } from './broker.js';
+import { served$, type Time } from './operators/within.js';
 import { LinkError, RefusedError, type RedisLink } from './redis-link.js';
 
 /** So many bytes may be on their way to Redis unconfirmed; what would go beyond is refused rather than queued. */
 const MAX_UNCONFIRMED_BYTES = 64 * 1024 * 1024;
+
+/** A server can turn into a replica while connections stay; as often as the subscription's canary flies. */
+const VERIFY_INTERVAL_MS = 2000;
 
 interface Waiting {
   readonly sentMs: number;
@@ -12,8 +16,10 @@ interface Waiting {
 }
 
 export interface RedisPublisherOptions {
-  readonly scheduler: SchedulerLike;
+  readonly time: Time;
   readonly timeoutMs: number;
+  /** Completes when the link's server is still the one to publish to; errors with `LinkError` when it is not. */
+  readonly verify: (link: RedisLink) => Observable<never>;
 }
 
 /**
@@ -29,8 +35,13 @@ export class RedisPublisher {
     this.#options = options;
   }
 
-  /** One life: publishes go through the link until unsubscribed. Never emits; errors with `LinkError` after a publish timed out. */
+  /** One life: publishes go through the link until unsubscribed. Never emits; errors with `LinkError` when it is dead or of no use. */
   live(link: RedisLink): Observable<never> {
+    const { time, verify } = this.#options;
+    return merge(this.#publishing(link), interval(VERIFY_INTERVAL_MS, time.scheduler).pipe(exhaustMap(() => verify(link))));
+  }
+
+  #publishing(link: RedisLink): Observable<never> {
     return new Observable((subscriber) => {
       const life = new PublisherLife(link, this.#options, (error) => {
         subscriber.error(error);
@@ -73,10 +84,10 @@ class PublisherLife {
       subscriber.error(new PublishError('unavailable', 'too much is unconfirmed'));
       return;
     }
-    const waiting = { sentMs: this.#options.scheduler.now(), bytes, subscriber };
+    const waiting = { sentMs: this.#options.time.scheduler.now(), bytes, subscriber };
     this.#waiting.add(waiting);
     this.#bytes += waiting.bytes;
-    this.#watch ??= this.#watchFor(this.#options.timeoutMs);
+    this.#watch ??= this.#watchFor(waiting, this.#options.timeoutMs);
     this.#link.publish(channel, payload).then(
       () => {
         if (this.#settle(waiting)) subscriber.complete();
@@ -102,14 +113,17 @@ class PublisherLife {
     return true;
   }
 
-  #watchFor(ms: number): Subscription {
-    return timer(ms, this.#options.scheduler).subscribe(() => {
+  #watchFor(watched: Waiting, ms: number): Subscription {
+    const { time, timeoutMs } = this.#options;
+    return served$(ms, time).subscribe(() => {
       const [oldest] = this.#waiting;
       this.#watch = undefined;
-      if (oldest === undefined) return;
-      const leftMs = oldest.sentMs + this.#options.timeoutMs - this.#options.scheduler.now();
-      if (leftMs > 0) this.#watch = this.#watchFor(leftMs);
-      else this.#fail(new LinkError(`a publish was not confirmed within ${this.#options.timeoutMs} ms`));
+      if (oldest === watched) this.#fail(new LinkError(`a publish was not confirmed within ${timeoutMs} ms`));
+      else if (oldest) {
+        const leftMs = oldest.sentMs + timeoutMs - time.scheduler.now();
+        // After a stall its time may be up by the clock, while the answer has not had a chance to be read.
+        this.#watch = this.#watchFor(oldest, leftMs > 0 ? leftMs : timeoutMs / 4);
+      }
     });
   }
 }

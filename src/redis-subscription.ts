@@ -2,27 +2,46 @@ import {
   BehaviorSubject,
   EMPTY,
   Observable,
-  TimeoutError,
-  from,
+  catchError,
+  concat,
+  defer,
+  exhaustMap,
   ignoreElements,
+  interval,
   merge,
+  mergeAll,
+  from,
+  startWith,
   tap,
-  timeout,
-  type SchedulerLike,
   type Subscriber,
 } from 'rxjs';
-import type { BrokerEvent, BrokerStatus } from './broker.js';
+import { PublishError, type BrokerEvent, type BrokerStatus } from './broker.js';
+import type { Logger } from './log.js';
+import type { Canary } from './redis-canary.js';
 import type { RoomChannels } from './redis-channels.js';
 import { LinkError, type RedisLink, type RedisMessage } from './redis-link.js';
+import { answered } from './redis-master.js';
+import type { Time } from './operators/within.js';
+
+/** Spec: "Redis". */
+export const CANARY_INTERVAL_MS = 2000;
 
 /** So many channels are asked for in one SUBSCRIBE, which Redis carries out in one go while others wait. */
 const CHANNELS_PER_COMMAND = 500;
 
+const NOT_PROVEN: BrokerStatus = { up: false, reason: 'subscription: not proven yet' };
+
 export interface RedisSubscriptionOptions {
-  readonly scheduler: SchedulerLike;
+  readonly time: Time;
   readonly channels: RoomChannels;
-  /** How long Redis may take to confirm a SUBSCRIBE. */
+  readonly canary: Canary;
+  /** Emits when a canary can be published that could not before. */
+  readonly publishable$: Observable<unknown>;
+  /** Completes when the link's server is still the one to listen to; errors with `LinkError` when it is not. */
+  readonly verify: (link: RedisLink) => Observable<never>;
+  /** How long Redis may say nothing while it owes the confirmation of a SUBSCRIBE. */
   readonly timeoutMs: number;
+  readonly log: Logger;
 }
 
 /** A room that somebody wants. */
@@ -30,15 +49,20 @@ interface Wanted {
   readonly subscriber: Subscriber<boolean>;
   /** Redis has confirmed it on the present connection. */
   confirmed: boolean;
+  /** What comes for it is passed on. */
+  open: boolean;
+  /** Of a room that was open once and is not now: the last proof that it was heard. What it may have missed is yet to be told. */
+  lostMs: number | undefined;
 }
 
 /**
- * The pod's one subscription: the rooms it wants, carried over from one connection's life to the next.
+ * A pod's subscription at one server: the rooms it wants, carried over from one connection's life to the next.
  *
  * A new life subscribes to every room before anything that comes through it is passed on; what came earlier is dropped, and the
  * gap that goes first tells so.
  */
 export class RedisSubscription {
+  /** Up when a canary has come back on the present connection. */
   readonly status$ = new BehaviorSubject<BrokerStatus>({ up: false, reason: 'subscription: not connected yet' });
   readonly #options: RedisSubscriptionOptions;
   readonly #wanted = new Map<string, Wanted>();
@@ -46,16 +70,19 @@ export class RedisSubscription {
   #fail: (error: unknown) => void = () => undefined;
   /** Every room that was wanted when the present life began is confirmed. */
   #isLive = false;
-  /** The last proof that the present life lives, or the one before that was live; undefined before there was one. */
-  #provenMs: number | undefined;
+  /** Everything published before this came through: when the last canary to come back was sent, or when the present life began. */
+  #provenMs = 0;
+  /** Messages that came, to be compared. */
+  #received = 0;
 
   constructor(options: RedisSubscriptionOptions) {
     this.#options = options;
   }
 
-  /** One life: emits what comes through the link until unsubscribed. Errors with `LinkError` when Redis refuses or does not answer. */
+  /** One life: emits what comes through the link until unsubscribed. Errors with `LinkError` when it has proven to be dead or of no use. */
   live(link: RedisLink): Observable<BrokerEvent> {
     return new Observable((subscriber) => {
+      const bornMs = this.#options.time.scheduler.now();
       this.#link = link;
       this.#fail = (error) => {
         subscriber.error(asLinkError(error));
@@ -68,13 +95,13 @@ export class RedisSubscription {
           this.#receive(message, subscriber);
         }),
       );
+      const { channel } = this.#options.canary;
+      const begun$ = defer(() => {
+        this.#begin(bornMs, subscriber);
+        return this.#prove(link);
+      });
       subscriber.add(
-        this.#ask([...this.#wanted.keys()]).subscribe({
-          error: this.#fail,
-          complete: () => {
-            this.#begin(subscriber);
-          },
-        }),
+        concat(this.#ask([channel, ...this.#channelsOf(this.#wanted.keys())]), begun$).subscribe({ error: this.#fail }),
       );
     });
   }
@@ -82,67 +109,126 @@ export class RedisSubscription {
   /** See `Broker.subscribe`. */
   subscribe(room: string): Observable<boolean> {
     return new Observable((subscriber) => {
-      this.#wanted.set(room, { subscriber, confirmed: false });
-      const asking = this.#link && this.#ask([room]).subscribe({ error: this.#fail });
+      this.#wanted.set(room, { subscriber, confirmed: false, open: false, lostMs: undefined });
+      const asking = this.#ask(this.#channelsOf([room])).subscribe({ error: this.#fail });
       return () => {
-        asking?.unsubscribe();
+        asking.unsubscribe();
         this.#wanted.delete(room);
-        // A link that can't say goodbye is at its end, which is found elsewhere.
-        this.#link?.unsubscribe(this.#options.channels.channelOf(room)).catch(() => undefined);
+        this.#link?.unsubscribe(this.#options.channels.channelOf(room));
       };
     });
   }
 
-  /** Completes when Redis has confirmed all the rooms. */
-  #ask(rooms: readonly string[]): Observable<never> {
-    const { channels, timeoutMs, scheduler } = this.#options;
+  /** Completes when Redis has confirmed all the channels. */
+  #ask(asked: readonly string[]): Observable<never> {
     const link = this.#link;
-    if (link === undefined || rooms.length === 0) return EMPTY;
-    const asked = chunks(rooms, CHANNELS_PER_COMMAND).map((some) =>
-      from(link.subscribe(some.map((room) => channels.channelOf(room)))).pipe(
-        timeout({ first: timeoutMs, scheduler }),
+    if (link === undefined) return EMPTY;
+    const { timeoutMs, time } = this.#options;
+    const confirmed$ = chunks(asked, CHANNELS_PER_COMMAND).map((some) =>
+      from(link.subscribe(some)).pipe(
         tap(() => {
-          for (const room of some) this.#confirm(room);
+          for (const channel of some) this.#confirm(channel);
         }),
         ignoreElements(),
       ),
     );
-    return merge(...asked);
+    return from(confirmed$).pipe(mergeAll(), answered(link, 'SUBSCRIBE', timeoutMs, time));
   }
 
-  #confirm(room: string): void {
-    const wanted = this.#wanted.get(room);
+  #confirm(channel: string): void {
+    const wanted = this.#wantedAt(channel);
     if (wanted === undefined) return;
     wanted.confirmed = true;
-    if (!this.#isLive) return;
-    this.#provenMs = this.#options.scheduler.now();
-    wanted.subscriber.next(true);
+    if (this.#isLive) open(wanted);
   }
 
-  #begin(subscriber: Subscriber<BrokerEvent>): void {
-    if (this.#provenMs !== undefined) subscriber.next({ kind: 'gap', sinceMs: this.#provenMs });
+  #begin(bornMs: number, subscriber: Subscriber<BrokerEvent>): void {
+    const confirmed = [...this.#wanted].filter(([, { confirmed }]) => confirmed);
+    const lost = confirmed.filter(([, { lostMs }]) => lostMs !== undefined);
+    if (lost.length > 0) {
+      const sinceMs = lost.reduce((least, [, { lostMs = least }]) => Math.min(least, lostMs), Infinity);
+      subscriber.next({ kind: 'gap', rooms: new Set(lost.map(([room]) => room)), sinceMs });
+    }
     this.#isLive = true;
-    this.#provenMs = this.#options.scheduler.now();
-    for (const wanted of this.#wanted.values()) if (wanted.confirmed) wanted.subscriber.next(true);
-    this.status$.next({ up: true });
+    this.#provenMs = bornMs;
+    for (const [, wanted] of confirmed) open(wanted);
+  }
+
+  /** Never completes; the status follows. */
+  #prove(link: RedisLink): Observable<never> {
+    const { canary, publishable$, verify, time } = this.#options;
+    const proof$ = defer(() => {
+      const sentMs = time.scheduler.now();
+      return concat(
+        canary.fly(() => this.#received),
+        verify(link),
+        defer(() => {
+          this.#provenMs = sentMs;
+          this.#tell({ up: true });
+          return EMPTY;
+        }),
+      );
+    });
+    this.#tell(NOT_PROVEN);
+    return merge(interval(CANARY_INTERVAL_MS, time.scheduler), publishable$).pipe(
+      startWith(undefined),
+      exhaustMap(() => proof$.pipe(catchError((error: unknown) => this.#notPublished(error)))),
+    );
+  }
+
+  /** That is the publisher's trouble, and no reason to replace this connection; but proven it is not. */
+  #notPublished(error: unknown): Observable<never> {
+    if (!(error instanceof PublishError)) throw error;
+    const reason = `canary: ${error.message}`;
+    if (this.#tell({ up: false, reason })) this.#options.log.warn({ reason }, 'broker connection not proven');
+    return EMPTY;
+  }
+
+  /** False where that was told before. */
+  #tell(status: BrokerStatus): boolean {
+    const { value } = this.status$;
+    if (value.up === status.up && (value.up || status.up || value.reason === status.reason)) return false;
+    this.status$.next(status);
+    return true;
   }
 
   #receive({ channel, payload }: RedisMessage, subscriber: Subscriber<BrokerEvent>): void {
-    if (!this.#isLive) return;
-    this.#provenMs = this.#options.scheduler.now();
+    this.#received += 1;
     const room = this.#options.channels.roomOf(channel);
+    if (room === undefined) {
+      if (channel === this.#options.canary.channel) this.#options.canary.hear(payload);
+      return;
+    }
     // Redis may still speak of a room that was left a moment ago.
-    if (room !== undefined && this.#wanted.has(room)) subscriber.next({ kind: 'publication', room, payload });
+    if (this.#wanted.get(room)?.open === true) subscriber.next({ kind: 'publication', room, payload });
   }
 
   #end(): void {
     this.#link = undefined;
     this.#isLive = false;
     for (const wanted of this.#wanted.values()) {
-      if (wanted.confirmed) wanted.subscriber.next(false);
-      wanted.confirmed = false;
+      if (wanted.open) {
+        wanted.lostMs = this.#provenMs;
+        wanted.subscriber.next(false);
+      }
+      wanted.open = wanted.confirmed = false;
     }
   }
+
+  #channelsOf(rooms: Iterable<string>): readonly string[] {
+    return [...rooms].map((room) => this.#options.channels.channelOf(room));
+  }
+
+  #wantedAt(channel: string): Wanted | undefined {
+    const room = this.#options.channels.roomOf(channel);
+    return room === undefined ? undefined : this.#wanted.get(room);
+  }
+}
+
+function open(wanted: Wanted): void {
+  wanted.open = true;
+  wanted.lostMs = undefined;
+  wanted.subscriber.next(true);
 }
 
 function chunks<T>(values: readonly T[], size: number): readonly T[][] {
@@ -150,7 +236,5 @@ function chunks<T>(values: readonly T[], size: number): readonly T[][] {
 }
 
 function asLinkError(error: unknown): LinkError {
-  if (error instanceof LinkError) return error;
-  if (error instanceof TimeoutError) return new LinkError('a SUBSCRIBE was not confirmed in time');
-  return new LinkError(error instanceof Error ? error.message : String(error));
+  return error instanceof LinkError ? error : new LinkError(error instanceof Error ? error.message : String(error));
 }

@@ -24,7 +24,9 @@ const EDGES: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** What builds on an edge's values and yet is pure itself: it says what is exported, or speaks to Redis through its link. */
-const BUILT_ON_EDGES: ReadonlySet<string> = new Set(['index.ts', 'broker-redis.ts', 'redis-subscription.ts']);
+const BUILT_ON_EDGES: ReadonlySet<string> = new Set([
+  ...['index.ts', 'broker-redis.ts', 'redis-canary.ts', 'redis-master.ts', 'redis-subscription.ts'],
+]);
 
 /** Packages that neither tell the time nor throw dice nor do anything later; of uuid only its check. */
 const PURE_PACKAGES: readonly RegExp[] = [/^rxjs$/, /^typebox(\/.*)?$/, /^uuid$/, /^node:buffer$/];

@@ -127,6 +127,7 @@ test('a subscribed connection that is killed: lost, gap, confirmed, and everythi
   const redis = await serve();
   const pod = listen(redis);
   await pod.join('tea');
+  await pod.until('the status up', () => pod.isWhole);
   await pod.publish('tea', 'before');
   await pod.hears('tea', 'before');
   await redis.client.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
@@ -219,6 +220,18 @@ test('a user who may not use the channels: the status says so, until it is allow
   await redis.client.acl('SETUSER', 'pod', '&test:*');
   await joined;
   await pod.until('the status up', () => pod.isWhole);
+});
+
+test('a user who may not publish: the status says so, and stays down until it is allowed', async () => {
+  const redis = await serve();
+  await redis.client.acl('SETUSER', 'pod', 'on', '>secret', '+@all', '-publish', 'allkeys', '&test:*');
+  const pod = listen({ url: `redis://pod:secret@127.0.0.1:${redis.port}` });
+  await pod.join('tea');
+  await pod.until('why it is down', () => reasonOf(pod).startsWith('canary: NOPERM'));
+  await expect(pod.publish('tea', 'hello')).rejects.toMatchObject({ code: 'unavailable' });
+  await redis.client.acl('SETUSER', 'pod', '+publish');
+  await pod.until('the status up', () => pod.isWhole);
+  expect(gaps(pod)).toEqual([]);
 });
 
 test('a wrong password: the status says so', async () => {

@@ -24,7 +24,7 @@ export interface RedisConnectionOptions {
 }
 
 /** As long as the real one waits: see `redisLink$`. */
-const READY_TIMEOUT_MS = 5000;
+const READY_TIMEOUT_MS = 3000;
 
 /** A connection to a simulated Redis, with the manners of `redisLink$`: one life, and an error at its end. */
 export function redisConnection$(options: () => RedisConnectionOptions, known: Set<RedisConnection>): Observable<RedisLink> {
@@ -52,6 +52,7 @@ export class RedisConnection implements RedisClient, RedisLink {
   readonly message$ = new Subject<RedisMessage>();
   deaf = false;
   mute = false;
+  receivedBytes = 0;
   readonly #options: RedisConnectionOptions;
   readonly #subscriber: Subscriber<RedisLink>;
   readonly #up: Pipe;
@@ -93,11 +94,11 @@ export class RedisConnection implements RedisClient, RedisLink {
     });
   }
 
-  unsubscribe(channel: string): Promise<unknown> {
-    return this.#ask(undefined, () => {
+  unsubscribe(channel: string): void {
+    this.#ask(undefined, () => {
       this.#options.server.unsubscribe(this, channel);
       return { ok: 0 };
-    });
+    }).catch(() => undefined);
   }
 
   /** Any other command: `ROLE` and `PING` are known. */
@@ -117,6 +118,7 @@ export class RedisConnection implements RedisClient, RedisLink {
   deliver(channel: string, payload: string, position: number | undefined): void {
     this.#down.send(() => {
       const bytes = Buffer.from(payload);
+      this.receivedBytes += bytes.length;
       const { facts, pod } = this.#options;
       if (position !== undefined) facts.tell({ kind: 'arrived', pod, channel, position, bytes: bytes.length });
       this.message$.next({ channel, payload: bytes });
@@ -169,11 +171,10 @@ export class RedisConnection implements RedisClient, RedisLink {
 
   #greet(): void {
     const { server } = this.#options;
-    const { role, full } = server;
+    const { full } = server;
     if (!full) server.clients.add(this);
     this.#down.send(() => {
       if (full) this.#end(new LinkError('ERR max number of clients reached'));
-      else if (role !== 'master') this.#end(new LinkError(`the server is a ${role}, not a master`));
       else this.#ready();
     });
   }
@@ -203,6 +204,7 @@ export class RedisConnection implements RedisClient, RedisLink {
 
   #answer(answer: Answer): void {
     this.#down.send(() => {
+      this.receivedBytes += 1;
       const asked = this.#asked.shift();
       this.#options.promised();
       this.#count(asked?.from, -1);

@@ -1,0 +1,133 @@
+import { describe, expect, test } from '@jest/globals';
+import { NEVER, Observable, of, type SchedulerLike } from 'rxjs';
+import { served$, within } from '../../src/operators/within.js';
+import { marbles, virtualWorld } from '../support/marbles.js';
+
+const late = () => new Error('late');
+
+describe('within', () => {
+  test('lets a source pass that completes in time, and leaves nothing behind', () => {
+    marbles(({ hot, expectObservable, expectSubscriptions }, scheduler) => {
+      const e1 = hot('  -a-b---|');
+      const e1subs = '  ^------!';
+      const expected = '-a-b---|';
+
+      expectObservable(e1.pipe(within({ ms: 8, time: virtualWorld(scheduler), late }))).toBe(expected);
+      expectSubscriptions(e1.subscriptions).toBe(e1subs);
+    });
+  });
+
+  test('errors when the source is late, whatever it said before', () => {
+    marbles(({ hot, expectObservable, expectSubscriptions }, scheduler) => {
+      const e1 = hot('  -a-b-------');
+      const e1subs = '  ^-------!  ';
+      const expected = '-a-b----#  ';
+
+      const result = e1.pipe(within({ ms: 8, time: virtualWorld(scheduler), late }));
+      expectObservable(result).toBe(expected, undefined, late());
+      expectSubscriptions(e1.subscriptions).toBe(e1subs);
+    });
+  });
+
+  test("passes the source's own error on", () => {
+    marbles(({ hot, expectObservable, expectSubscriptions }, scheduler) => {
+      const e1 = hot('  -a-#');
+      const e1subs = '  ^--!';
+      const expected = '-a-#';
+
+      expectObservable(e1.pipe(within({ ms: 8, time: virtualWorld(scheduler), late }))).toBe(expected);
+      expectSubscriptions(e1.subscriptions).toBe(e1subs);
+    });
+  });
+
+  test('begins to wait anew as long as something progressed', () => {
+    marbles(({ cold, hot, expectObservable }, scheduler) => {
+      let progress = 0;
+      cold('            --p-------p-------------').subscribe(() => (progress += 1));
+      const e1 = hot('  ------------------------');
+      const expected = '------------------------#';
+
+      const result = e1.pipe(within({ ms: 8, time: virtualWorld(scheduler), progress: () => progress, late }));
+      expectObservable(result).toBe(expected, undefined, late());
+    });
+  });
+
+  test('unsubscribing ends the source and the wait', () => {
+    marbles(({ hot, expectObservable, expectSubscriptions }, scheduler) => {
+      const e1 = hot('  -a---------');
+      const e1subs = '  ^---!      ';
+      const unsub = '   ^---!      ';
+      const expected = '-a---------';
+
+      expectObservable(e1.pipe(within({ ms: 8, time: virtualWorld(scheduler), late })), unsub).toBe(expected);
+      expectSubscriptions(e1.subscriptions).toBe(e1subs);
+    });
+  });
+});
+
+describe('served$', () => {
+  test('ends with a turn of the event loop, in which what has come can be read', () => {
+    marbles(({ cold, expectObservable }, scheduler) => {
+      const turnEnd$ = cold('--(t|)');
+      const expected = '      ----------(t|)';
+
+      expectObservable(served$(8, { scheduler, turnEnd$ })).toBe(expected);
+    });
+  });
+
+  test('counts a stall as a quarter of the wait, however long it was', () => {
+    const { scheduler, runFor } = stallingScheduler();
+    let done = false;
+    served$(400, { scheduler, turnEnd$: of(undefined) }).subscribe(() => (done = true));
+    runFor(100);
+    runFor(60_000);
+    expect(done).toBe(false);
+    runFor(100);
+    expect(done).toBe(false);
+    runFor(100);
+    expect(done).toBe(true);
+  });
+
+  test('stops when nobody waits any more', () => {
+    const { scheduler, pending } = stallingScheduler();
+    within({ ms: 400, time: { scheduler, turnEnd$: NEVER }, late })(new Observable<never>())
+      .subscribe()
+      .unsubscribe();
+    expect(pending()).toBe(0);
+  });
+});
+
+/** Timers as Node has them: one that is overdue fires once, and the next is counted from then. */
+function stallingScheduler() {
+  let nowMs = 0;
+  const timers = new Map<object, { dueMs: number; fire: () => void }>();
+  const scheduler: SchedulerLike = {
+    now: () => nowMs,
+    schedule(work, delayMs = 0, state) {
+      const action = {
+        schedule(next: never, againMs = 0) {
+          timers.set(action, {
+            dueMs: nowMs + againMs,
+            fire: () => {
+              work.call(action as never, next);
+            },
+          });
+          return action;
+        },
+      };
+      action.schedule(state as never, delayMs);
+      const stop = new Observable(() => () => timers.delete(action)).subscribe();
+      Object.assign(action, { unsubscribe: () => timers.delete(action) });
+      return stop;
+    },
+  };
+  const runFor = (ms: number) => {
+    nowMs += ms;
+    for (const [action, { dueMs, fire }] of [...timers]) {
+      if (dueMs > nowMs) continue;
+      timers.delete(action);
+      fire();
+    }
+  };
+  return { scheduler, runFor, pending: () => timers.size };
+}

@@ -1,0 +1,161 @@
+import { describe, expect, test } from '@jest/globals';
+import { NEVER, throwError, timer } from 'rxjs';
+import type { TestScheduler } from 'rxjs/testing';
+import type { PublishError } from '../src/broker.js';
+import { LinkError, RefusedError } from '../src/redis-link.js';
+import { isMaster$ } from '../src/redis-master.js';
+import { RedisPublisher } from '../src/redis-publisher.js';
+import { marbles, virtualWorld } from './support/marbles.js';
+import { ScriptedLink } from './support/redis-link.js';
+
+const TIMEOUT_MS = 300;
+
+/** A publisher in virtual time. */
+class Scene {
+  readonly link: ScriptedLink;
+  readonly publisher: RedisPublisher;
+  /** What happened, as `{ms} {what}`. */
+  readonly log: string[] = [];
+  readonly #scheduler: TestScheduler;
+
+  constructor(scheduler: TestScheduler) {
+    const time = virtualWorld(scheduler);
+    this.#scheduler = scheduler;
+    this.link = new ScriptedLink(scheduler);
+    this.publisher = new RedisPublisher({
+      time,
+      timeoutMs: TIMEOUT_MS,
+      verify: (link) => isMaster$(link, TIMEOUT_MS, time),
+    });
+  }
+
+  live() {
+    return this.publisher.live(this.link).subscribe({
+      error: (error: Error) => {
+        this.#note(`over: ${error.message}`);
+      },
+    });
+  }
+
+  publish(text: string): void {
+    this.publisher.publish('test:room:tea', text).subscribe({
+      error: ({ code }: PublishError) => {
+        this.#note(`${text} ${code}`);
+      },
+      complete: () => {
+        this.#note(`${text} accepted`);
+      },
+    });
+  }
+
+  at(ms: number, act: () => void): void {
+    timer(ms, this.#scheduler).subscribe(act);
+  }
+
+  /** Everything that happens before this. */
+  until(ms: number): readonly string[] {
+    this.#scheduler.maxFrames = ms;
+    this.#scheduler.flush();
+    return this.log;
+  }
+
+  #note(what: string): void {
+    this.log.push(`${this.#scheduler.now()} ${what}`);
+  }
+}
+
+function scene(play: (scene: Scene) => void): void {
+  marbles((_, scheduler) => {
+    play(new Scene(scheduler));
+  });
+}
+
+describe('a publish', () => {
+  test('is accepted when Redis answers', () => {
+    scene((it) => {
+      it.live();
+      it.publish('hello');
+      expect(it.until(100)).toEqual(['1 hello accepted']);
+    });
+  });
+
+  test('is unavailable while there is no connection, and is not kept for later', () => {
+    scene((it) => {
+      it.publish('hello');
+      it.live();
+      expect(it.until(100)).toEqual(['0 hello unavailable']);
+      expect(it.link.asked).toEqual([]);
+    });
+  });
+
+  test('that Redis refuses is unavailable, and the connection goes on', () => {
+    scene((it) => {
+      it.live();
+      it.link.outcome = () => throwError(() => new RefusedError('NOPERM'));
+      it.publish('hello');
+      expect(it.until(100)).toEqual(['0 hello unavailable']);
+    });
+  });
+
+  test('whose connection breaks is unconfirmed', () => {
+    scene((it) => {
+      it.live();
+      it.link.outcome = () => throwError(() => new LinkError('broken'));
+      it.publish('hello');
+      expect(it.until(100)).toEqual(['0 hello unconfirmed']);
+    });
+  });
+
+  test('that is not answered in time ends the connection, and what else is under way is unconfirmed too', () => {
+    scene((it) => {
+      it.live();
+      it.at(10, () => {
+        it.publish('answered');
+      });
+      it.at(20, () => (it.link.outcome = () => NEVER));
+      it.at(60, () => {
+        it.publish('first');
+      });
+      it.at(200, () => {
+        it.publish('second');
+      });
+      expect(it.until(1000)).toEqual([
+        '11 answered accepted',
+        '360 over: a publish was not confirmed within 300 ms',
+        '360 first unconfirmed',
+        '360 second unconfirmed',
+      ]);
+    });
+  });
+
+  test('under way when the connection is given up is unconfirmed', () => {
+    scene((it) => {
+      const life = it.live();
+      it.link.outcome = () => NEVER;
+      it.publish('hello');
+      it.at(50, () => {
+        life.unsubscribe();
+      });
+      expect(it.until(1000)).toEqual(['50 hello unconfirmed']);
+    });
+  });
+});
+
+describe('a connection', () => {
+  test('is asked every 2 s whether its server is still a master, and is over when it is not', () => {
+    scene((it) => {
+      it.live();
+      it.at(3000, () => (it.link.role = 'slave'));
+      expect(it.until(10_000)).toEqual(['4001 over: the server is a slave, not a master']);
+      expect(it.link.asked).toEqual(['2000 ROLE', '4000 ROLE']);
+    });
+  });
+
+  test('is over when it is idle and its server does not answer', () => {
+    scene((it) => {
+      it.live();
+      it.link.outcome = () => NEVER;
+      expect(it.until(10_000)).toEqual(['2300 over: ROLE was not answered within 300 ms']);
+    });
+  });
+});

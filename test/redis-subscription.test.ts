@@ -1,0 +1,263 @@
+import { describe, expect, test } from '@jest/globals';
+import { NEVER, Observable, Subject, timer } from 'rxjs';
+import type { TestScheduler } from 'rxjs/testing';
+import { PublishError } from '../src/broker.js';
+import { silentLogger } from '../src/log.js';
+import { Canary } from '../src/redis-canary.js';
+import { roomChannels } from '../src/redis-channels.js';
+import { isMaster$ } from '../src/redis-master.js';
+import { RedisSubscription } from '../src/redis-subscription.js';
+import { marbles, virtualWorld } from './support/marbles.js';
+import { ScriptedLink } from './support/redis-link.js';
+
+const TIMEOUT_MS = 300;
+
+/** A subscription in virtual time; its canaries go through its own link, which is one Redis with it. */
+class Scene {
+  readonly link: ScriptedLink;
+  readonly subscription: RedisSubscription;
+  readonly publishable$ = new Subject<void>();
+  /** Why canaries are not accepted, if they are not. */
+  refusal: string | undefined;
+  /** What happened, as `{ms} {what}`. */
+  readonly log: string[] = [];
+  readonly scheduler: TestScheduler;
+
+  constructor(scheduler: TestScheduler) {
+    const world = virtualWorld(scheduler);
+    this.scheduler = scheduler;
+    this.link = new ScriptedLink(scheduler);
+    const canary = new Canary({
+      channel: 'test:canary:pod',
+      publish: (channel, payload) => this.#publish(channel, payload),
+      timeoutMs: TIMEOUT_MS,
+      time: world,
+    });
+    this.subscription = new RedisSubscription({
+      time: world,
+      channels: roomChannels('test'),
+      canary,
+      publishable$: this.publishable$,
+      verify: (link) => isMaster$(link, TIMEOUT_MS, world),
+      timeoutMs: TIMEOUT_MS,
+      log: silentLogger,
+    });
+    this.subscription.status$.subscribe((status) => {
+      this.#note(status.up ? 'up' : `down: ${status.reason}`);
+    });
+  }
+
+  /** Lives on the link until it ends by itself or by `unsubscribe`. */
+  live() {
+    return this.subscription.live(this.link).subscribe({
+      next: (event) => {
+        this.#note(
+          event.kind === 'gap' ? `gap since ${event.sinceMs} in ${[...(event.rooms ?? [])].join()}` : `hears ${event.room}`,
+        );
+      },
+      error: (error: Error) => {
+        this.#note(`over: ${error.message}`);
+      },
+    });
+  }
+
+  join(room: string) {
+    return this.subscription.subscribe(room).subscribe((confirmed) => {
+      this.#note(`${room} ${confirmed ? 'confirmed' : 'lost'}`);
+    });
+  }
+
+  at(ms: number, act: () => void): void {
+    timer(ms, this.scheduler).subscribe(act);
+  }
+
+  /** Everything that happens before this. */
+  until(ms: number): readonly string[] {
+    this.scheduler.maxFrames = ms;
+    this.scheduler.flush();
+    return this.log;
+  }
+
+  get canaries(): readonly string[] {
+    return this.link.asked.filter((asked) => asked.includes('PUBLISH'));
+  }
+
+  #publish(channel: string, payload: string): Observable<never> {
+    return new Observable((subscriber) => {
+      if (this.refusal !== undefined) subscriber.error(new PublishError('unavailable', this.refusal));
+      else
+        this.link.publish(channel, payload).then(
+          () => {
+            subscriber.complete();
+          },
+          () => undefined,
+        );
+    });
+  }
+
+  #note(what: string): void {
+    this.log.push(`${this.scheduler.now()} ${what}`);
+  }
+}
+
+function scene(play: (scene: Scene) => void): void {
+  marbles((_, scheduler) => {
+    play(new Scene(scheduler));
+  });
+}
+
+describe('a life', () => {
+  test('subscribes to everything that is wanted and to its canary, confirms it, and is up when a canary has come back', () => {
+    scene((it) => {
+      it.join('tea');
+      it.live();
+      expect(it.until(100)).toEqual([
+        '0 down: subscription: not connected yet',
+        '1 tea confirmed',
+        '1 down: subscription: not proven yet',
+        '3 up',
+      ]);
+      expect(it.link.asked).toEqual(['0 SUBSCRIBE test:canary:pod test:room:tea', '1 PUBLISH test:canary:pod 1', '2 ROLE']);
+    });
+  });
+
+  test('sends a canary every 2 s and asks whether its server is still a master', () => {
+    scene((it) => {
+      it.live();
+      it.until(6500);
+      expect(it.canaries.map((one) => one.split(' ')[0])).toEqual(['1', '2001', '4001', '6001']);
+      expect(it.link.asked.filter((one) => one.endsWith('ROLE'))).toEqual(['2 ROLE', '2002 ROLE', '4002 ROLE', '6002 ROLE']);
+      expect(it.log.at(-1)).toBe('3 up');
+    });
+  });
+
+  test('is over when a canary was accepted and did not arrive in time', () => {
+    scene((it) => {
+      it.live();
+      it.at(1000, () => (it.link.echoes = false));
+      expect(it.until(4000).at(-1)).toBe('2302 over: a canary was accepted and did not arrive within 300 ms');
+    });
+  });
+
+  test('is not over while a canary may have to wait behind other messages, and is when they cease', () => {
+    scene((it) => {
+      it.live();
+      it.at(1000, () => (it.link.echoes = false));
+      for (const ms of [2100, 2500, 2800]) {
+        it.at(ms, () => {
+          it.link.say('test:room:tea', 'hello');
+        });
+      }
+      expect(it.until(4000).at(-1)).toBe('3202 over: a canary was accepted and did not arrive within 300 ms');
+    });
+  });
+
+  test('is over when its server has become a replica', () => {
+    scene((it) => {
+      it.live();
+      it.at(1000, () => (it.link.role = 'slave'));
+      expect(it.until(4000).at(-1)).toBe('2003 over: the server is a slave, not a master');
+    });
+  });
+
+  test('is over when the server does not answer', () => {
+    scene((it) => {
+      it.live();
+      it.at(1000, () => (it.link.outcome = (command) => (command === 'ROLE' ? NEVER : timerOf(it))));
+      expect(it.until(4000).at(-1)).toBe('2302 over: ROLE was not answered within 300 ms');
+    });
+  });
+
+  test('is over when a SUBSCRIBE is not confirmed', () => {
+    scene((it) => {
+      it.link.outcome = () => NEVER;
+      it.live();
+      expect(it.until(1000).at(-1)).toBe('300 over: SUBSCRIBE was not answered within 300 ms');
+    });
+  });
+
+  test('goes on when a canary is not accepted, but is not up, and tries again as soon as it may', () => {
+    scene((it) => {
+      it.live();
+      it.at(1000, () => (it.refusal = 'NOPERM'));
+      it.at(2500, () => {
+        it.refusal = undefined;
+        it.publishable$.next();
+      });
+      expect(it.until(3000).slice(-3)).toEqual(['3 up', '2001 down: canary: NOPERM', '2502 up']);
+    });
+  });
+
+  test('that has ended asks for nothing any more', () => {
+    scene((it) => {
+      const life = it.live();
+      it.at(100, () => {
+        life.unsubscribe();
+      });
+      it.until(10_000);
+      expect(it.canaries).toHaveLength(1);
+    });
+  });
+});
+
+describe('a second life', () => {
+  test('tells a gap since the last canary that came back was sent, before anything else', () => {
+    scene((it) => {
+      it.join('tea');
+      const first = it.live();
+      it.at(3000, () => {
+        it.link.say('test:room:tea', 'hello');
+      });
+      it.at(3500, () => {
+        first.unsubscribe();
+        it.live();
+        it.link.say('test:room:tea', 'too early');
+      });
+      it.at(3510, () => {
+        it.link.say('test:room:tea', 'hello');
+      });
+      expect(
+        it
+          .until(3600)
+          .slice(4)
+          .filter((line) => !/up|down/.test(line)),
+      ).toEqual(['3000 hears tea', '3500 tea lost', '3501 gap since 2001 in tea', '3501 tea confirmed', '3510 hears tea']);
+    });
+  });
+
+  test('that dies before it is whole loses nothing of what is to be told', () => {
+    scene((it) => {
+      it.join('tea');
+      const first = it.live();
+      it.at(3500, () => {
+        first.unsubscribe();
+        it.link.outcome = () => NEVER;
+        it.live();
+      });
+      it.at(5000, () => {
+        it.link.outcome = () => timerOf(it);
+        it.live();
+      });
+      expect(it.until(5100).filter((line) => line.includes('gap'))).toEqual(['5001 gap since 2001 in tea']);
+    });
+  });
+
+  test('tells no gap of a room that was not open before', () => {
+    scene((it) => {
+      const first = it.live();
+      it.at(100, () => {
+        first.unsubscribe();
+        it.join('tea');
+        it.live();
+      });
+      const log = it.until(200);
+      expect(log.filter((line) => line.includes('gap'))).toEqual([]);
+      expect(log).toContain('101 tea confirmed');
+    });
+  });
+});
+
+/** An answer after a millisecond. */
+function timerOf(it: Scene): Observable<never> {
+  return new ScriptedLink(it.scheduler).outcome('');
+}
