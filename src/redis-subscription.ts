@@ -8,10 +8,10 @@ import {
   exhaustMap,
   ignoreElements,
   interval,
-  merge,
   mergeAll,
   from,
   startWith,
+  switchMap,
   tap,
   type Subscriber,
 } from 'rxjs';
@@ -170,9 +170,14 @@ export class RedisSubscription {
       );
     });
     this.#tell(NOT_PROVEN);
-    return merge(interval(CANARY_INTERVAL_MS, time.scheduler), publishable$).pipe(
+    const proofs$ = interval(CANARY_INTERVAL_MS, time.scheduler).pipe(
       startWith(undefined),
       exhaustMap(() => proof$.pipe(catchError((error: unknown) => this.#notPublished(error)))),
+    );
+    // What an earlier publisher sent may have gone to another server: it is not waited for.
+    return publishable$.pipe(
+      startWith(undefined),
+      switchMap(() => proofs$),
     );
   }
 

@@ -152,6 +152,18 @@ describe('a life', () => {
     });
   });
 
+  test('does not wait for the canary of a publisher that was replaced: it may have gone to another server', () => {
+    scene((it) => {
+      it.link.echoes = false;
+      it.live();
+      it.at(100, () => {
+        it.link.echoes = true;
+        it.publishable$.next(undefined);
+      });
+      expect(it.until(1000).at(-1)).toBe('102 up');
+    });
+  });
+
   test('is over when its server has become a replica', () => {
     scene((it) => {
       it.live();
