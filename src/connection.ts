@@ -153,10 +153,17 @@ function drained$({ closeInMs, reconnectInMs }: Drain, { pod }: ConnectionContex
 }
 
 function buffered({ limits, world, metrics }: Pod, writable$: Observable<boolean>): OperatorFunction<Outbound, Outbound> {
+  let gapSinceMs = Infinity;
   const dropOldest: DropOldest<Outbound> = {
     mayDrop: (item) => item.kind === 'batch' && item.publishedAtMs !== undefined,
     withoutOldest: (item) => withoutOldest(item as Batch),
-    gap: (dropped) => gapBatch('slow_consumer', (dropped as Batch).publishedAtMs ?? world.scheduler.now(), world),
+    gap: (dropped, present) => {
+      const sinceMs = (dropped as Batch).publishedAtMs ?? world.scheduler.now();
+      // What took long to reach Redis can be older than what came before it: nothing older than `since` may be missing.
+      if (present && sinceMs >= gapSinceMs) return present;
+      gapSinceMs = sinceMs;
+      return gapBatch('slow_consumer', sinceMs, world);
+    },
   };
   return boundedBuffer<Outbound>({
     writable$,

@@ -1,5 +1,17 @@
 import { describe, expect, test } from '@jest/globals';
-import { BehaviorSubject, NEVER, concatMap, ignoreElements, map, of, throwError, timer, type Observable } from 'rxjs';
+import {
+  BehaviorSubject,
+  NEVER,
+  concatMap,
+  filter,
+  ignoreElements,
+  map,
+  mergeMap,
+  of,
+  throwError,
+  timer,
+  type Observable,
+} from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 import Type from 'typebox';
 import { PublishError } from '../src/broker.js';
@@ -14,7 +26,7 @@ import type { Inbound } from '../src/transport.js';
 import { ScriptedBroker } from './support/broker.js';
 import { brief } from './support/brief.js';
 import { marbles } from './support/marbles.js';
-import { inRooms, virtualPod } from './support/pod.js';
+import { inRooms, readable, virtualPod } from './support/pod.js';
 
 const LAST = '2024-01-15T10:30:00.000Z';
 
@@ -348,6 +360,22 @@ describe('a slow consumer', () => {
         c: 'chat c',
         d: 'chat d',
       });
+    });
+  });
+
+  test('with drop-oldest, is told of a gap since the earliest of all that was lost, whatever came first', () => {
+    marbles(({ cold, hot, expectObservable }, scheduler) => {
+      const { broker, pod } = scripted(scheduler, { SLOW_CONSUMER_POLICY: 'drop-oldest', SEND_BUFFER_MESSAGES: '2' });
+      const earlier = '1969-12-31T23:59:59.000Z';
+      cold('--abcd', { a: LAST, b: earlier, c: LAST, d: LAST }).subscribe((timestamp) => {
+        broker.deliver('tea', 'late', timestamp);
+      });
+      const since$ = connection(NEVER, hot('-f-----t', { f: false, t: true }), inRooms(pod, 'ada', ['tea'])).pipe(
+        mergeMap((outbound) => [readable(outbound)].flat()),
+        map((message) => (message as { data?: { since?: string } }).data?.since),
+        filter((since) => since !== undefined),
+      );
+      expectObservable(since$, '20ms !').toBe('-------s', { s: earlier });
     });
   });
 
