@@ -50,6 +50,8 @@ export type Fact =
   | { readonly kind: 'closed'; readonly connection: Connection; readonly code: number }
   /** A publish is on its way to Redis, or was answered or given up. */
   | { readonly kind: 'publishing'; readonly from: string; readonly change: 1 | -1 }
+  /** A pod logged a warning. */
+  | { readonly kind: 'warned'; readonly pod: PodName; readonly what: string }
   /** Something is there that should be gone by now. */
   | { readonly kind: 'left-over'; readonly what: string }
   /** Something went wrong in the code itself: it logged an error, or threw one that nobody caught. */

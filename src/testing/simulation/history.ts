@@ -20,7 +20,7 @@ export class History implements Witness {
     const text = textOf(fact);
     if (text === undefined) return;
     const connection = 'connection' in fact ? fact.connection : undefined;
-    const slot = fact.kind === 'arrived' ? fact.pod.slot : undefined;
+    const slot = 'pod' in fact ? fact.pod.slot : undefined;
     this.#entries.push({ atMs: nowMs, connection, slot, text });
   }
 
@@ -59,6 +59,8 @@ function textOf(fact: Fact): string | undefined {
     case 'ended':
     case 'closed':
       return `${nameOf(fact.connection)} is over for its ${fact.kind === 'ended' ? 'client' : 'pod'}: ${fact.code}`;
+    case 'warned':
+      return `pod ${fact.pod.slot}/${fact.pod.life} warns: ${fact.what}`;
     case 'left-over':
     case 'failed':
       return `${fact.kind}: ${fact.what}`;

@@ -40,12 +40,12 @@ export class SimulatedPod {
   #rooms = 0;
 
   constructor(options: SimulatedPodOptions) {
-    const { config, process, chance, link, facts } = options;
+    const { config, process, link, facts } = options;
     this.#options = options;
     this.name = options.name;
     this.process = process;
     const world = worldOf(options);
-    const log = complainingLogger(facts);
+    const log = complainingLogger(facts, options.name);
     const metrics = {
       ...noMetrics,
       rooms: (change: 1 | -1) => {
@@ -61,7 +61,6 @@ export class SimulatedPod {
       }),
     );
     this.#telling = presence(this.#pod, config.presenceMaxMembers).subscribe();
-    void chance;
   }
 
   /** What `/readyz` says. */
@@ -150,10 +149,13 @@ function hex(value: number, digits: number): string {
 }
 
 /** No fault of a machine or a client is an error of the service's own. */
-function complainingLogger(facts: Facts): Logger {
+function complainingLogger(facts: Facts, pod: PodName): Logger {
   const silent = () => undefined;
+  const warn = (details: unknown, text?: string) => {
+    facts.tell({ kind: 'warned', pod, what: `${text ?? 'logged'}: ${JSON.stringify(details)}` });
+  };
   const complain = (details: { readonly err?: unknown }, text?: string) => {
     facts.tell({ kind: 'failed', what: `${text ?? 'logged'}: ${String(details.err)}` });
   };
-  return { debug: silent, info: silent, warn: silent, error: complain, fatal: complain };
+  return { debug: silent, info: silent, warn, error: complain, fatal: complain };
 }

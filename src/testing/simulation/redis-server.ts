@@ -5,7 +5,7 @@ export interface RedisClient {
   readonly channels: Set<string>;
   /** A subscriber that looks alive and gets nothing any more. */
   deaf: boolean;
-  /** What it asks is done and not answered. */
+  /** What it asks is done, and it hears no answer to anything any more. */
   mute: boolean;
   /** @param position in the channel's log; undefined for what is in none */
   deliver(channel: string, payload: string, position: number | undefined): void;
@@ -80,7 +80,8 @@ export class RedisServer {
 
   /** To those who listen here. */
   spread(channel: string, payload: string, position: number | undefined): void {
-    for (const client of this.#listeners.get(channel) ?? []) if (!client.deaf) client.deliver(channel, payload, position);
+    for (const client of this.#listeners.get(channel) ?? [])
+      if (!client.deaf && !client.mute) client.deliver(channel, payload, position);
   }
 
   remove(client: RedisClient): void {

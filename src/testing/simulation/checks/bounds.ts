@@ -6,7 +6,13 @@ interface Waiting {
   isIn: boolean;
   messages: number;
   bytes: number;
+  /** What came in one turn is judged when the next comes: it is handed over when the turn ends. */
+  turnMs: number;
+  turnMessages: number;
+  turnBytes: number;
 }
+
+const NOTHING = { messages: 0, bytes: 0, turnMs: -Infinity, turnMessages: 0, turnBytes: 0 };
 
 /** A gap has no weight in the buffer, nor has what a turn brings while it is judged. */
 const SPARE_MESSAGES = 100;
@@ -26,11 +32,11 @@ export class BoundsCheck implements Check {
     this.#options = options;
   }
 
-  see(fact: Fact): void {
+  see(fact: Fact, nowMs: number): void {
     switch (fact.kind) {
       case 'opened':
         for (const key of keysOf(fact.connection)) this.#membersOf(key).add(fact.connection);
-        this.#waiting.set(fact.connection, { isIn: false, messages: 0, bytes: 0 });
+        this.#waiting.set(fact.connection, { isIn: false, ...NOTHING });
         break;
       case 'shut':
       case 'closed':
@@ -38,7 +44,8 @@ export class BoundsCheck implements Check {
         this.#waiting.delete(fact.connection);
         break;
       case 'arrived':
-        for (const connection of this.#members.get(keyOf(fact.pod, fact.channel)) ?? []) this.#wait(connection, fact.bytes);
+        for (const connection of this.#members.get(keyOf(fact.pod, fact.channel)) ?? [])
+          this.#wait(connection, fact.bytes, nowMs);
         break;
       case 'written':
         this.#written(fact);
@@ -56,21 +63,30 @@ export class BoundsCheck implements Check {
     const waiting = this.#waiting.get(connection);
     if (waiting === undefined) return;
     waiting.isIn = true;
-    // What finds the socket ready has nothing before it.
-    waiting.messages = waited === undefined ? 0 : Math.max(0, waiting.messages - messages);
-    waiting.bytes = waited === undefined ? 0 : Math.max(0, waiting.bytes - bytes);
-    if (waited === undefined) return;
+    if (waited === undefined) {
+      // What finds the socket ready has nothing before it.
+      Object.assign(waiting, NOTHING);
+      return;
+    }
+    waiting.messages = Math.max(0, waiting.messages - messages);
+    waiting.bytes = Math.max(0, waiting.bytes - bytes);
     if (waited.messages > config.sendBufferMessages + GAP_MESSAGES)
       blame(`${waited.messages} messages had waited for it`, connection);
     if (waited.bytes > config.sendBufferBytes + GAP_BYTES) blame(`${waited.bytes} bytes had waited for it`, connection);
   }
 
-  #wait(connection: Connection, bytes: number): void {
+  #wait(connection: Connection, bytes: number, nowMs: number): void {
     const { config, blame } = this.#options;
     const waiting = this.#waiting.get(connection);
     if (!waiting?.isIn || config.slowConsumerPolicy !== 'disconnect') return;
-    waiting.messages += 1;
-    waiting.bytes += bytes;
+    if (waiting.turnMs === nowMs) {
+      waiting.turnMessages += 1;
+      waiting.turnBytes += bytes;
+      return;
+    }
+    waiting.messages += waiting.turnMessages;
+    waiting.bytes += waiting.turnBytes;
+    Object.assign(waiting, { turnMs: nowMs, turnMessages: 1, turnBytes: bytes });
     const isBeyond =
       waiting.messages > config.sendBufferMessages + SPARE_MESSAGES || waiting.bytes > config.sendBufferBytes + SPARE_BYTES;
     if (!isBeyond) return;
