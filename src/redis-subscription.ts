@@ -146,7 +146,9 @@ export class RedisSubscription {
     const confirmed = [...this.#wanted].filter(([, { confirmed }]) => confirmed);
     const lost = confirmed.filter(([, { lostMs }]) => lostMs !== undefined);
     if (lost.length > 0) {
-      const sinceMs = lost.reduce((least, [, { lostMs = least }]) => Math.min(least, lostMs), Infinity);
+      const provenMs = lost.reduce((least, [, { lostMs = least }]) => Math.min(least, lostMs), Infinity);
+      // What Redis took after the proof may bear a time from before it: a publish is under way for as long as its timeout.
+      const sinceMs = provenMs - this.#options.timeoutMs;
       subscriber.next({ kind: 'gap', rooms: new Set(lost.map(([room]) => room)), sinceMs });
     }
     this.#isLive = true;

@@ -45,9 +45,16 @@ export class VirtualScheduler {
     return this.#nowMs;
   }
 
-  /** Enters what is due at a time; the rank goes before the order of scheduling. */
-  enter(atMs: number, action: Actable, rank = 0): Due {
-    const due = { atMs: Math.max(atMs, this.#nowMs), rank, order: this.#count++, action };
+  /** Enters what is due at a time. */
+  enter(atMs: number, action: Actable): Due {
+    const due = { atMs: Math.max(atMs, this.#nowMs), rank: 0, dueMs: atMs, order: this.#count++, action };
+    this.#up(due);
+    return due;
+  }
+
+  /** Enters it again for a later time, among others that are late too; the rank goes before the order in which they were due. */
+  delay(late: Due, atMs: number, rank: number): Due {
+    const due = { ...late, atMs, rank };
     this.#up(due);
     return due;
   }
@@ -107,6 +114,8 @@ export class VirtualScheduler {
 export interface Due {
   readonly atMs: number;
   readonly rank: number;
+  /** When it should have been. */
+  readonly dueMs: number;
   readonly order: number;
   readonly action: Actable;
 }
@@ -117,7 +126,9 @@ interface Actable {
 }
 
 function isBefore(a: Due, b: Due): boolean {
-  return a.atMs !== b.atMs ? a.atMs < b.atMs : a.rank !== b.rank ? a.rank < b.rank : a.order < b.order;
+  if (a.atMs !== b.atMs) return a.atMs < b.atMs;
+  if (a.rank !== b.rank) return a.rank < b.rank;
+  return a.dueMs !== b.dueMs ? a.dueMs < b.dueMs : a.order < b.order;
 }
 
 /** A process that was stalled looks at its timers before it reads its sockets, as Node does. */
@@ -156,7 +167,7 @@ class VirtualAction<T> extends Subscription implements SchedulerAction<T>, Actab
     if (due !== this.#due || this.#process.isDead) return false;
     const { stalledUntilMs } = this.#process;
     if (stalledUntilMs > due.atMs) {
-      this.#due = this.#scheduler.enter(stalledUntilMs, this, this.#lateRank);
+      this.#due = this.#scheduler.delay(due, stalledUntilMs, this.#lateRank);
       return false;
     }
     this.#forget();

@@ -27,7 +27,7 @@ export class SenderCheck implements Check {
         this.#saidBy(fact.connection).set(fact.id, { atMs: nowMs, room: fact.room });
         break;
       case 'heard':
-        this.#hear(fact.connection, fact.message, nowMs);
+        this.#hear(fact.connection, fact.message, fact.writtenMs);
         break;
       case 'accepted':
         if (this.#unavailable.has(fact.accepted.id))
@@ -40,12 +40,12 @@ export class SenderCheck implements Check {
     }
   }
 
-  #hear(connection: Connection, message: Envelope, nowMs: number): void {
-    if (message.type === 'error') this.#refuse(connection, message, nowMs);
+  #hear(connection: Connection, message: Envelope, writtenMs: number): void {
+    if (message.type === 'error') this.#refuse(connection, message, writtenMs);
     else if (message.type === 'chat' || message.type === 'pong') this.#saidBy(connection).delete(message.id);
   }
 
-  #refuse(connection: Connection, { data }: Envelope, nowMs: number): void {
+  #refuse(connection: Connection, { data }: Envelope, writtenMs: number): void {
     const { weather, blame, redis } = this.#options;
     const { code = '', ref = '' } = data as { code?: string; ref?: string };
     const said = this.#saidBy(connection).get(ref);
@@ -54,7 +54,7 @@ export class SenderCheck implements Check {
     if (said === undefined && code !== 'unconfirmed')
       blame(`got an error ${code} about ${ref}, which it did not say or has heard of already`, connection);
     if (code !== 'unavailable' && code !== 'unconfirmed') return;
-    if (!weather.wasBad(connection.pod.slot, said?.atMs ?? nowMs, nowMs))
+    if (!weather.wasBad(connection.pod.slot, said?.atMs ?? writtenMs, writtenMs))
       blame(`got ${code} though nothing was wrong`, connection);
     if (code !== 'unavailable') return;
     this.#unavailable.add(ref);

@@ -8,6 +8,9 @@ interface Spell {
   readonly toMs: number;
 }
 
+/** What was on its way when a fault began. */
+const LEAD_MS = 1000;
+
 /** Knows when something was wrong, and for which pods: what could excuse what clients were told. */
 export class Weather implements Witness {
   readonly #recoveryMs: number;
@@ -31,7 +34,7 @@ export class Weather implements Witness {
     for (let isCalm = false; !isCalm;) {
       isCalm = true;
       for (const { fromMs, toMs } of this.#at(slot)) {
-        if (fromMs > calmMs || calmMs >= toMs + this.#recoveryMs) continue;
+        if (fromMs - LEAD_MS > calmMs || calmMs >= toMs + this.#recoveryMs) continue;
         calmMs = toMs + this.#recoveryMs;
         isCalm = false;
       }
