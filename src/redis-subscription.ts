@@ -161,20 +161,28 @@ export class RedisSubscription {
     const { canary, publishable$, verify, time } = this.#options;
     const proof$ = defer(() => {
       const sentMs = time.scheduler.now();
-      return concat(
-        canary.fly(() => this.#received),
-        verify(link),
-        defer(() => {
-          this.#provenMs = sentMs;
-          this.#tell({ up: true });
-          return EMPTY;
-        }),
-      );
+      let refusal: string | undefined;
+      const canary$ = canary
+        .fly(() => this.#received)
+        .pipe(
+          catchError((error: unknown) => {
+            // That is the publisher's trouble, and no reason to replace this connection; but proven it is not.
+            if (!(error instanceof PublishError)) throw error;
+            refusal = error.message;
+            return EMPTY;
+          }),
+        );
+      const told$ = defer(() => {
+        if (refusal === undefined) this.#proven(sentMs);
+        else this.#notPublished(refusal);
+        return EMPTY;
+      });
+      return concat(merge(canary$, verify(link)), told$);
     });
     this.#tell(NOT_PROVEN);
     const proofs$ = interval(CANARY_INTERVAL_MS, time.scheduler).pipe(
       startWith(undefined),
-      exhaustMap(() => proof$.pipe(catchError((error: unknown) => this.#notPublished(error)))),
+      exhaustMap(() => proof$),
     );
     // What an earlier publisher sent may have gone to another server: it is not waited for.
     return publishable$.pipe(
@@ -183,12 +191,14 @@ export class RedisSubscription {
     );
   }
 
-  /** That is the publisher's trouble, and no reason to replace this connection; but proven it is not. */
-  #notPublished(error: unknown): Observable<never> {
-    if (!(error instanceof PublishError)) throw error;
-    const reason = `canary: ${error.message}`;
+  #proven(sentMs: number): void {
+    this.#provenMs = sentMs;
+    this.#tell({ up: true });
+  }
+
+  #notPublished(refusal: string): void {
+    const reason = `canary: ${refusal}`;
     if (this.#tell({ up: false, reason })) this.#options.log.warn({ reason }, 'broker connection not proven');
-    return EMPTY;
   }
 
   /** False where that was told before. */

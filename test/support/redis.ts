@@ -16,17 +16,34 @@ export interface TestRedis {
   stop(): Promise<void>;
 }
 
-/** @param port where to start it; a free one where absent */
-export async function startRedis(port?: number, args: readonly string[] = []): Promise<TestRedis> {
+/**
+ * @param port where to start it; a free one where absent
+ * @param password what it asks for; nothing where absent
+ */
+export async function startRedis(port?: number, args: readonly string[] = [], password = ''): Promise<TestRedis> {
   const at = port ?? (await freePort());
   const dir = await mkdtemp(join(tmpdir(), 'chat-api-redis-'));
   const process = spawn(
     'redis-server',
-    ['--port', String(at), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', dir, ...args],
+    [
+      '--port',
+      String(at),
+      '--bind',
+      '127.0.0.1',
+      '--save',
+      '',
+      '--appendonly',
+      'no',
+      '--dir',
+      dir,
+      '--requirepass',
+      password,
+      ...args,
+    ],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
   await logged(process, 'Ready to accept connections');
-  const url = `redis://127.0.0.1:${at}`;
+  const url = `redis://${password && `:${password}@`}127.0.0.1:${at}`;
   const client = new Redis(url, { lazyConnect: true, retryStrategy: () => null });
   client.on('error', () => undefined);
   const stop = async () => {

@@ -14,8 +14,8 @@ export interface Service {
   readonly port: number;
   /** Each line it logged, parsed; grows. */
   readonly logs: readonly Record<string, unknown>[];
-  /** Resolves with the first log line that has this message, past or future. */
-  logged(message: string): Promise<Record<string, unknown>>;
+  /** Resolves with the first log line that has this message, and a text in it where one is given, past or future. */
+  logged(message: string, text?: RegExp): Promise<Record<string, unknown>>;
   /** A GET to its HTTP side. */
   get(path: string): Promise<Response>;
   /** The value of one metric line, `name` or `name{label="value"}`; 0 where there is none. */
@@ -44,10 +44,10 @@ export async function startService(environment: Readonly<Record<string, string>>
     logs.push(JSON.parse(line) as Record<string, unknown>);
     for (const look of waiting) look();
   });
-  const logged = (message: string) =>
+  const logged = (message: string, text = /^/) =>
     new Promise<Record<string, unknown>>((resolve, reject) => {
       const look = () => {
-        const found = logs.find(({ msg }) => msg === message);
+        const found = logs.find((line) => line['msg'] === message && text.test(JSON.stringify(line)));
         if (found === undefined) return;
         waiting.delete(look);
         resolve(found);
