@@ -8,6 +8,7 @@ import {
   exhaustMap,
   ignoreElements,
   interval,
+  merge,
   mergeAll,
   from,
   startWith,

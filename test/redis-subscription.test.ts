@@ -160,7 +160,7 @@ describe('a life', () => {
         it.link.echoes = true;
         it.publishable$.next(undefined);
       });
-      expect(it.until(1000).at(-1)).toBe('102 up');
+      expect(it.until(1000).at(-1)).toBe('101 up');
     });
   });
 
