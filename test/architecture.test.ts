@@ -20,12 +20,18 @@ const EDGES: ReadonlyMap<string, string> = new Map([
   ['metrics.ts', 'prom-client'],
   ['log.ts', 'pino'],
   ['memory.ts', "V8's heap"],
+  ['testing/simulation/simulate.ts', 'the command line of the simulation'],
+  ['testing/simulation/simulation.ts', 'promises of simulated links, which have their turn between two events'],
+  ['testing/simulation/play.ts', 'runs that end later'],
+  ['testing/simulation/shrink.ts', 'runs that end later'],
+  ['testing/simulation/redis-connection.ts', 'the promises of a link'],
   ['testing/brokerContract.ts', 'brokers as they are, in real time'],
 ]);
 
 /** What builds on an edge's values and yet is pure itself: it says what is exported, or speaks to Redis through its link. */
 const BUILT_ON_EDGES: ReadonlySet<string> = new Set([
   ...['index.ts', 'broker-redis.ts', 'redis-canary.ts', 'redis-master.ts', 'redis-subscription.ts'],
+  'testing/simulation/pod.ts',
 ]);
 
 /** Packages that neither tell the time nor throw dice nor do anything later; of uuid only its check. */

@@ -4,12 +4,12 @@ import type { Chance } from './chance.js';
 import type { Connection, Facts } from './facts.js';
 import type { ClientPlan } from './plan.js';
 import type { Item, Reader, SimulatedSocket } from './socket.js';
-import type { VirtualProcess } from './virtual-scheduler.js';
+import type { Timeline } from './virtual-scheduler.js';
 
 export interface ClientOptions {
   readonly plan: ClientPlan;
   readonly chance: Chance;
-  readonly process: VirtualProcess;
+  readonly timeline: Timeline;
   readonly facts: Facts;
   /** How often something is said to everybody, of all that is said. */
   readonly globalShare: number;
@@ -22,6 +22,8 @@ const LONGEST_WAIT_MS = 30_000;
 const FINAL = new Set([1000, 1002, 1003, 1007, 1008, 1009]);
 /** Somebody whose client may not come back by itself starts another one. */
 const ANOTHER_MS = 5000;
+/** Its habit shows about once in so many messages. */
+const MESSAGES_PER_ACT = 4;
 const CLOSE_NORMAL = 1000;
 const CLOSE_LOST = 1006;
 
@@ -42,10 +44,6 @@ export class SimulatedClient implements Reader {
 
   constructor(options: ClientOptions) {
     this.#options = options;
-  }
-
-  get isWelcome(): boolean {
-    return this.#socket !== undefined;
   }
 
   /** Comes within a time. */
@@ -91,7 +89,7 @@ export class SimulatedClient implements Reader {
 
   #comeIn(ms: number): void {
     if (this.#hasLeft) return;
-    this.#returning = this.#options.process.schedule(() => {
+    this.#returning = this.#options.timeline.schedule(() => {
       this.#open();
     }, ms);
   }
@@ -135,51 +133,48 @@ export class SimulatedClient implements Reader {
   }
 
   #talkOn(): void {
-    const { plan, chance, process } = this.#options;
+    const { plan, chance, timeline } = this.#options;
     // Who says something is alive: the silent say little.
     const everyMs = plan.habit === 'silent' ? 10 * plan.talksEveryMs + 10_000 : plan.talksEveryMs;
-    this.#talking = process.schedule(() => {
+    this.#talking = timeline.schedule(() => {
       this.#talk();
       this.#talkOn();
     }, chance.wait(everyMs));
   }
 
   #actOn(): void {
-    const { plan, chance, process } = this.#options;
+    const { plan, chance, timeline } = this.#options;
     if (['steady', 'slow', 'silent'].includes(plan.habit)) return;
-    this.#acting = process.schedule(() => {
-      this.#act();
-      if (this.#socket !== undefined) this.#actOn();
-    }, chance.wait(6000));
+    this.#acting = timeline.schedule(
+      () => {
+        this.#act();
+        if (this.#socket !== undefined) this.#actOn();
+      },
+      chance.wait(MESSAGES_PER_ACT * plan.talksEveryMs),
+    );
   }
 
   #act(): void {
     const { plan, chance } = this.#options;
     const socket = this.#socket;
     if (socket === undefined) return;
-    switch (plan.habit) {
-      case 'restless':
-        socket.send({ kind: 'close', code: CLOSE_NORMAL });
-        break;
-      case 'stalling':
-        this.pace = this.pace === 0 ? undefined : 0;
-        socket.poke();
-        break;
-      case 'vanishing':
-        socket.vanish();
-        this.#forget(socket, CLOSE_LOST, 0);
-        this.#comeIn(chance.next() * ANOTHER_MS);
-        break;
-      case 'flooding':
-        for (let count = chance.integer(20, 150); count > 0; count--) this.#talk();
-        break;
-      case 'babbling':
-        for (let count = chance.integer(1, 12); count > 0; count--) this.#say(socket, { type: 'nonsense' }, { room: undefined });
-        break;
-      case 'steady':
-      case 'slow':
-      case 'silent':
-    }
+    const { habit } = plan;
+    if (habit === 'restless') socket.send({ kind: 'close', code: CLOSE_NORMAL });
+    else if (habit === 'stalling') this.#stall(socket);
+    else if (habit === 'vanishing') this.#vanish(socket);
+    else if (habit === 'flooding') for (let count = chance.integer(20, 150); count > 0; count--) this.#talk();
+    else for (let count = chance.integer(1, 12); count > 0; count--) this.#say(socket, { type: 'nonsense' }, { room: undefined });
+  }
+
+  #stall(socket: SimulatedSocket): void {
+    this.pace = this.pace === 0 ? undefined : 0;
+    socket.poke();
+  }
+
+  #vanish(socket: SimulatedSocket): void {
+    socket.vanish();
+    this.#forget(socket, CLOSE_LOST, 0);
+    this.#comeIn(this.#options.chance.next() * ANOTHER_MS);
   }
 
   #talk(): void {

@@ -101,20 +101,11 @@ export class Facts {
 
 /** What a fact says, in a few characters. */
 function essence(fact: Fact): string {
-  switch (fact.kind) {
-    case 'accepted':
-      return `a${fact.channel}${fact.position}${fact.accepted.id}`;
-    case 'heard':
-      return `h${fact.connection.number}${fact.message.id}${fact.message.type}`;
-    case 'said':
-      return `s${fact.connection.number}${fact.id}`;
-    case 'shut':
-    case 'closed':
-    case 'ended':
-      return `${fact.kind}${fact.connection.number}:${fact.code}`;
-    case 'written':
-      return `w${fact.connection.number}:${fact.bytes}`;
-    default:
-      return fact.kind;
-  }
+  if (fact.kind === 'accepted') return `a${fact.channel}${fact.position}${fact.accepted.id}`;
+  if (fact.kind === 'heard') return `h${fact.connection.number}${fact.message.id}${fact.message.type}`;
+  if (fact.kind === 'said') return `s${fact.connection.number}${fact.id}`;
+  if (fact.kind === 'written') return `w${fact.connection.number}:${fact.bytes}`;
+  if (fact.kind === 'shut' || fact.kind === 'closed' || fact.kind === 'ended')
+    return `${fact.kind}${fact.connection.number}:${fact.code}`;
+  return fact.kind;
 }

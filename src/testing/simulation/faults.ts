@@ -1,8 +1,9 @@
 import type { Chance } from './chance.js';
 import type { Lane } from './network.js';
-import type { Fault } from './plan.js';
+import type { Fault, FaultKind } from './plan.js';
 import type { RedisConnection, Route } from './redis-connection.js';
 import type { RedisDeployment } from './redis-deployment.js';
+import type { RedisServer } from './redis-server.js';
 
 /** What faults befall. */
 export interface Machines {
@@ -18,75 +19,104 @@ export interface Machines {
   stall(slot: number, ms: number): void;
 }
 
+/** A fault under way: who suffers, and where chance decides. */
+interface Scene {
+  readonly machines: Machines;
+  readonly chance: Chance;
+  readonly fault: Fault;
+  readonly redis: RedisDeployment;
+  readonly master: RedisServer;
+  readonly route: Route | undefined;
+  /** Of the slot, its subscription first. */
+  readonly links: readonly RedisConnection[];
+}
+
 /** Makes a fault happen; returns what ends it. */
 export function befall(fault: Fault, machines: Machines, chance: Chance): () => void {
-  const { slot, lastsMs } = fault;
+  const { slot } = fault;
   const { redis } = machines;
-  const { master } = redis;
-  const route = machines.routes[slot];
-  const [subscription, ...others] = machines.links(slot);
-  switch (fault.kind) {
-    case 'redis-restart':
-      master.die(chance.happens(0.5));
-      return () => {
-        master.start();
-      };
-    case 'redis-stop':
-      master.stop();
-      return () => {
-        master.goOn();
-      };
-    case 'redis-full':
-      master.full = true;
-      // Those that are connected stay, but for one.
-      throwOut(redis, machines.links(chance.integer(0, machines.routes.length - 1)).slice(0, 1));
-      return () => {
-        master.full = false;
-      };
-    case 'redis-refuses':
-      master.refusesPublishes = true;
-      return () => {
-        master.refusesPublishes = false;
-      };
-    case 'failover':
-      master.die(chance.happens(0.5));
-      return () => {
-        redis.promote();
-        master.start();
-      };
-    case 'demotion':
-      redis.promote();
-      return nothing;
-    case 'kill-links':
-      throwOut(redis, chance.happens(0.5) ? machines.links(slot) : machines.links(slot).filter(() => chance.happens(0.5)));
-      return nothing;
-    case 'overflow':
-      return overflow(route?.down, () => {
-        throwOut(redis, subscription ? [subscription] : [], true);
-      });
-    case 'deaf-link':
-      if (subscription?.isSubscribed) subscription.deaf = true;
-      return nothing;
-    case 'mute-links':
-      for (const link of chance.happens(0.5) ? others : machines.links(slot)) link.mute = true;
-      return nothing;
-    case 'partition':
-      return block(route ? [route.up, route.down] : []);
-    case 'half-partition':
-      return block(route ? [chance.happens(0.5) ? route.up : route.down] : []);
-    case 'slow-link':
-      return slow(route, chance.integer(50, 1500));
-    case 'drain':
-      machines.drain(slot);
-      return nothing;
-    case 'crash':
-      machines.crash(slot, lastsMs);
-      return nothing;
-    case 'stall':
-      machines.stall(slot, lastsMs);
-      return nothing;
-  }
+  const scene = {
+    machines,
+    chance,
+    fault,
+    redis,
+    master: redis.master,
+    route: machines.routes[slot],
+    links: machines.links(slot),
+  };
+  return FAULTS[fault.kind](scene) ?? nothing;
 }
+
+const FAULTS: Readonly<Record<FaultKind, (scene: Scene) => (() => void) | undefined>> = {
+  'redis-restart': ({ master, chance }) => {
+    master.die(chance.happens(0.5));
+    return () => {
+      master.start();
+    };
+  },
+  'redis-stop': ({ master }) => {
+    master.stop();
+    return () => {
+      master.goOn();
+    };
+  },
+  'redis-full': ({ master, redis, machines, chance }) => {
+    master.full = true;
+    // Those that are connected stay, but for one.
+    throwOut(redis, machines.links(chance.integer(0, machines.routes.length - 1)).slice(0, 1));
+    return () => {
+      master.full = false;
+    };
+  },
+  'redis-refuses': ({ master }) => {
+    master.refusesPublishes = true;
+    return () => {
+      master.refusesPublishes = false;
+    };
+  },
+  failover: ({ master, redis, chance }) => {
+    master.die(chance.happens(0.5));
+    return () => {
+      redis.promote();
+      master.start();
+    };
+  },
+  demotion: ({ redis }) => {
+    redis.promote();
+    return undefined;
+  },
+  'kill-links': ({ redis, links, chance }) => {
+    throwOut(redis, chance.happens(0.5) ? links : links.filter(() => chance.happens(0.5)));
+    return undefined;
+  },
+  overflow: ({ route, redis, links }) =>
+    overflow(route?.down, () => {
+      throwOut(redis, links.slice(0, 1), true);
+    }),
+  'deaf-link': ({ links: [subscription] }) => {
+    if (subscription?.isSubscribed) subscription.deaf = true;
+    return undefined;
+  },
+  'mute-links': ({ links, chance }) => {
+    for (const link of chance.happens(0.5) ? links.slice(1) : links) link.mute = true;
+    return undefined;
+  },
+  partition: ({ route }) => block(route ? [route.up, route.down] : []),
+  'half-partition': ({ route, chance }) => block(route ? [chance.happens(0.5) ? route.up : route.down] : []),
+  'slow-link': ({ route, chance }) => slow(route, chance.integer(50, 1500)),
+  drain: ({ machines, fault }) => {
+    machines.drain(fault.slot);
+    return undefined;
+  },
+  crash: ({ machines, fault }) => {
+    machines.crash(fault.slot, fault.lastsMs);
+    return undefined;
+  },
+  stall: ({ machines, fault }) => {
+    machines.stall(fault.slot, fault.lastsMs);
+    return undefined;
+  },
+};
 
 function nothing(): void {
   // It ends by what the code does about it.

@@ -40,34 +40,34 @@ export class History implements Witness {
   }
 }
 
+type Texts = { readonly [K in Fact['kind']]: (fact: Fact & { readonly kind: K }) => string | undefined };
+
+const TEXTS: Texts = {
+  fault: ({ fault: { kind, slot, index, lastsMs }, phase }) =>
+    `${kind} ${phase}${slot < 0 ? '' : ` at pod ${slot}`} (fault ${index}, ${lastsMs} ms)`,
+  accepted: ({ channel, position, accepted: { type, id, counts } }) =>
+    `Redis takes ${type} ${id} as number ${position} of ${channel}${counts ? '' : ', at a replica'}`,
+  arrived: ({ pod, channel, position }) => `pod ${pod.slot}/${pod.life} gets number ${position} of ${channel}`,
+  opened: ({ connection }) => {
+    const { client, pod } = connection;
+    return `${nameOf(connection)} opens at pod ${pod.slot}/${pod.life}, a ${client.habit} client in [${client.rooms.join(', ')}]`;
+  },
+  said: ({ connection, id, room }) => `${nameOf(connection)} says ${id} in ${room ?? 'no room'}`,
+  heard: ({ connection, message: { type, id, data } }) =>
+    `${nameOf(connection)} hears ${type} ${id}${type === 'chat' ? '' : ` ${JSON.stringify(data)}`}`,
+  shut: ({ connection, code }) => `${nameOf(connection)} is asked to close: ${code}`,
+  ended: ({ connection, code }) => `${nameOf(connection)} is over for its client: ${code}`,
+  closed: ({ connection, code }) => `${nameOf(connection)} is over for its pod: ${code}`,
+  warned: ({ pod, what }) => `pod ${pod.slot}/${pod.life} warns: ${what}`,
+  'left-over': ({ what }) => `left over: ${what}`,
+  failed: ({ what }) => `failed: ${what}`,
+  written: () => undefined,
+  publishing: () => undefined,
+};
+
 function textOf(fact: Fact): string | undefined {
-  switch (fact.kind) {
-    case 'fault':
-      return `${fact.fault.kind} ${fact.phase}${fact.fault.slot < 0 ? '' : ` at pod ${fact.fault.slot}`} (fault ${fact.fault.index}, ${fact.fault.lastsMs} ms)`;
-    case 'accepted':
-      return `Redis takes ${fact.accepted.type} ${fact.accepted.id} as number ${fact.position} of ${fact.channel}${fact.accepted.counts ? '' : ', at a replica'}`;
-    case 'arrived':
-      return `pod ${fact.pod.slot}/${fact.pod.life} gets number ${fact.position} of ${fact.channel}`;
-    case 'opened':
-      return `${nameOf(fact.connection)} opens at pod ${fact.connection.pod.slot}/${fact.connection.pod.life}, a ${fact.connection.client.habit} client in [${fact.connection.client.rooms.join(', ')}]`;
-    case 'said':
-      return `${nameOf(fact.connection)} says ${fact.id} in ${fact.room ?? 'no room'}`;
-    case 'heard':
-      return `${nameOf(fact.connection)} hears ${fact.message.type} ${fact.message.id} ${fact.message.type === 'chat' ? '' : JSON.stringify(fact.message.data)}`;
-    case 'shut':
-      return `${nameOf(fact.connection)} is asked to close: ${fact.code}`;
-    case 'ended':
-    case 'closed':
-      return `${nameOf(fact.connection)} is over for its ${fact.kind === 'ended' ? 'client' : 'pod'}: ${fact.code}`;
-    case 'warned':
-      return `pod ${fact.pod.slot}/${fact.pod.life} warns: ${fact.what}`;
-    case 'left-over':
-    case 'failed':
-      return `${fact.kind}: ${fact.what}`;
-    case 'written':
-    case 'publishing':
-      return undefined;
-  }
+  // Its own kind's.
+  return (TEXTS[fact.kind] as (fact: Fact) => string | undefined)(fact);
 }
 
 function nameOf({ number, client }: Connection): string {

@@ -1,4 +1,4 @@
-import type { VirtualProcess } from './virtual-scheduler.js';
+import type { Timeline } from './virtual-scheduler.js';
 
 /** One direction of the way between two machines: all that goes there shares its fate. */
 export class Lane {
@@ -44,13 +44,13 @@ export class Lane {
 /** One direction of one TCP connection: in order, complete, and late. */
 export class Pipe {
   readonly #lane: Lane;
-  readonly #to: VirtualProcess;
+  readonly #to: Timeline;
   #held: (() => void)[] = [];
   #lastMs = 0;
   #isCut = false;
 
   /** @param to who receives, and does so when it is not stalled */
-  constructor(lane: Lane, to: VirtualProcess) {
+  constructor(lane: Lane, to: Timeline) {
     this.#lane = lane;
     this.#to = to;
     lane.add(this);

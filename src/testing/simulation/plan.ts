@@ -76,8 +76,8 @@ export interface Selection {
 
 const MINUTE_MS = 60_000;
 const LONG_MINUTES = 10;
-/** So many messages are said in a run at most, so that long runs with many clients end. */
-const MOST_MESSAGES = 120_000;
+/** About so many messages are said in a run at most, floods aside, so that long runs with many clients end. */
+const MOST_MESSAGES = 30_000;
 const TALKS_EVERY_MS = 1500;
 const CALM_PLANS = 0.1;
 /** The first faults come when everybody is there. */

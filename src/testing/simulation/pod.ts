@@ -14,11 +14,11 @@ import type { World } from '../../world.js';
 import type { Chance } from './chance.js';
 import type { Connection, Facts, PodName } from './facts.js';
 import { SimulatedSocket, type Reader } from './socket.js';
-import type { VirtualProcess } from './virtual-scheduler.js';
+import type { Timeline } from './virtual-scheduler.js';
 
 export interface SimulatedPodOptions {
   readonly name: PodName;
-  readonly process: VirtualProcess;
+  readonly timeline: Timeline;
   readonly chance: Chance;
   readonly config: Config;
   readonly facts: Facts;
@@ -28,7 +28,7 @@ export interface SimulatedPodOptions {
 /** One pod's process: all that production runs in it but sockets, HTTP and ioredis. */
 export class SimulatedPod {
   readonly name: PodName;
-  readonly process: VirtualProcess;
+  readonly timeline: Timeline;
   readonly sockets = new Set<SimulatedSocket>();
   readonly #options: SimulatedPodOptions;
   readonly #pod: Pod;
@@ -40,10 +40,10 @@ export class SimulatedPod {
   #rooms = 0;
 
   constructor(options: SimulatedPodOptions) {
-    const { config, process, link, facts } = options;
+    const { config, timeline, link, facts } = options;
     this.#options = options;
     this.name = options.name;
-    this.process = process;
+    this.timeline = timeline;
     const world = worldOf(options);
     const log = complainingLogger(facts, options.name);
     const metrics = {
@@ -78,8 +78,8 @@ export class SimulatedPod {
   }
 
   /** An upgrade; undefined where it is refused. */
-  open(made: Connection, reader: Reader, outside: VirtualProcess): SimulatedSocket | undefined {
-    const { facts, process, chance, config } = this.#options;
+  open(made: Connection, reader: Reader, outside: Timeline): SimulatedSocket | undefined {
+    const { facts, timeline, chance, config } = this.#options;
     const query = made.client.rooms.map((room) => `room=${encodeURIComponent(room)}`).join('&');
     const occupancy = { draining: this.#draining, connections: this.sockets.size, maxConnections: config.maxConnections };
     const rooms = admit({ method: 'GET', lacksHost: false, segment: undefined, query }, occupancy);
@@ -92,7 +92,7 @@ export class SimulatedPod {
       actor: (inbound$, writable$) => connection(inbound$, writable$, { pod: this.#pod, id, identity: id, rooms }),
       reader,
       latencyMs: () => chance.integer(1, 20),
-      pod: process,
+      pod: timeline,
       outside,
       facts,
       onEnd: (ended) => {
@@ -128,17 +128,17 @@ export class SimulatedPod {
 
   /** SIGKILL: nothing of it happens any more. */
   kill(): void {
-    this.process.isDead = true;
+    this.timeline.isDead = true;
     for (const socket of this.sockets) socket.kill();
   }
 }
 
-function worldOf({ name, process, chance }: SimulatedPodOptions): World {
+function worldOf({ name, timeline, chance }: SimulatedPodOptions): World {
   let ids = 0;
   const pod = `${hex(name.slot + 1, 4)}${hex(name.life, 4)}`;
   return {
-    scheduler: process,
-    turnEnd$: timer(0, process),
+    scheduler: timeline,
+    turnEnd$: timer(0, timeline),
     newId: () => `${pod}-0000-7000-8000-${hex((ids += 1), 12)}`,
     random: chance.next,
   };

@@ -3,7 +3,7 @@ import { LinkError, RefusedError, type RedisLink, type RedisMessage } from '../.
 import type { Facts, PodName } from './facts.js';
 import { Pipe, type Lane } from './network.js';
 import type { RedisClient, RedisServer } from './redis-server.js';
-import type { VirtualProcess } from './virtual-scheduler.js';
+import type { Timeline } from './virtual-scheduler.js';
 
 /** The way from a pod to Redis and back. */
 export interface Route {
@@ -16,7 +16,7 @@ export interface RedisConnectionOptions {
   readonly server: RedisServer;
   readonly route: Route;
   /** The pod. */
-  readonly process: VirtualProcess;
+  readonly timeline: Timeline;
   /** A promise was made or settled: what waits for it has to have its turn. */
   readonly promised: () => void;
   readonly pod: PodName;
@@ -64,10 +64,10 @@ export class RedisConnection implements RedisClient, RedisLink {
   constructor(options: RedisConnectionOptions, subscriber: Subscriber<RedisLink>) {
     this.#options = options;
     this.#subscriber = subscriber;
-    const { route, process, server } = options;
-    this.#up = new Pipe(route.up, server.process);
-    this.#down = new Pipe(route.down, process);
-    this.#patience = process.schedule(() => {
+    const { route, timeline, server } = options;
+    this.#up = new Pipe(route.up, server.timeline);
+    this.#down = new Pipe(route.down, timeline);
+    this.#patience = timeline.schedule(() => {
       this.#end(new LinkError('no answer while connecting'));
     }, READY_TIMEOUT_MS);
     subscriber.add(this.#patience);
@@ -127,7 +127,7 @@ export class RedisConnection implements RedisClient, RedisLink {
 
   hangUp(reset: boolean): void {
     if (reset) this.#down.cut();
-    const hungUp = reset ? new Pipe(this.#options.route.down, this.#options.process) : this.#down;
+    const hungUp = reset ? new Pipe(this.#options.route.down, this.#options.timeline) : this.#down;
     hungUp.send(() => {
       this.#end(new LinkError('connection closed'));
       hungUp.cut();

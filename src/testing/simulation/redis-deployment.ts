@@ -1,7 +1,7 @@
 import type { Facts } from './facts.js';
 import { RedisServer } from './redis-server.js';
 import { Lane, Pipe } from './network.js';
-import type { VirtualProcess } from './virtual-scheduler.js';
+import type { Timeline } from './virtual-scheduler.js';
 
 /** What a server took to be published. */
 export interface Accepted {
@@ -21,23 +21,23 @@ export class RedisDeployment {
   /** What was accepted, by channel, in the one order that there is. */
   readonly log = new Map<string, Accepted[]>();
   readonly #facts: Facts;
-  readonly #process: VirtualProcess;
+  readonly #timeline: Timeline;
   readonly #replication: Pipe;
   /** Where an envelope stands, by channel and id. */
   readonly #positions = new Map<string, Map<string, number>>();
   #master = 0;
 
-  constructor(process: VirtualProcess, facts: Facts) {
+  constructor(timeline: Timeline, facts: Facts) {
     this.#facts = facts;
-    this.#process = process;
+    this.#timeline = timeline;
     const host = {
       isMaster: (server: RedisServer) => server === this.master,
       published: (server: RedisServer, channel: string, payload: string) => {
         this.#published(server, channel, payload);
       },
     };
-    this.servers = [new RedisServer('a', host, process), new RedisServer('b', host, process)];
-    this.#replication = new Pipe(new Lane(() => 1), process);
+    this.servers = [new RedisServer('a', host, timeline), new RedisServer('b', host, timeline)];
+    this.#replication = new Pipe(new Lane(() => 1), timeline);
   }
 
   /** The one that the deployment's address leads to. */
@@ -80,7 +80,7 @@ export class RedisDeployment {
     this.log.set(channel, log);
     this.#positions.set(channel, positions);
     const position = log.length;
-    const atMs = this.#process.now();
+    const atMs = this.#timeline.now();
     const accepted = { id, type: type ?? '', from: from ?? '', atMs, publishedMs: Date.parse(timestamp ?? ''), counts: isMaster };
     log.push(accepted);
     positions.set(id, position);

@@ -1,4 +1,4 @@
-import type { VirtualProcess } from './virtual-scheduler.js';
+import type { Timeline } from './virtual-scheduler.js';
 
 /** The far end of one connection, as a server sees it. */
 export interface RedisClient {
@@ -29,25 +29,25 @@ export class RedisServer {
   /** Refuses publishes: it has no memory left, or the user no right. */
   refusesPublishes = false;
   readonly #host: RedisHost;
-  readonly #process: VirtualProcess;
+  readonly #timeline: Timeline;
   readonly #listeners = new Map<string, Set<RedisClient>>();
   #isUp = true;
   #isStopped = false;
   /** What came while it was stopped. */
   #waiting: (() => void)[] = [];
 
-  constructor(name: string, host: RedisHost, process: VirtualProcess) {
+  constructor(name: string, host: RedisHost, timeline: Timeline) {
     this.name = name;
     this.#host = host;
-    this.#process = process;
+    this.#timeline = timeline;
   }
 
   get isUp(): boolean {
     return this.#isUp;
   }
 
-  get process(): VirtualProcess {
-    return this.#process;
+  get timeline(): Timeline {
+    return this.#timeline;
   }
 
   get role(): 'master' | 'slave' {

@@ -2,22 +2,22 @@ import type { Subscription } from 'rxjs';
 import type { Chance } from './chance.js';
 import type { Plan } from './plan.js';
 import type { RedisDeployment } from './redis-deployment.js';
-import type { VirtualProcess } from './virtual-scheduler.js';
+import type { Timeline } from './virtual-scheduler.js';
 
 const NOTIFIES_EVERY_MS = 3000;
 
 /** Some other backend service that publishes to rooms: mostly notifications, sometimes what no client may see. */
 export class Service {
   readonly #redis: RedisDeployment;
-  readonly #process: VirtualProcess;
+  readonly #timeline: Timeline;
   readonly #chance: Chance;
   readonly #plan: Plan;
   #notifying: Subscription | undefined;
   #count = 0;
 
-  constructor(redis: RedisDeployment, process: VirtualProcess, chance: Chance, plan: Plan) {
+  constructor(redis: RedisDeployment, timeline: Timeline, chance: Chance, plan: Plan) {
     this.#redis = redis;
-    this.#process = process;
+    this.#timeline = timeline;
     this.#chance = chance;
     this.#plan = plan;
     this.#notify();
@@ -28,7 +28,7 @@ export class Service {
   }
 
   #notify(): void {
-    this.#notifying = this.#process.schedule(() => {
+    this.#notifying = this.#timeline.schedule(() => {
       this.#publish();
       this.#notify();
     }, this.#chance.wait(NOTIFIES_EVERY_MS));
@@ -47,7 +47,7 @@ export class Service {
 
   #notification(room: string): string {
     const id = `notification-${(this.#count += 1)}`;
-    const timestamp = new Date(this.#process.now()).toISOString();
+    const timestamp = new Date(this.#timeline.now()).toISOString();
     return JSON.stringify({ id, type: 'notification', room, from: 'kitchen', data: { text: 'tea' }, timestamp });
   }
 }

@@ -10,7 +10,7 @@ import { redisConnection$, type RedisConnection, type Route } from './redis-conn
 import { RedisDeployment } from './redis-deployment.js';
 import { Service } from './service.js';
 import type { Reader, SimulatedSocket } from './socket.js';
-import { VirtualProcess, VirtualScheduler } from './virtual-scheduler.js';
+import { Timeline, VirtualScheduler } from './virtual-scheduler.js';
 
 /** When every run begins. */
 export const START_MS = Date.UTC(2026, 0, 1);
@@ -36,7 +36,7 @@ export class Simulation {
   readonly #chance: Chance;
   readonly #scheduler = new VirtualScheduler(START_MS);
   /** Everything that is no pod: clients, Redis, those who do harm. */
-  readonly #outside: VirtualProcess;
+  readonly #outside: Timeline;
   readonly #routes: readonly Route[];
   readonly #links: readonly Set<RedisConnection>[];
   /** The pods of a slot that are there: the last is the one that lets in. */
@@ -52,7 +52,7 @@ export class Simulation {
     this.#plan = plan;
     this.#config = readConfig({ ...plan.environment, REDIS_CHANNEL_PREFIX: CHANNEL_PREFIX });
     this.#chance = new Chance(plan.settings.seed).fork('run');
-    this.#outside = new VirtualProcess(this.#scheduler);
+    this.#outside = new Timeline(this.#scheduler);
     const watching: Witness[] = [];
     const now = () => this.#scheduler.now();
     this.facts = new Facts(now, watching);
@@ -72,7 +72,11 @@ export class Simulation {
     const service = new Service(this.redis, this.#outside, this.#chance.fork('service'), this.#plan);
     for (let slot = 0; slot < settings.pods; slot++) this.#start(slot);
     for (const client of this.#clients) client.come(ARRIVAL_MS);
-    for (const fault of faults) this.#outside.schedule(() => this.#befall(fault), fault.atMs);
+    for (const fault of faults) {
+      this.#outside.schedule(() => {
+        this.#befall(fault);
+      }, fault.atMs);
+    }
     await this.#pass(durationMs);
     for (const mend of [...this.#mend]) mend();
     await this.#pass(RECOVERY_MS);
@@ -111,7 +115,7 @@ export class Simulation {
     return new SimulatedClient({
       plan,
       chance,
-      process: this.#outside,
+      timeline: this.#outside,
       facts: this.facts,
       globalShare: Math.min(0.03, 5 / this.#plan.settings.connections / this.#plan.settings.minutes),
       enter: (client, reader) => this.#enter(client, reader, chance),
@@ -131,7 +135,7 @@ export class Simulation {
 
   #start(slot: number): void {
     const name = { slot, life: (this.#lives += 1) };
-    const process = new VirtualProcess(this.#scheduler);
+    const timeline = new Timeline(this.#scheduler);
     const route = this.#routes[slot];
     const links = this.#links[slot];
     if (route === undefined || links === undefined) return;
@@ -140,7 +144,7 @@ export class Simulation {
         () => ({
           server: this.redis.master,
           route,
-          process,
+          timeline,
           promised: () => {
             this.#promised = true;
           },
@@ -150,7 +154,7 @@ export class Simulation {
         links,
       );
     const chance = this.#chance.fork(`pod ${slot} ${name.life}`);
-    const pod = new SimulatedPod({ name, process, chance, config: this.#config, facts: this.facts, link });
+    const pod = new SimulatedPod({ name, timeline, chance, config: this.#config, facts: this.facts, link });
     this.#pods[slot]?.push(pod);
   }
 
@@ -174,7 +178,9 @@ export class Simulation {
       links: (slot) => [...(this.#links[slot] ?? [])].sort((a, b) => Number(b.isSubscribed) - Number(a.isSubscribed)),
       drain: (slot) => {
         const pod = this.#pods[slot]?.at(-1);
-        pod?.close(() => this.#gone(slot, pod));
+        pod?.close(() => {
+          this.#gone(slot, pod);
+        });
         this.#start(slot);
       },
       crash: (slot, backInMs) => {
@@ -190,7 +196,7 @@ export class Simulation {
         this.#outside.schedule(back, backInMs);
       },
       stall: (slot, ms) => {
-        for (const { process } of this.#pods[slot] ?? []) process.stalledUntilMs = this.#scheduler.now() + ms;
+        for (const { timeline } of this.#pods[slot] ?? []) timeline.stalledUntilMs = this.#scheduler.now() + ms;
       },
     };
   }
@@ -224,8 +230,8 @@ export class Simulation {
     if (this.#outside.pending > 0) this.#leftOver(`${this.#outside.pending} timers of the simulation's own`);
   }
 
-  #inspectPod({ process, name }: SimulatedPod): void {
-    if (process.pending > 0) this.#leftOver(`${process.pending} timers of pod ${name.slot}/${name.life}`);
+  #inspectPod({ timeline, name }: SimulatedPod): void {
+    if (timeline.pending > 0) this.#leftOver(`${timeline.pending} timers of pod ${name.slot}/${name.life}`);
   }
 
   #leftOver(what: string): void {

@@ -4,7 +4,7 @@ import type { Batch } from '../../frame.js';
 import type { Drain, Inbound, Outbound, Shut } from '../../transport.js';
 import type { Connection, Facts } from './facts.js';
 import { readFrames } from './frames.js';
-import type { VirtualProcess } from './virtual-scheduler.js';
+import type { Timeline } from './virtual-scheduler.js';
 import type { Envelope } from '../../protocol.js';
 
 /** What travels to a client. */
@@ -40,8 +40,8 @@ export interface SocketOptions {
   readonly reader: Reader;
   readonly latencyMs: () => number;
   /** Both ends: a pod's process, and where clients live. */
-  readonly pod: VirtualProcess;
-  readonly outside: VirtualProcess;
+  readonly pod: Timeline;
+  readonly outside: Timeline;
   readonly facts: Facts;
   readonly onEnd: (socket: SimulatedSocket) => void;
 }
@@ -236,15 +236,17 @@ export class SimulatedSocket implements Drainable {
   #take(): void {
     if (this.#isTaking) return;
     this.#isTaking = true;
-    while (!this.#isPaused && this.#incoming.length > 0 && !this.#isOver) {
-      for (let bytes = 0; bytes < READ_BYTES && !this.#isOver;) {
-        const sent = this.#incoming.shift();
-        if (sent === undefined) break;
-        bytes += sent.kind === 'text' ? sent.text.length : CONTROL_BYTES;
-        this.#hear(sent);
-      }
-    }
+    while (!this.#isPaused && this.#incoming.length > 0 && !this.#isOver) this.#takeSome();
     this.#isTaking = false;
+  }
+
+  #takeSome(): void {
+    for (let bytes = 0; bytes < READ_BYTES && !this.#isOver;) {
+      const sent = this.#incoming.shift();
+      if (sent === undefined) return;
+      bytes += sent.kind === 'text' ? sent.text.length : CONTROL_BYTES;
+      this.#hear(sent);
+    }
   }
 
   #hear(sent: Sent): void {

@@ -14,27 +14,12 @@ export class Tally implements Witness {
   readonly closes = new Map<string, number>();
 
   see(fact: Fact): void {
-    switch (fact.kind) {
-      case 'opened':
-        this.connections += 1;
-        break;
-      case 'accepted':
-        this.publishes += 1;
-        break;
-      case 'written':
-        if (fact.waited) this.waited += fact.messages;
-        break;
-      case 'closed':
-        count(this.closes, String(fact.code));
-        break;
-      case 'fault':
-        if (fact.phase === 'begins') count(this.faults, fact.fault.kind);
-        break;
-      case 'heard':
-        this.#hear(fact.message.type, fact.message.data as Readonly<Record<string, string>>);
-        break;
-      default:
-    }
+    if (fact.kind === 'opened') this.connections += 1;
+    else if (fact.kind === 'accepted') this.publishes += 1;
+    else if (fact.kind === 'written') this.waited += fact.waited ? fact.messages : 0;
+    else if (fact.kind === 'closed') count(this.closes, String(fact.code));
+    else if (fact.kind === 'fault' && fact.phase === 'begins') count(this.faults, fact.fault.kind);
+    else if (fact.kind === 'heard') this.#hear(fact.message.type, fact.message.data as Readonly<Record<string, string>>);
   }
 
   add(other: Tally): void {

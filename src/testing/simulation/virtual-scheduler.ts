@@ -1,7 +1,7 @@
 import { Subscription, type SchedulerAction, type SchedulerLike } from 'rxjs';
 
-/** A process that lives in virtual time: what it scheduled dies with it, and waits while it is stalled. */
-export class VirtualProcess implements SchedulerLike {
+/** What one process does in virtual time: what it scheduled dies with it, and waits while it is stalled. */
+export class Timeline implements SchedulerLike {
   /** Nothing of it happens before this, in milliseconds since the epoch. */
   stalledUntilMs = -Infinity;
   isDead = false;
@@ -79,9 +79,8 @@ export class VirtualScheduler {
     let at = heap.length;
     while (at > 0) {
       const parentAt = (at - 1) >> 1;
-      // The index is within the heap.
-      const parent = heap[parentAt] as Due;
-      if (isBefore(parent, due)) break;
+      const parent = heap[parentAt];
+      if (parent === undefined || isBefore(parent, due)) break;
       heap[at] = parent;
       at = parentAt;
     }
@@ -136,7 +135,7 @@ const TIMERS_FIRST = -1;
 
 class VirtualAction<T> extends Subscription implements SchedulerAction<T>, Actable {
   readonly #scheduler: VirtualScheduler;
-  readonly #process: VirtualProcess;
+  readonly #timeline: Timeline;
   readonly #work: (this: SchedulerAction<T>, state?: T) => void;
   readonly #lateRank: number;
   #state: T | undefined;
@@ -144,28 +143,28 @@ class VirtualAction<T> extends Subscription implements SchedulerAction<T>, Actab
 
   constructor(
     scheduler: VirtualScheduler,
-    process: VirtualProcess,
+    timeline: Timeline,
     work: (this: SchedulerAction<T>, state?: T) => void,
     lateRank: number,
   ) {
     super();
     this.#lateRank = lateRank;
     this.#scheduler = scheduler;
-    this.#process = process;
+    this.#timeline = timeline;
     this.#work = work;
   }
 
   schedule(state?: T, delay = 0): this {
     if (this.closed) return this;
-    if (this.#due === undefined) this.#process.pending += 1;
+    if (this.#due === undefined) this.#timeline.pending += 1;
     this.#state = state;
     this.#due = this.#scheduler.enter(this.#scheduler.now() + Math.ceil(Math.max(delay, 0)), this);
     return this;
   }
 
   act(due: Due): boolean {
-    if (due !== this.#due || this.#process.isDead) return false;
-    const { stalledUntilMs } = this.#process;
+    if (due !== this.#due || this.#timeline.isDead) return false;
+    const { stalledUntilMs } = this.#timeline;
     if (stalledUntilMs > due.atMs) {
       this.#due = this.#scheduler.delay(due, stalledUntilMs, this.#lateRank);
       return false;
@@ -173,7 +172,7 @@ class VirtualAction<T> extends Subscription implements SchedulerAction<T>, Actab
     this.#forget();
     this.#work(this.#state);
     // Like RxJS's own: what did not ask to be repeated is over.
-    if (this.#due === undefined) this.unsubscribe();
+    if (!this.#isDue()) this.unsubscribe();
     return true;
   }
 
@@ -183,9 +182,13 @@ class VirtualAction<T> extends Subscription implements SchedulerAction<T>, Actab
     super.unsubscribe();
   }
 
+  #isDue(): boolean {
+    return this.#due !== undefined;
+  }
+
   #forget(): void {
-    if (this.#due === undefined) return;
+    if (!this.#isDue()) return;
     this.#due = undefined;
-    this.#process.pending -= 1;
+    this.#timeline.pending -= 1;
   }
 }

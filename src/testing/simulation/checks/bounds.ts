@@ -33,28 +33,23 @@ export class BoundsCheck implements Check {
   }
 
   see(fact: Fact, nowMs: number): void {
-    switch (fact.kind) {
-      case 'opened':
-        for (const key of keysOf(fact.connection)) this.#membersOf(key).add(fact.connection);
-        this.#waiting.set(fact.connection, { isIn: false, ...NOTHING });
-        break;
-      case 'shut':
-      case 'closed':
-        for (const key of keysOf(fact.connection)) this.#membersOf(key).delete(fact.connection);
-        this.#waiting.delete(fact.connection);
-        break;
-      case 'arrived':
-        for (const connection of this.#members.get(keyOf(fact.pod, fact.channel)) ?? [])
-          this.#wait(connection, fact.bytes, nowMs);
-        break;
-      case 'written':
-        this.#written(fact);
-        break;
-      case 'publishing':
-        this.#publish(fact.from, fact.change);
-        break;
-      default:
+    if (fact.kind === 'written') this.#written(fact);
+    else if (fact.kind === 'publishing') this.#publish(fact.from, fact.change);
+    else if (fact.kind === 'opened') this.#open(fact.connection);
+    else if (fact.kind === 'shut' || fact.kind === 'closed') this.#close(fact.connection);
+    else if (fact.kind === 'arrived') {
+      for (const connection of this.#members.get(keyOf(fact.pod, fact.channel)) ?? []) this.#wait(connection, fact.bytes, nowMs);
     }
+  }
+
+  #open(connection: Connection): void {
+    for (const key of keysOf(connection)) this.#membersOf(key).add(connection);
+    this.#waiting.set(connection, { isIn: false, ...NOTHING });
+  }
+
+  #close(connection: Connection): void {
+    for (const key of keysOf(connection)) this.#membersOf(key).delete(connection);
+    this.#waiting.delete(connection);
   }
 
   #written({ connection, messages, bytes, waited, full }: Written): void {

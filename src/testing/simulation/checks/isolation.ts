@@ -20,22 +20,27 @@ export class IsolationCheck implements Check {
 }
 
 function flawOf(connection: Connection, message: Envelope): string | undefined {
-  const { type, room, from, data } = message;
+  const { room } = message;
   if (room !== undefined && !connection.client.rooms.includes(room)) return `it is of ${room}, which the connection is not in`;
-  switch (type) {
-    case 'chat':
-      return (data as { content?: string }).content?.startsWith(`${message.id} in ${room ?? ''} `)
-        ? undefined
-        : 'it is not what was said there';
-    case 'pong':
-      return isSaidBy(connection, message) ? undefined : 'it answers somebody else';
-    case 'error':
-    case 'system':
-      return from === SERVER_ID && room === undefined ? undefined : `it is from ${from}`;
-    case 'presence':
-    case 'notification':
-      return room === undefined ? 'it names no room' : undefined;
-    default:
-      return 'there is no such type';
-  }
+  return FLAWS.get(message.type)?.(message, connection) ?? (FLAWS.has(message.type) ? undefined : 'there is no such type');
 }
+
+type Flaw = (message: Envelope, connection: Connection) => string | undefined;
+
+const isOwn: Flaw = ({ from, room }) => (from === SERVER_ID && room === undefined ? undefined : `it is from ${from}`);
+const isOfRoom: Flaw = ({ room }) => (room === undefined ? 'it names no room' : undefined);
+
+const FLAWS: ReadonlyMap<string, Flaw> = new Map<string, Flaw>([
+  [
+    'chat',
+    ({ id, room = '', data }) =>
+      String((data as { content?: unknown }).content).startsWith(`${id} in ${room} `)
+        ? undefined
+        : 'it is not what was said there',
+  ],
+  ['pong', (message, connection) => (isSaidBy(connection, message) ? undefined : 'it answers somebody else')],
+  ['error', isOwn],
+  ['system', isOwn],
+  ['presence', isOfRoom],
+  ['notification', isOfRoom],
+]);

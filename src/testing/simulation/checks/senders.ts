@@ -22,21 +22,11 @@ export class SenderCheck implements Check {
   }
 
   see(fact: Fact, nowMs: number): void {
-    switch (fact.kind) {
-      case 'said':
-        this.#saidBy(fact.connection).set(fact.id, { atMs: nowMs, room: fact.room });
-        break;
-      case 'heard':
-        this.#hear(fact.connection, fact.message, fact.writtenMs);
-        break;
-      case 'accepted':
-        if (this.#unavailable.has(fact.accepted.id))
-          this.#options.blame(`${fact.accepted.id} was published, and its sender told that it was not`);
-        break;
-      case 'ended':
-        this.#end(fact, nowMs);
-        break;
-      default:
+    if (fact.kind === 'said') this.#saidBy(fact.connection).set(fact.id, { atMs: nowMs, room: fact.room });
+    else if (fact.kind === 'heard') this.#hear(fact.connection, fact.message, fact.writtenMs);
+    else if (fact.kind === 'ended') this.#end(fact, nowMs);
+    else if (fact.kind === 'accepted' && this.#unavailable.has(fact.accepted.id)) {
+      this.#options.blame(`${fact.accepted.id} was published, and its sender told that it was not`);
     }
   }
 
@@ -46,19 +36,23 @@ export class SenderCheck implements Check {
   }
 
   #refuse(connection: Connection, { data }: Envelope, writtenMs: number): void {
-    const { weather, blame, redis } = this.#options;
-    const { code = '', ref = '' } = data as { code?: string; ref?: string };
+    const { weather, blame } = this.#options;
+    const { code = '', ref = '' } = data as { readonly code?: string; readonly ref?: string };
     const said = this.#saidBy(connection).get(ref);
     this.#saidBy(connection).delete(ref);
     // A publish that Redis did and did not answer is heard first.
     if (said === undefined && code !== 'unconfirmed')
-      blame(`got an error ${code} about ${ref}, which it did not say or has heard of already`, connection);
+      blame(`got ${code} about ${ref}, which it did not say or has heard of already`, connection);
     if (code !== 'unavailable' && code !== 'unconfirmed') return;
     if (!weather.wasBad(connection.pod.slot, said?.atMs ?? writtenMs, writtenMs))
       blame(`got ${code} though nothing was wrong`, connection);
-    if (code !== 'unavailable') return;
+    if (code === 'unavailable') this.#notPublished(connection, ref, said?.room);
+  }
+
+  #notPublished(connection: Connection, ref: string, room: string | undefined): void {
+    const { redis, blame } = this.#options;
     this.#unavailable.add(ref);
-    if (redis.position(channelOf(said?.room), ref) !== undefined)
+    if (redis.position(channelOf(room), ref) !== undefined)
       blame(`got unavailable about ${ref}, which was published`, connection);
   }
 
