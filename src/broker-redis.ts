@@ -1,19 +1,23 @@
-import { combineLatest, defer, distinctUntilChanged, filter, ignoreElements, map, merge, type Observable } from 'rxjs';
+import { NEVER, defer, merge, switchMap, tap, type Observable } from 'rxjs';
 import type { Broker } from './broker.js';
 import type { Logger } from './log.js';
 import type { Metrics } from './metrics.js';
-import { Canary } from './redis-canary.js';
 import { roomChannels } from './redis-channels.js';
-import type { RedisLink } from './redis-link.js';
-import { lives$ } from './redis-lives.js';
+import { redisLink$, type RedisLink, type RedisLinkOptions } from './redis-link.js';
 import { isMaster$ } from './redis-master.js';
-import { RedisPublisher } from './redis-publisher.js';
-import { RedisSubscription } from './redis-subscription.js';
+import { redisNode } from './redis-node.js';
+import { Sentinels } from './redis-sentinel.js';
+import { urlAt, type Server } from './redis-server.js';
+import { CHANNELS_PER_COMMAND, chunks } from './redis-subscription.js';
 import type { World } from './world.js';
 
 export interface RedisBrokerOptions {
-  /** One life of a connection each time it is subscribed to (`redisLink$`), under a name that Redis shows. */
-  readonly link: (name: string) => Observable<RedisLink>;
+  /** `redis:` or `rediss:`. */
+  readonly url: string;
+  /** How connections are made, if not by `redisLink$`: a simulation has its own. */
+  readonly connect?: ((options: RedisLinkOptions) => Observable<RedisLink>) | undefined;
+  /** Where the server is found out from sentinels; the URL's host is not used then. */
+  readonly sentinel?: { readonly servers: readonly Server[]; readonly master: string } | undefined;
   readonly channelPrefix: string;
   /** Redis answers within this, or its connection is replaced. */
   readonly timeoutMs: number;
@@ -22,46 +26,71 @@ export interface RedisBrokerOptions {
   readonly log: Logger;
 }
 
+/** Where the master is, and whether a link is to it. */
+interface Master {
+  readonly link$: (name: string) => Observable<RedisLink>;
+  readonly verify: (link: RedisLink) => Observable<never>;
+  /** To be subscribed to as long as the others are used. */
+  readonly connected$: Observable<never>;
+}
+
 /**
- * Redis as the broker: one connection publishes, one is subscribed, each replaced when it fails.
+ * One Redis as the broker, or a master that sentinels watch.
  * Chat over it is at most once; every loss that a replaced subscription can mean is told by a gap.
  */
-export function redisBroker({ link, channelPrefix, timeoutMs, world, metrics, log }: RedisBrokerOptions): Broker {
+export function redisBroker(options: RedisBrokerOptions): Broker {
+  const { channelPrefix, timeoutMs, world, metrics, log } = options;
   const channels = roomChannels(channelPrefix);
-  const verify = (life: RedisLink) => isMaster$(life, timeoutMs, world);
-  const publisher = new RedisPublisher({ time: world, timeoutMs, verify });
-  const canary = new Canary({
-    channel: `${channelPrefix}:canary:${world.newId()}`,
-    publish: (channel, payload) => publisher.publish(channel, payload),
+  const canaryChannel = `${channelPrefix}:canary:${world.newId()}`;
+  const { link$, verify, connected$ } = options.sentinel ? sentinelMaster(options, options.sentinel) : fixedMaster(options);
+  const { events$, status$, publisher, subscription } = redisNode({
+    suffix: '',
+    link$: (name) => link$(`${channelPrefix}:${name}`),
+    verify,
+    channels,
+    canaryChannel: () => canaryChannel,
     timeoutMs,
-    time: world,
+    world,
+    metrics,
+    log,
+    together: (asked) => chunks(asked, CHANNELS_PER_COMMAND),
+    refused: () => false,
   });
-  const publishable$ = publisher.status$.pipe(filter(({ up }) => up));
-  const subscription = new RedisSubscription({ time: world, channels, canary, publishable$, verify, timeoutMs, log });
-  const connections = { verify, world, metrics, log };
-
   return {
-    events$: merge(
-      lives$({
-        ...connections,
-        name: 'subscription',
-        link$: defer(() => link(`${channelPrefix}:subscription`)),
-        live: (life) => subscription.live(life),
-        status$: subscription.status$,
-      }),
-      lives$({
-        ...connections,
-        name: 'publisher',
-        link$: defer(() => link(`${channelPrefix}:publisher`)),
-        live: (life) => publisher.live(life),
-        status$: publisher.status$,
-      }).pipe(ignoreElements()),
-    ),
-    status$: combineLatest([publisher.status$, subscription.status$]).pipe(
-      map(([publishing, subscribed]) => (publishing.up ? subscribed : publishing)),
-      distinctUntilChanged(),
-    ),
+    events$: merge(events$, connected$),
+    status$,
     subscribe: (room) => subscription.subscribe(room),
     publish: (room, payload) => publisher.publish(channels.channelOf(room), payload),
+  };
+}
+
+function fixedMaster({ url, connect = redisLink$, timeoutMs, world }: RedisBrokerOptions): Master {
+  return {
+    // Where it leads is asked for each connection anew.
+    link$: (name) => defer(() => connect({ url, name })),
+    verify: (link) => isMaster$(link, timeoutMs, world),
+    connected$: NEVER,
+  };
+}
+
+function sentinelMaster(
+  { url, channelPrefix, timeoutMs, world, log }: RedisBrokerOptions,
+  { servers, master }: NonNullable<RedisBrokerOptions['sentinel']>,
+): Master {
+  const sentinels = new Sentinels({ sentinels: servers, master, url, name: `${channelPrefix}:sentinel`, timeoutMs, world, log });
+  const serverOf = new WeakMap<RedisLink, Server>();
+  return {
+    link$: (name) =>
+      sentinels
+        .master$()
+        .pipe(
+          switchMap((server) => redisLink$({ url: urlAt(url, server), name }).pipe(tap((link) => serverOf.set(link, server)))),
+        ),
+    verify: (link) =>
+      merge(
+        isMaster$(link, timeoutMs, world),
+        defer(() => sentinels.agree(serverOf.get(link) ?? '')),
+      ),
+    connected$: sentinels.connected(),
   };
 }

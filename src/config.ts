@@ -29,9 +29,27 @@ const VARIABLES = {
     '1 to 128 characters, none of them white space',
     'what channel names begin with',
   ),
-  redisClusterNodes: notYet('REDIS_CLUSTER_NODES', undefined, 'Redis Cluster'),
-  redisSentinels: notYet('REDIS_SENTINELS', undefined, 'Redis Sentinel'),
-  redisSentinelName: notYet('REDIS_SENTINEL_NAME', undefined, 'Redis Sentinel'),
+  redisClusterNodes: text(
+    'REDIS_CLUSTER_NODES',
+    undefined,
+    servers,
+    'host:port, several with commas between',
+    'servers of a Redis Cluster; user, password and TLS come from REDIS_URL, its host is not used',
+  ),
+  redisSentinels: text(
+    'REDIS_SENTINELS',
+    undefined,
+    servers,
+    'host:port, several with commas between',
+    'sentinels that know the master REDIS_SENTINEL_NAME; user, password and TLS come from REDIS_URL, its host is not used',
+  ),
+  redisSentinelName: text(
+    'REDIS_SENTINEL_NAME',
+    undefined,
+    sentinelName,
+    'letters, digits, `.`, `-` and `_`',
+    'what the sentinels call the master',
+  ),
   authEnabled: notYet('AUTH_ENABLED', 'false', 'authentication'),
   authJwtSecret: notYet('AUTH_JWT_SECRET', undefined, 'authentication'),
   authJwksUrl: notYet('AUTH_JWKS_URL', undefined, 'authentication'),
@@ -138,7 +156,9 @@ function readVariable(variable: Variable<unknown>, given: string | undefined): u
   return value;
 }
 
-function checkTogether({ pingIntervalMs, pongTimeoutMs, metricsPort, port }: Config): void {
+function checkTogether(config: Config): void {
+  const { pingIntervalMs, pongTimeoutMs, metricsPort, port } = config;
+  checkRedis(config);
   if (pingIntervalMs >= pongTimeoutMs) {
     throw new ConfigError(
       `PING_INTERVAL_MS is "${pingIntervalMs}"; allowed: less than PONG_TIMEOUT_MS, which is "${pongTimeoutMs}"`,
@@ -147,6 +167,29 @@ function checkTogether({ pingIntervalMs, pongTimeoutMs, metricsPort, port }: Con
   if (port !== 0 && metricsPort === port) {
     throw new ConfigError(`METRICS_PORT is "${port}"; allowed: another port than PORT`);
   }
+}
+
+/** One Redis, or sentinels, or a cluster; and nothing that would be left unused. */
+function checkRedis({ redisUrl, redisClusterNodes, redisSentinels, redisSentinelName }: Config): void {
+  const nodes = redisClusterNodes?.join();
+  const sentinels = redisSentinels?.join();
+  if (redisUrl === 'memory:') {
+    refuse('REDIS_CLUSTER_NODES', nodes, 'nothing while REDIS_URL is "memory:"');
+    refuse('REDIS_SENTINELS', sentinels, 'nothing while REDIS_URL is "memory:"');
+    refuse('REDIS_SENTINEL_NAME', redisSentinelName, 'nothing while REDIS_URL is "memory:"');
+  }
+  if (nodes !== undefined) {
+    refuse('REDIS_SENTINELS', sentinels, 'nothing while REDIS_CLUSTER_NODES is set');
+    refuse('REDIS_SENTINEL_NAME', redisSentinelName, 'nothing while REDIS_CLUSTER_NODES is set');
+    if (!/^\/?0?$/.test(new URL(redisUrl).pathname))
+      refuse('REDIS_CLUSTER_NODES', nodes, 'nothing while REDIS_URL names a database');
+  }
+  if (redisSentinelName === undefined) refuse('REDIS_SENTINELS', sentinels, 'nothing without REDIS_SENTINEL_NAME');
+  if (sentinels === undefined) refuse('REDIS_SENTINEL_NAME', redisSentinelName, 'nothing without REDIS_SENTINELS');
+}
+
+function refuse(name: string, given: string | undefined, allowed: string): void {
+  if (given !== undefined) throw new ConfigError(`${name} is "${given}"; allowed: ${allowed}`);
 }
 
 function complaint({ name, allowed }: Variable<unknown>, given: string): ConfigError {
@@ -208,6 +251,20 @@ function redisUrl(given: string): string | undefined {
   if (!URL.canParse(given)) return undefined;
   const { protocol, hostname, pathname } = new URL(given);
   return ['redis:', 'rediss:'].includes(protocol) && hostname !== '' && /^(\/\d*)?$/.test(pathname) ? given : undefined;
+}
+
+function servers(given: string): readonly string[] | undefined {
+  const all = given.split(',').map((server) => server.trim());
+  return all.every(isServer) ? all : undefined;
+}
+
+function isServer(given: string): boolean {
+  const [, name, port] = /^([\w.-]+|\[[\da-fA-F:.]+\]):(\d{1,5})$/.exec(given) ?? [];
+  return name !== undefined && port !== undefined && Number(port) > 0 && Number(port) <= 65_535;
+}
+
+function sentinelName(given: string): string | undefined {
+  return /^[\w.-]+$/.test(given) ? given : undefined;
 }
 
 function host(given: string): string | undefined {

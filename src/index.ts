@@ -1,6 +1,7 @@
 export { type Broker, type BrokerEvent, type BrokerStatus, type Gap, PublishError } from './broker.js';
 export { memoryBroker } from './broker-memory.js';
 export { redisBroker, type RedisBrokerOptions } from './broker-redis.js';
+export { redisClusterBroker, type RedisClusterOptions } from './broker-redis-cluster.js';
 export { type Config, ConfigError, readConfig } from './config.js';
 export {
   type Close,
@@ -29,7 +30,6 @@ export {
   SERVER_ID,
   SUBPROTOCOL,
 } from './protocol.js';
-export { type RedisLink, type RedisLinkOptions, redisLink$ } from './redis-link.js';
 export { type ChatServer, type ChatServerOptions, createChatServer } from './server.js';
 export type { World } from './world.js';
 export { nodeWorld } from './world-node.js';

@@ -4,12 +4,12 @@ import { config as rxjsConfig } from 'rxjs';
 import type { Broker } from './broker.js';
 import { memoryBroker } from './broker-memory.js';
 import { redisBroker } from './broker-redis.js';
+import { redisClusterBroker } from './broker-redis-cluster.js';
 import { ConfigError, describeConfig, readConfig, type Config } from './config.js';
 import { builtInHandlers } from './handlers/index.js';
 import { createLogger, type Logger } from './log.js';
 import { boundHeapGrowth } from './memory.js';
 import { prometheusMetrics, type Metrics } from './metrics.js';
-import { redisLink$ } from './redis-link.js';
 import { createChatServer } from './server.js';
 import { nodeWorld as world } from './world-node.js';
 
@@ -62,10 +62,12 @@ function serve(config: Config): void {
 }
 
 function brokerOf(config: Config, log: Logger, metrics: Metrics): Broker {
-  const { redisUrl: url, redisChannelPrefix: channelPrefix, publishTimeoutMs: timeoutMs } = config;
+  const { redisUrl: url, redisClusterNodes, redisSentinels, redisSentinelName, redisChannelPrefix, publishTimeoutMs } = config;
   if (url === 'memory:') return memoryBroker();
-  const link = (name: string) => redisLink$({ url, name });
-  return redisBroker({ link, channelPrefix, timeoutMs, world, metrics, log });
+  const options = { url, channelPrefix: redisChannelPrefix, timeoutMs: publishTimeoutMs, world, metrics, log };
+  if (redisClusterNodes) return redisClusterBroker({ ...options, servers: redisClusterNodes });
+  if (redisSentinels === undefined || redisSentinelName === undefined) return redisBroker(options);
+  return redisBroker({ ...options, sentinel: { servers: redisSentinels, master: redisSentinelName } });
 }
 
 function usage(): string {

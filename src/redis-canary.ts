@@ -3,8 +3,8 @@ import { within, type Time } from './operators/within.js';
 import { LinkError } from './redis-link.js';
 
 export interface CanaryOptions {
-  /** A channel that nobody else subscribes to. */
-  readonly channel: string;
+  /** A channel that nobody else subscribes to; it may be another one later. */
+  readonly channel: () => string;
   /** Errors as `Broker.publish` does. */
   readonly publish: (channel: string, payload: string) => Observable<never>;
   /** How long what Redis accepted may take to arrive. */
@@ -17,14 +17,16 @@ export interface CanaryOptions {
  * to the same Redis.
  */
 export class Canary {
-  readonly channel: string;
   readonly #options: CanaryOptions;
   readonly #heard$ = new BehaviorSubject('');
   #flights = 0;
 
   constructor(options: CanaryOptions) {
-    this.channel = options.channel;
     this.#options = options;
+  }
+
+  get channel(): string {
+    return this.#options.channel();
   }
 
   /** To be called with what came through the channel. */

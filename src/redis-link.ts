@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis';
-import { Observable, throwError, timeout, type ObservableInput } from 'rxjs';
+import { Observable, fromEvent, throwError, timeout, type ObservableInput } from 'rxjs';
 
 /** A connection to Redis that is over, or that never came to be; the message says why. */
 export class LinkError extends Error {}
@@ -23,15 +23,21 @@ export interface RedisLink {
   /** Any other command. */
   ask(command: string, ...args: readonly string[]): ObservableInput<unknown>;
   /** Grows as long as Redis says anything. */
-  readonly receivedBytes: number;
+  receivedBytes(): number;
   /** Hot: what comes through subscribed channels. */
   readonly message$: Observable<RedisMessage>;
+  /** Hot: of a sharded link, emits when its server has unsubscribed it from a channel whose slot was taken away. */
+  readonly moved$: Observable<unknown>;
+  /** The channels that it is subscribed to at present. */
+  channels(): ReadonlySet<string>;
 }
 
 export interface RedisLinkOptions {
   readonly url: string;
   /** What `CLIENT LIST` shows. */
   readonly name: string;
+  /** Channels are a cluster's sharded ones. */
+  readonly sharded?: boolean;
 }
 
 /** Connecting, logging in and the first answer may take so long together: a stopped server accepts connections and says nothing. */
@@ -43,7 +49,7 @@ const READY_TIMEOUT_MS = 3000;
  * Unsubscribing disconnects. It never reconnects, queues while offline, or sends anything twice: a new life is a new subscription.
  * The only place that knows ioredis.
  */
-export function redisLink$({ url, name }: RedisLinkOptions): Observable<RedisLink> {
+export function redisLink$({ url, name, sharded = false }: RedisLinkOptions): Observable<RedisLink> {
   return new Observable<RedisLink>((subscriber) => {
     const client = new Redis(url, {
       connectionName: name,
@@ -67,7 +73,7 @@ export function redisLink$({ url, name }: RedisLinkOptions): Observable<RedisLin
     });
     client.connect().then(
       () => {
-        subscriber.next(link(client));
+        subscriber.next(sharded ? shardedLink(client) : link(client));
       },
       (error: unknown) => {
         // The close that comes with it, or came before, may know more.
@@ -84,24 +90,41 @@ export function redisLink$({ url, name }: RedisLinkOptions): Observable<RedisLin
 
 function link(client: Redis): RedisLink {
   return {
+    ...anyLink(client, 'subscribe', 'messageBuffer'),
     publish: (channel, payload) => client.publish(channel, payload).catch(asLinkError),
     subscribe: (channels) => client.subscribe(...channels).catch(asLinkError),
     unsubscribe: (channel) => {
       client.unsubscribe(channel).catch(() => undefined);
     },
-    ask: (command, ...args) => client.call(command, ...args).catch(asLinkError),
-    get receivedBytes() {
-      return client.stream.bytesRead;
+  };
+}
+
+function shardedLink(client: Redis): RedisLink {
+  return {
+    ...anyLink(client, 'ssubscribe', 'smessageBuffer'),
+    publish: (channel, payload) => client.spublish(channel, payload).catch(asLinkError),
+    subscribe: (channels) => client.ssubscribe(...channels).catch(asLinkError),
+    unsubscribe: (channel) => {
+      client.sunsubscribe(channel).catch(() => undefined);
     },
-    message$: new Observable((subscriber) => {
+  };
+}
+
+function anyLink(client: Redis, kind: 'subscribe' | 'ssubscribe', messageEvent: string) {
+  return {
+    ask: (command: string, ...args: readonly string[]) => client.call(command, ...args).catch(asLinkError),
+    receivedBytes: () => client.stream.bytesRead,
+    message$: new Observable<RedisMessage>((subscriber) => {
       const listener = (channel: Buffer, payload: Buffer) => {
         subscriber.next({ channel: channel.toString(), payload });
       };
-      client.on('messageBuffer', listener);
+      client.on(messageEvent, listener);
       return () => {
-        client.off('messageBuffer', listener);
+        client.off(messageEvent, listener);
       };
     }),
+    moved$: fromEvent(client, 'moved'),
+    channels: () => new Set(client.condition?.subscriber ? client.condition.subscriber.channels(kind) : []),
   };
 }
 

@@ -19,11 +19,11 @@ export function isMaster$(link: RedisLink, timeoutMs: number, time: Time): Obser
 }
 
 /** Errors with `LinkError` when the source has not completed in time and nothing at all came from Redis: an answer may have to wait its turn. */
-export function answered(link: RedisLink, command: string, ms: number, time: Time) {
-  return within<never>({
+export function answered<T = never>(link: RedisLink, command: string, ms: number, time: Time) {
+  return within<T>({
     ms,
     time,
-    progress: () => link.receivedBytes,
+    progress: () => link.receivedBytes(),
     late: () => new LinkError(`${command} was not answered within ${ms} ms`),
   });
 }

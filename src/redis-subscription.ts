@@ -17,18 +17,19 @@ import {
   type Subscriber,
 } from 'rxjs';
 import { PublishError, type BrokerEvent, type BrokerStatus } from './broker.js';
+import { gatherTurn } from './operators/gatherTurn.js';
+import type { Time } from './operators/within.js';
 import type { Logger } from './log.js';
 import type { Canary } from './redis-canary.js';
 import type { RoomChannels } from './redis-channels.js';
 import { LinkError, type RedisLink, type RedisMessage } from './redis-link.js';
 import { answered } from './redis-master.js';
-import type { Time } from './operators/within.js';
 
 /** Spec: "Redis". */
 export const CANARY_INTERVAL_MS = 2000;
 
 /** So many channels are asked for in one SUBSCRIBE, which Redis carries out in one go while others wait. */
-const CHANNELS_PER_COMMAND = 500;
+export const CHANNELS_PER_COMMAND = 500;
 
 const NOT_PROVEN: BrokerStatus = { up: false, reason: 'subscription: not proven yet' };
 
@@ -43,6 +44,10 @@ export interface RedisSubscriptionOptions {
   /** How long Redis may say nothing while it owes the confirmation of a SUBSCRIBE. */
   readonly timeoutMs: number;
   readonly log: Logger;
+  /** Which channels one SUBSCRIBE may ask for together. */
+  readonly together: (channels: readonly string[]) => readonly (readonly string[])[];
+  /** Redis refused channels. Returns whether they are somebody else's now; else the life is over. */
+  readonly refused: (channels: readonly string[], error: unknown) => boolean;
 }
 
 /** A room that somebody wants. */
@@ -67,10 +72,15 @@ export class RedisSubscription {
   readonly status$ = new BehaviorSubject<BrokerStatus>({ up: false, reason: 'subscription: not connected yet' });
   readonly #options: RedisSubscriptionOptions;
   readonly #wanted = new Map<string, Wanted>();
+  /** Rooms that were heard elsewhere before and are not confirmed here yet. */
+  readonly #returning = new Set<string>();
   #link: RedisLink | undefined;
   #fail: (error: unknown) => void = () => undefined;
   /** Every room that was wanted when the present life began is confirmed. */
   #isLive = false;
+  /** Where what comes goes. */
+  #output: Subscriber<BrokerEvent> | undefined;
+  #canaryChannel = '';
   /** Everything published before this came through: when the last canary to come back was sent, or when the present life began. */
   #provenMs = 0;
   /** Messages that came, to be compared. */
@@ -85,6 +95,8 @@ export class RedisSubscription {
     return new Observable((subscriber) => {
       const bornMs = this.#options.time.scheduler.now();
       this.#link = link;
+      this.#output = subscriber;
+      this.#canaryChannel = this.#options.canary.channel;
       this.#fail = (error) => {
         subscriber.error(asLinkError(error));
       };
@@ -96,65 +108,126 @@ export class RedisSubscription {
           this.#receive(message, subscriber);
         }),
       );
-      const { channel } = this.#options.canary;
+      subscriber.add(
+        link.moved$.pipe(gatherTurn(this.#options.time.turnEnd$)).subscribe(() => {
+          this.#takenAway(link);
+        }),
+      );
       const begun$ = defer(() => {
-        this.#begin(bornMs, subscriber);
+        this.#begin(bornMs);
         return this.#prove(link);
       });
-      subscriber.add(
-        concat(this.#ask([channel, ...this.#channelsOf(this.#wanted.keys())]), begun$).subscribe({ error: this.#fail }),
-      );
+      const asked = [this.#canaryChannel, ...this.#channelsOf(this.#wanted.keys())];
+      subscriber.add(concat(this.#ask(asked), begun$).subscribe({ error: this.#fail }));
     });
   }
 
-  /** See `Broker.subscribe`. */
-  subscribe(room: string): Observable<boolean> {
+  /**
+   * See `Broker.subscribe`.
+   *
+   * @param lostMs of a room that was heard elsewhere before, the last proof that it was: a gap goes before what comes
+   */
+  subscribe(room: string, lostMs?: number): Observable<boolean> {
     return new Observable((subscriber) => {
-      this.#wanted.set(room, { subscriber, confirmed: false, open: false, lostMs: undefined });
+      this.#wanted.set(room, { subscriber, confirmed: false, open: false, lostMs });
+      if (lostMs !== undefined) this.#returning.add(room);
       const asking = this.#ask(this.#channelsOf([room])).subscribe({ error: this.#fail });
       return () => {
         asking.unsubscribe();
         this.#wanted.delete(room);
+        if (this.#returning.delete(room) && this.#returning.size === 0 && this.#isLive) this.#openConfirmed();
         this.#link?.unsubscribe(this.#options.channels.channelOf(room));
       };
     });
   }
 
-  /** Completes when Redis has confirmed all the channels. */
+  /** Of a room that is about to be subscribed to elsewhere and was heard here: when it may have missed something, at the earliest. */
+  lostMs(room: string): number | undefined {
+    const wanted = this.#wanted.get(room);
+    return wanted?.open === true ? this.#provenMs - CANARY_INTERVAL_MS : wanted?.lostMs;
+  }
+
+  /** Asks once more for what is not confirmed. */
+  askAgain(): void {
+    const rooms = [...this.#wanted].filter(([, { confirmed }]) => !confirmed).map(([room]) => room);
+    if (this.#isLive && rooms.length > 0) this.#output?.add(this.#ask(this.#channelsOf(rooms)).subscribe({ error: this.#fail }));
+  }
+
+  /** Completes when Redis has confirmed all the channels, or said that they are not its own. */
   #ask(asked: readonly string[]): Observable<never> {
     const link = this.#link;
     if (link === undefined) return EMPTY;
-    const { timeoutMs, time } = this.#options;
-    const confirmed$ = chunks(asked, CHANNELS_PER_COMMAND).map((some) =>
+    const { timeoutMs, time, together, refused } = this.#options;
+    const confirmed$ = together(asked).map((some) =>
       from(link.subscribe(some)).pipe(
         tap(() => {
           for (const channel of some) this.#confirm(channel);
         }),
         ignoreElements(),
+        catchError((error: unknown) => {
+          if (refused(some, error)) return EMPTY;
+          throw error;
+        }),
       ),
     );
     return from(confirmed$).pipe(mergeAll(), answered(link, 'SUBSCRIBE', timeoutMs, time));
   }
 
   #confirm(channel: string): void {
-    const wanted = this.#wantedAt(channel);
-    if (wanted === undefined) return;
+    const room = this.#options.channels.roomOf(channel);
+    const wanted = room === undefined ? undefined : this.#wanted.get(room);
+    if (room === undefined || wanted === undefined || wanted.confirmed) return;
     wanted.confirmed = true;
-    if (this.#isLive) open(wanted);
+    if (!this.#isLive) return;
+    if (this.#returning.delete(room)) {
+      // All that return are told of in one gap.
+      if (this.#returning.size === 0) this.#openConfirmed();
+    } else {
+      this.#open([[room, wanted]]);
+    }
   }
 
-  #begin(bornMs: number, subscriber: Subscriber<BrokerEvent>): void {
-    const confirmed = [...this.#wanted].filter(([, { confirmed }]) => confirmed);
-    const lost = confirmed.filter(([, { lostMs }]) => lostMs !== undefined);
+  #begin(bornMs: number): void {
+    this.#isLive = true;
+    this.#returning.clear();
+    this.#openConfirmed();
+    this.#provenMs = bornMs;
+  }
+
+  #openConfirmed(): void {
+    this.#open([...this.#wanted].filter(([, { confirmed, open }]) => confirmed && !open));
+  }
+
+  /** What may have been missed is told before anything comes. */
+  #open(rooms: readonly (readonly [room: string, wanted: Wanted])[]): void {
+    const lost = rooms.filter(([, { lostMs }]) => lostMs !== undefined);
     if (lost.length > 0) {
       const provenMs = lost.reduce((least, [, { lostMs = least }]) => Math.min(least, lostMs), Infinity);
       // What Redis took after the proof may bear a time from before it: a publish is under way for as long as its timeout.
       const sinceMs = provenMs - this.#options.timeoutMs;
-      subscriber.next({ kind: 'gap', rooms: new Set(lost.map(([room]) => room)), sinceMs });
+      this.#output?.next({ kind: 'gap', rooms: new Set(lost.map(([room]) => room)), sinceMs });
     }
-    this.#isLive = true;
-    this.#provenMs = bornMs;
-    for (const [, wanted] of confirmed) open(wanted);
+    for (const [, wanted] of rooms) {
+      wanted.open = true;
+      wanted.lostMs = undefined;
+      wanted.subscriber.next(true);
+    }
+  }
+
+  /** Rooms that the server took away are asked for again, here, where it says who has them now. */
+  #takenAway(link: RedisLink): void {
+    const still = link.channels();
+    for (const [room, wanted] of this.#wanted) {
+      if (!wanted.confirmed || still.has(this.#options.channels.channelOf(room))) continue;
+      if (wanted.open) {
+        // Two servers may both have had it for a moment, and the last canary may have flown in it.
+        wanted.lostMs = this.#provenMs - CANARY_INTERVAL_MS;
+        wanted.subscriber.next(false);
+        this.#returning.add(room);
+      }
+      wanted.open = wanted.confirmed = false;
+    }
+    this.askAgain();
   }
 
   /** Never completes; the status follows. */
@@ -178,18 +251,26 @@ export class RedisSubscription {
         else this.#notPublished(refusal);
         return EMPTY;
       });
-      return concat(merge(canary$, verify(link)), told$);
+      return concat(this.#askForCanary(), merge(canary$, verify(link)), told$);
     });
     this.#tell(NOT_PROVEN);
-    const proofs$ = interval(CANARY_INTERVAL_MS, time.scheduler).pipe(
-      startWith(undefined),
-      exhaustMap(() => proof$),
-    );
     // What an earlier publisher sent may have gone to another server: it is not waited for.
     return publishable$.pipe(
       startWith(undefined),
-      switchMap(() => proofs$),
+      switchMap(() =>
+        interval(CANARY_INTERVAL_MS, time.scheduler).pipe(
+          startWith(undefined),
+          exhaustMap(() => proof$),
+        ),
+      ),
     );
+  }
+
+  #askForCanary(): Observable<never> {
+    const { channel } = this.#options.canary;
+    if (channel === this.#canaryChannel) return EMPTY;
+    this.#canaryChannel = channel;
+    return this.#ask([channel]);
   }
 
   #proven(sentMs: number): void {
@@ -214,7 +295,7 @@ export class RedisSubscription {
     this.#received += 1;
     const room = this.#options.channels.roomOf(channel);
     if (room === undefined) {
-      if (channel === this.#options.canary.channel) this.#options.canary.hear(payload);
+      if (channel === this.#canaryChannel) this.#options.canary.hear(payload);
       return;
     }
     // Redis may still speak of a room that was left a moment ago.
@@ -223,6 +304,7 @@ export class RedisSubscription {
 
   #end(): void {
     this.#link = undefined;
+    this.#output = undefined;
     this.#isLive = false;
     for (const wanted of this.#wanted.values()) {
       if (wanted.open) {
@@ -236,20 +318,10 @@ export class RedisSubscription {
   #channelsOf(rooms: Iterable<string>): readonly string[] {
     return [...rooms].map((room) => this.#options.channels.channelOf(room));
   }
-
-  #wantedAt(channel: string): Wanted | undefined {
-    const room = this.#options.channels.roomOf(channel);
-    return room === undefined ? undefined : this.#wanted.get(room);
-  }
 }
 
-function open(wanted: Wanted): void {
-  wanted.open = true;
-  wanted.lostMs = undefined;
-  wanted.subscriber.next(true);
-}
-
-function chunks<T>(values: readonly T[], size: number): readonly T[][] {
+/** Parts of at most so many. */
+export function chunks<T>(values: readonly T[], size: number): readonly T[][] {
   return Array.from({ length: Math.ceil(values.length / size) }, (_, at) => values.slice(at * size, (at + 1) * size));
 }
 

@@ -30,7 +30,8 @@ const EDGES: ReadonlyMap<string, string> = new Map([
 
 /** What builds on an edge's values and yet is pure itself: it says what is exported, or speaks to Redis through its link. */
 const BUILT_ON_EDGES: ReadonlySet<string> = new Set([
-  ...['index.ts', 'broker-redis.ts', 'redis-canary.ts', 'redis-master.ts', 'redis-subscription.ts'],
+  ...['index.ts', 'broker-redis.ts', 'broker-redis-cluster.ts', 'redis-canary.ts', 'redis-master.ts', 'redis-node.ts'],
+  ...['redis-sentinel.ts', 'redis-shard.ts', 'redis-subscription.ts', 'redis-watch.ts'],
   'testing/simulation/pod.ts',
 ]);
 

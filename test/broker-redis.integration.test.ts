@@ -4,7 +4,6 @@ import type { Broker } from '../src/broker.js';
 import { silentLogger } from '../src/log.js';
 import { noMetrics } from '../src/metrics.js';
 import { GLOBAL_ROOM } from '../src/protocol.js';
-import { redisLink$ } from '../src/redis-link.js';
 import { Listener, brokerContract, type ContractSetup } from '../src/testing/brokerContract.js';
 import type { World } from '../src/world.js';
 import { nodeWorld } from '../src/world-node.js';
@@ -268,7 +267,7 @@ async function createPods(): Promise<ContractSetup> {
 
 function brokerAt(url: string, world = nodeWorld): Broker {
   return redisBroker({
-    link: (name) => redisLink$({ url, name }),
+    url,
     channelPrefix: PREFIX,
     timeoutMs: TIMEOUT_MS,
     world,

@@ -111,6 +111,36 @@ test.each<[variable: string, given: string, key: keyof Config, value: Config[key
   expect(readConfig({ [variable]: given })[key]).toBe(value);
 });
 
+describe('a list of servers', () => {
+  test.each([
+    ['one', 'localhost:7000', ['localhost:7000']],
+    ['several', 'a.example:7000, b.example:7001,[::1]:7002', ['a.example:7000', 'b.example:7001', '[::1]:7002']],
+  ])('may have %s', (_, given, value) => {
+    expect(readConfig({ REDIS_CLUSTER_NODES: given }).redisClusterNodes).toEqual(value);
+    const sentinel = readConfig({ REDIS_SENTINELS: given, REDIS_SENTINEL_NAME: 'primary' });
+    expect(sentinel).toMatchObject({ redisSentinels: value, redisSentinelName: 'primary' });
+  });
+
+  test.each([
+    'localhost',
+    'localhost:',
+    ':7000',
+    'localhost:0',
+    'localhost:65536',
+    'a:1,,b:2',
+    'redis://a:1',
+    'a:1;b:2',
+    '::1:7000',
+    'u:p@a:1',
+  ])('is not %s', (given) => {
+    for (const name of ['REDIS_CLUSTER_NODES', 'REDIS_SENTINELS']) {
+      expect(complaint({ [name]: given })).toMatch(
+        new RegExp(`^${name} is ".*"; allowed: host:port, several with commas between$`),
+      );
+    }
+  });
+});
+
 test.each([
   ['LOG_LEVEL', 'trace'],
   ['LOG_LEVEL', 'debug'],
@@ -192,9 +222,6 @@ describe('a bad value is refused in one line: its variable, what was given, what
 
 describe('what is not supported yet', () => {
   test.each([
-    ['REDIS_CLUSTER_NODES', 'localhost:7000'],
-    ['REDIS_SENTINELS', 'localhost:26379'],
-    ['REDIS_SENTINEL_NAME', 'primary'],
     ['AUTH_ENABLED', 'true'],
     ['AUTH_JWT_SECRET', 'key'],
     ['AUTH_JWKS_URL', 'https://issuer.example/jwks'],
@@ -228,6 +255,41 @@ describe('two values that contradict each other are refused', () => {
     ['by default', { METRICS_PORT: '8080' }, '8080'],
   ])('one port for both, %s', (_, environment, port) => {
     expect(complaint(environment)).toBe(`METRICS_PORT is "${port}"; allowed: another port than PORT`);
+  });
+
+  test.each<[string, Record<string, string>, string]>([
+    [
+      'sentinels without a name',
+      { REDIS_SENTINELS: 'a:1' },
+      'REDIS_SENTINELS is "a:1"; allowed: nothing without REDIS_SENTINEL_NAME',
+    ],
+    [
+      'a name without sentinels',
+      { REDIS_SENTINEL_NAME: 'm' },
+      'REDIS_SENTINEL_NAME is "m"; allowed: nothing without REDIS_SENTINELS',
+    ],
+    [
+      'a cluster and sentinels',
+      { REDIS_CLUSTER_NODES: 'a:1', REDIS_SENTINELS: 'b:2', REDIS_SENTINEL_NAME: 'm' },
+      'REDIS_SENTINELS is "b:2"; allowed: nothing while REDIS_CLUSTER_NODES is set',
+    ],
+    [
+      'a cluster and a database',
+      { REDIS_CLUSTER_NODES: 'a:1', REDIS_URL: 'redis://localhost/1' },
+      'REDIS_CLUSTER_NODES is "a:1"; allowed: nothing while REDIS_URL names a database',
+    ],
+    [
+      'a cluster and no Redis',
+      { REDIS_CLUSTER_NODES: 'a:1', REDIS_URL: 'memory:' },
+      'REDIS_CLUSTER_NODES is "a:1"; allowed: nothing while REDIS_URL is "memory:"',
+    ],
+    [
+      'sentinels and no Redis',
+      { REDIS_SENTINELS: 'a:1', REDIS_SENTINEL_NAME: 'm', REDIS_URL: 'memory:' },
+      'REDIS_SENTINELS is "a:1"; allowed: nothing while REDIS_URL is "memory:"',
+    ],
+  ])('%s', (_, environment, line) => {
+    expect(complaint(environment)).toBe(line);
   });
 
   test('two free ports are two ports', () => {

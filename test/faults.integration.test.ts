@@ -200,7 +200,7 @@ async function play({ proxies, password }: Setup = {}): Promise<Scene> {
 }
 
 async function serve(port?: number, password?: string): Promise<TestRedis> {
-  const redis = await startRedis(port, [], password);
+  const redis = await startRedis(port, [], password === undefined ? {} : { password });
   ends.push(() => redis.stop());
   return redis;
 }

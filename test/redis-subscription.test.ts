@@ -28,7 +28,7 @@ class Scene {
     this.scheduler = scheduler;
     this.link = new ScriptedLink(scheduler);
     const canary = new Canary({
-      channel: 'test:canary:pod',
+      channel: () => 'test:canary:pod',
       publish: (channel, payload) => this.#publish(channel, payload),
       timeoutMs: TIMEOUT_MS,
       time: world,
@@ -41,6 +41,8 @@ class Scene {
       verify: (link) => isMaster$(link, TIMEOUT_MS, world),
       timeoutMs: TIMEOUT_MS,
       log: silentLogger,
+      together: (channels) => [channels],
+      refused: () => false,
     });
     this.subscription.status$.subscribe((status) => {
       this.#note(status.up ? 'up' : `down: ${status.reason}`);

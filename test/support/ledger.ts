@@ -63,6 +63,11 @@ export class Ledger {
     await this.#sender.hears(({ type, data }) => type === 'error' && data['code'] === code && Number(data['ref']) >= from);
   }
 
+  /** Resolves when every member has been told so many gaps. */
+  async gapsAre(count: number): Promise<void> {
+    await Promise.all(this.#members.map((member) => member.hearsMany(count, isGap)));
+  }
+
   gaps(): Heard[][] {
     return this.#members.map(({ heard }) => heard.filter(isGap));
   }

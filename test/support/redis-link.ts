@@ -12,7 +12,8 @@ export class ScriptedLink implements RedisLink {
   role = 'master';
   /** Whether what is published comes back to a channel that was subscribed to. */
   echoes = true;
-  receivedBytes = 0;
+  readonly moved$ = new Subject<void>();
+  #receivedBytes = 0;
   readonly #scheduler: SchedulerLike;
   readonly #channels = new Set<string>();
 
@@ -47,16 +48,30 @@ export class ScriptedLink implements RedisLink {
     return started(this.#answer(command, () => [this.role]));
   }
 
+  receivedBytes(): number {
+    return this.#receivedBytes;
+  }
+
+  channels(): ReadonlySet<string> {
+    return this.#channels;
+  }
+
+  /** The server takes a channel away. */
+  take(channel: string): void {
+    this.#channels.delete(channel);
+    this.moved$.next();
+  }
+
   /** A message comes through a channel. */
   say(channel: string, payload: string): void {
-    this.receivedBytes += 1;
+    this.#receivedBytes += 1;
     this.message$.next({ channel, payload: Buffer.from(payload) });
   }
 
   #answer(command: string, answer: () => unknown): Observable<unknown> {
     this.asked.push(`${this.#scheduler.now()} ${command}`);
     const answered$ = new Observable((subscriber) => {
-      this.receivedBytes += 1;
+      this.#receivedBytes += 1;
       return of(answer()).subscribe(subscriber);
     });
     return concat(this.outcome(command.split(' ', 1)[0] ?? ''), answered$);

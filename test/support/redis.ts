@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,35 +16,32 @@ export interface TestRedis {
   stop(): Promise<void>;
 }
 
-/**
- * @param port where to start it; a free one where absent
- * @param password what it asks for; nothing where absent
- */
-export async function startRedis(port?: number, args: readonly string[] = [], password = ''): Promise<TestRedis> {
+export interface TestRedisOptions {
+  /** What it asks for; nothing where absent. */
+  readonly password?: string;
+  /** The file of who vouches for it, where it takes TLS. */
+  readonly ca?: string;
+  /** Where it is a sentinel: what it is told to watch. */
+  readonly sentinel?: readonly string[];
+}
+
+/** @param port where to start it; a free one where absent */
+export async function startRedis(
+  port?: number,
+  args: readonly string[] = [],
+  { password = '', ca, sentinel }: TestRedisOptions = {},
+): Promise<TestRedis> {
   const at = port ?? (await freePort());
   const dir = await mkdtemp(join(tmpdir(), 'chat-api-redis-'));
-  const process = spawn(
-    'redis-server',
-    [
-      '--port',
-      String(at),
-      '--bind',
-      '127.0.0.1',
-      '--save',
-      '',
-      '--appendonly',
-      'no',
-      '--dir',
-      dir,
-      '--requirepass',
-      password,
-      ...args,
-    ],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  );
-  await logged(process, 'Ready to accept connections');
-  const url = `redis://${password && `:${password}@`}127.0.0.1:${at}`;
-  const client = new Redis(url, { lazyConnect: true, retryStrategy: () => null });
+  const common = ['--port', String(at), '--bind', '127.0.0.1', '--dir', dir];
+  const file = join(dir, 'sentinel.conf');
+  if (sentinel) await writeFile(file, sentinel.join('\n'));
+  const kind = sentinel ? [file, '--sentinel'] : ['--save', '', '--appendonly', 'no', '--requirepass', password];
+  const process = spawn('redis-server', [...kind, ...common, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  await logged(process, sentinel ? 'Sentinel ID is' : 'Ready to accept connections');
+  const url = `${ca === undefined ? 'redis' : 'rediss'}://${password && `:${password}@`}127.0.0.1:${at}`;
+  const tls = ca === undefined ? {} : { tls: { ca: await readFile(ca) } };
+  const client = new Redis(url, { lazyConnect: true, retryStrategy: () => null, ...tls });
   client.on('error', () => undefined);
   const stop = async () => {
     client.disconnect();

@@ -53,7 +53,7 @@ export class SimulatedPod {
       },
     };
     const { redisChannelPrefix: channelPrefix, publishTimeoutMs: timeoutMs } = config;
-    const broker = redisBroker({ link, channelPrefix, timeoutMs, world, metrics, log });
+    const broker = redisBroker({ url: config.redisUrl, connect: link, channelPrefix, timeoutMs, world, metrics, log });
     this.#pod = createPod({ limits: config, handlers: builtInHandlers, broker, world, metrics, log });
     this.#running.add(
       this.#pod.broker.status$.subscribe(({ up }) => {

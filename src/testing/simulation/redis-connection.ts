@@ -1,4 +1,4 @@
-import { Observable, Subject, type Subscriber, type Subscription } from 'rxjs';
+import { NEVER, Observable, Subject, type Subscriber, type Subscription } from 'rxjs';
 import { LinkError, RefusedError, type RedisLink, type RedisMessage } from '../../redis-link.js';
 import type { Facts, PodName } from './facts.js';
 import { Pipe, type Lane } from './network.js';
@@ -48,11 +48,12 @@ interface Asked {
 
 /** Both ends of one connection: the pod's, which is a `RedisLink`, and the server's. */
 export class RedisConnection implements RedisClient, RedisLink {
-  readonly channels = new Set<string>();
+  readonly subscribed = new Set<string>();
+  readonly moved$ = NEVER;
   readonly message$ = new Subject<RedisMessage>();
   deaf = false;
   mute = false;
-  receivedBytes = 0;
+  #received = 0;
   readonly #options: RedisConnectionOptions;
   readonly #subscriber: Subscriber<RedisLink>;
   readonly #up: Pipe;
@@ -75,7 +76,15 @@ export class RedisConnection implements RedisClient, RedisLink {
   }
 
   get isSubscribed(): boolean {
-    return this.channels.size > 0;
+    return this.subscribed.size > 0;
+  }
+
+  receivedBytes(): number {
+    return this.#received;
+  }
+
+  channels(): ReadonlySet<string> {
+    return this.subscribed;
   }
 
   publish(channel: string, payload: string): Promise<unknown> {
@@ -118,7 +127,7 @@ export class RedisConnection implements RedisClient, RedisLink {
   deliver(channel: string, payload: string, position: number | undefined): void {
     this.#down.send(() => {
       const bytes = Buffer.from(payload);
-      this.receivedBytes += bytes.length;
+      this.#received += bytes.length;
       const { facts, pod } = this.#options;
       if (position !== undefined) facts.tell({ kind: 'arrived', pod, channel, position, bytes: bytes.length });
       this.message$.next({ channel, payload: bytes });
@@ -204,7 +213,7 @@ export class RedisConnection implements RedisClient, RedisLink {
 
   #answer(answer: Answer): void {
     this.#down.send(() => {
-      this.receivedBytes += 1;
+      this.#received += 1;
       const asked = this.#asked.shift();
       this.#options.promised();
       this.#count(asked?.from, -1);

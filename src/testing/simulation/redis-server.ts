@@ -2,7 +2,7 @@ import type { Timeline } from './virtual-scheduler.js';
 
 /** The far end of one connection, as a server sees it. */
 export interface RedisClient {
-  readonly channels: Set<string>;
+  readonly subscribed: Set<string>;
   /** A subscriber that looks alive and gets nothing any more. */
   deaf: boolean;
   /** What it asks is done, and it hears no answer to anything any more. */
@@ -61,14 +61,14 @@ export class RedisServer {
   }
 
   subscribe(client: RedisClient, channel: string): void {
-    client.channels.add(channel);
+    client.subscribed.add(channel);
     const listeners = this.#listeners.get(channel);
     if (listeners) listeners.add(client);
     else this.#listeners.set(channel, new Set([client]));
   }
 
   unsubscribe(client: RedisClient, channel: string): void {
-    client.channels.delete(channel);
+    client.subscribed.delete(channel);
     const listeners = this.#listeners.get(channel);
     listeners?.delete(client);
     if (listeners?.size === 0) this.#listeners.delete(channel);
@@ -86,7 +86,7 @@ export class RedisServer {
 
   remove(client: RedisClient): void {
     this.clients.delete(client);
-    for (const channel of [...client.channels]) this.unsubscribe(client, channel);
+    for (const channel of [...client.subscribed]) this.unsubscribe(client, channel);
   }
 
   hangUp(client: RedisClient, reset: boolean): void {

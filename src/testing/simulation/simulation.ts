@@ -216,7 +216,7 @@ export class Simulation {
       if (pod.sockets.size > 0) this.#leftOver(`${pod.sockets.size} connections`);
       if (pod.rooms !== 0) this.#leftOver(`${pod.rooms} rooms counted`);
     }
-    const rooms = new Set(this.redis.servers.flatMap(({ clients }) => [...clients].flatMap(({ channels }) => [...channels])));
+    const rooms = new Set(this.redis.servers.flatMap(({ clients }) => [...clients].flatMap(({ subscribed }) => [...subscribed])));
     for (const channel of rooms)
       if (channel.startsWith(`${CHANNEL_PREFIX}:room:`)) this.#leftOver(`a subscription to ${channel}`);
   }

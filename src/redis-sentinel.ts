@@ -1,0 +1,56 @@
+import { EMPTY, NEVER, catchError, defer, from, ignoreElements, map, tap, throwError, type Observable } from 'rxjs';
+import { LinkError } from './redis-link.js';
+import { answered } from './redis-master.js';
+import type { Server } from './redis-server.js';
+import { RedisWatch, type RedisWatchOptions } from './redis-watch.js';
+
+export interface SentinelsOptions extends Omit<RedisWatchOptions, 'servers'> {
+  readonly sentinels: readonly Server[];
+  /** What the sentinels call the master. */
+  readonly master: string;
+  readonly timeoutMs: number;
+}
+
+/** The sentinels that know which server is the master. */
+export class Sentinels {
+  readonly #options: SentinelsOptions;
+  readonly #watch: RedisWatch;
+
+  constructor(options: SentinelsOptions) {
+    this.#options = options;
+    this.#watch = new RedisWatch({ ...options, servers: () => options.sentinels });
+  }
+
+  /** Keeps a connection to one of them until unsubscribed. Never completes or errors. */
+  connected(): Observable<never> {
+    return this.#watch.connected(() => NEVER);
+  }
+
+  /** Cold: asks which server is the master. Errors with `LinkError` where no sentinel can be asked or knows. */
+  master$(): Observable<Server> {
+    const { master, timeoutMs, world } = this.#options;
+    return defer(() => {
+      const { value } = this.#watch.link$;
+      if ('reason' in value) return throwError(() => new LinkError(`no sentinel answers: ${value.reason}`));
+      return from(value.link.ask('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', master)).pipe(
+        map((answer) => {
+          if (answer === null) throw new LinkError(`the sentinels know no master called ${master}`);
+          const [host, port] = answer as [string, string];
+          return `${host}:${port}`;
+        }),
+        answered(value.link, 'SENTINEL', timeoutMs, world),
+      );
+    });
+  }
+
+  /** Completes where the sentinels call this server the master, or none can be asked; errors with `LinkError` where they call another so. */
+  agree(server: Server): Observable<never> {
+    return this.master$().pipe(
+      catchError(() => EMPTY),
+      tap((master) => {
+        if (master !== server) throw new LinkError(`the master is ${master} now, not ${server}`);
+      }),
+      ignoreElements(),
+    );
+  }
+}
