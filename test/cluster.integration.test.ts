@@ -16,6 +16,9 @@ afterEach(async () => {
   await Promise.all(ends.splice(0).map((end) => end()));
 });
 
+/** What docs/operations.md tells operators to allow. */
+const ACL = 'resetchannels &chat-api:* -@all +client|setname +role +cluster|slots +spublish +ssubscribe +sunsubscribe';
+
 /** Two pods on a cluster; traffic in a room of its first server, and in one of its second. */
 interface Scene {
   readonly cluster: TestCluster;
@@ -75,9 +78,12 @@ test('a master killed and its replica promoted under traffic: both pods follow, 
 async function play(replicas: number): Promise<Scene> {
   const cluster = await startCluster({ replicas });
   ends.push(() => cluster.stop());
+  for (const { client } of [...cluster.masters, ...cluster.replicas]) {
+    await client.call('ACL', 'SETUSER', 'chat', 'on', '>secret', ...ACL.split(' '));
+  }
   const startPod = async () => {
     const pod = await startService({
-      REDIS_URL: 'redis://unused',
+      REDIS_URL: 'redis://chat:secret@unused',
       REDIS_CLUSTER_NODES: cluster.servers.join(),
       PUBLISH_TIMEOUT_MS: String(PUBLISH_TIMEOUT_MS),
     });

@@ -214,6 +214,41 @@ describe('a life', () => {
   });
 });
 
+describe('a room that its server takes away', () => {
+  test('is lost, asked for again, and told a gap when it is confirmed; the others notice nothing', () => {
+    scene((it) => {
+      it.join('tea');
+      it.join('milk');
+      it.live();
+      it.at(3000, () => {
+        it.link.take('test:room:tea');
+      });
+      it.at(3000, () => {
+        it.link.say('test:room:milk', 'hello');
+      });
+      expect(it.until(3500).slice(-4)).toEqual([
+        '3000 hears milk',
+        '3000 tea lost',
+        '3001 gap since -299 in tea',
+        '3001 tea confirmed',
+      ]);
+    });
+  });
+});
+
+describe('a room that was heard elsewhere before', () => {
+  test('is told its gap together with all that come with it', () => {
+    scene((it) => {
+      it.live();
+      it.at(100, () => {
+        it.subscription.subscribe('tea', 70).subscribe();
+        it.subscription.subscribe('milk', 50).subscribe();
+      });
+      expect(it.until(200).slice(-1)).toEqual(['101 gap since -250 in tea,milk']);
+    });
+  });
+});
+
 describe('a second life', () => {
   test('tells a gap since the last canary that came back was sent, less the timeout of a publish, before anything else', () => {
     scene((it) => {

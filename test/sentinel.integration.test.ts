@@ -75,6 +75,8 @@ test('no sentinel at all: not ready, and readyz says why; ready when there is on
 async function serve(port?: number, args?: readonly string[]): Promise<TestRedis> {
   const redis = await startRedis(port, args, { password: 'secret' });
   ends.push(() => redis.stop());
+  // The sentinels do not know this user.
+  await redis.client.call('ACL', 'SETUSER', 'chat', 'on', '>s3cret', '+@all', '&chat-api:*');
   return redis;
 }
 
@@ -98,7 +100,7 @@ async function startPod(
   status = 200,
 ): Promise<Service> {
   const pod = await startService({
-    REDIS_URL: 'redis://:secret@unused',
+    REDIS_URL: 'redis://chat:s3cret@unused',
     REDIS_SENTINELS: sentinels.map(({ port }) => `127.0.0.1:${port}`).join(),
     REDIS_SENTINEL_NAME: 'primary',
     PUBLISH_TIMEOUT_MS: String(PUBLISH_TIMEOUT_MS),

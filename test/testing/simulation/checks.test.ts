@@ -17,12 +17,13 @@ const SMALL = { pods: 2, connections: 16, minutes: 0.4 };
 /** What was replaced. */
 const broken = new Set<string>();
 
-/** What the checks say first of the first seed that fails. */
-async function firstViolation(): Promise<string> {
+/** What the checks, or one of them, say first of the first seed that fails. */
+async function firstViolation(check?: string): Promise<string> {
   const { planOf } = await import('../../../src/testing/simulation/plan.js');
   const { play } = await import('../../../src/testing/simulation/play.js');
   for (let seed = 1; seed <= SEEDS; seed++) {
-    const [first] = (await play(planOf({ ...SMALL, seed }))).violations;
+    const { violations } = await play(planOf({ ...SMALL, seed }));
+    const first = violations.find((violation) => check === undefined || violation.check === check);
     if (first) return `${first.check}: ${first.what}`;
   }
   return 'nothing';
@@ -217,7 +218,7 @@ describe('manners: a welcome first, nothing after the close', () => {
         );
       },
     }));
-    expect(await firstViolation()).toMatch(/^(manners: heard .* after the close|delivery: heard .* after number)/);
+    expect(await firstViolation('manners')).toMatch(/^manners: heard .* after the close/);
   });
 });
 
