@@ -1,28 +1,14 @@
-import {
-  Observable,
-  concat,
-  exhaustMap,
-  filter,
-  forkJoin,
-  map,
-  of,
-  timer,
-  type MonoTypeOperatorFunction,
-  type OperatorFunction,
-  type Subscriber,
-} from 'rxjs';
-import { conversation } from './conversation.js';
-import { withoutOldest, type Batch } from './frame.js';
-import type { MemberEvent } from './member.js';
+import { Observable, of, type MonoTypeOperatorFunction, type OperatorFunction, type Subscriber } from 'rxjs';
+import { Inbox } from './inbox.js';
 import { Intake } from './intake.js';
-import { BufferOverflowError, boundedBuffer, type DropOldest } from './operators/boundedBuffer.js';
+import type { MemberEvent } from './member.js';
+import { BufferOverflowError, boundedBuffer, type Consumer } from './operators/boundedBuffer.js';
 import { HeartbeatTimeoutError, heartbeat } from './operators/heartbeat.js';
-import { routeBy } from './operators/routeBy.js';
 import { Stage } from './operators/stage.js';
-import type { ConnectionContext, Pod } from './pod.js';
+import type { ConnectionContext } from './pod.js';
 import { CloseCode, GLOBAL_ROOM } from './protocol.js';
-import { gapBatch, systemBatch } from './server-message.js';
-import { PAUSE, PING, shut, type Alive, type Drain, type Inbound, type Outbound, type Shut, type Text } from './transport.js';
+import { systemBatch } from './server-message.js';
+import { shut, type Inbound, type Mail, type Outbound, type Shut } from './transport.js';
 
 /**
  * A connection as an actor: from what its client and its pod tell it to what its socket shall do, with no socket in it.
@@ -30,23 +16,19 @@ import { PAUSE, PING, shut, type Alive, type Drain, type Inbound, type Outbound,
  * It begins when subscribed to and ends with a `shut`, or when unsubscribed from because the socket is gone; either way its rooms
  * are left and no timer remains. It never errors.
  *
- * @param writable$ whether the socket takes more; taken to be true until it says otherwise
+ * @param socket whether it takes more
  */
-export function connection(
-  inbound$: Observable<Inbound>,
-  writable$: Observable<boolean>,
-  context: ConnectionContext,
-): Observable<Outbound> {
+export function connection(inbound$: Observable<Inbound>, socket: Consumer, context: ConnectionContext): Observable<Outbound> {
+  const { pod, id, rooms } = context;
   return new Observable<Outbound>((subscriber) => {
-    const { pod, id, rooms } = context;
-    const intake = new Intake(pod.limits.publishWindow);
+    const intake = new Intake(pod.limits.publishWindow, pod.pulse.now);
     const entry$ = of({ kind: 'join', rooms: [GLOBAL_ROOM, ...rooms] } as const);
     const heard$ = pod.hub.member$(id, entry$).pipe(welcomed(context, intake));
-    const said$ = inbound$.pipe(kept(pod, intake), handled(context, intake));
+    const said$ = inbound$.pipe(heartbeat(pod.keepAlive, intake), answered(context, intake));
     // One subscriber for both, where `merge` would make several: neither completes.
     heard$.subscribe(subscriber);
     said$.subscribe(subscriber);
-  }).pipe(buffered(context.pod, writable$), untilShut(context));
+  }).pipe(boundedBuffer(socket, pod.sendBuffer), untilShut(context));
 }
 
 /** `welcome` comes first; only then is what the client said meanwhile handled. */
@@ -76,6 +58,11 @@ class Welcoming extends Stage<MemberEvent, Outbound> {
   }
 }
 
+/** What the client says is handled, by what it is. */
+function answered(context: ConnectionContext, intake: Intake): OperatorFunction<Mail, Outbound> {
+  return (mail$) => new Observable((subscriber) => mail$.subscribe(new Inbox(subscriber, context, intake)));
+}
+
 /** A `shut` is the last that is asked, and every error becomes one. */
 function untilShut(context: ConnectionContext): MonoTypeOperatorFunction<Outbound> {
   return (outbound$) => new Observable((subscriber) => outbound$.subscribe(new Ending(subscriber, context)));
@@ -99,98 +86,9 @@ class Ending extends Stage<Outbound, Outbound> {
   }
 }
 
-/** What is left to handle once a frame has been taken as a sign of life. */
-type Mail = Exclude<Inbound, Alive>;
-
-/** Alive, or ended. */
-function kept({ limits, world, pulse }: Pod, { paused$ }: Intake): OperatorFunction<Inbound, Mail | typeof PING> {
-  const { pingIntervalMs, pongTimeoutMs } = limits;
-  return heartbeat({
-    tick$: pulse.tick$,
-    now: pulse.now,
-    firstPingMs: world.random() * pingIntervalMs,
-    pingIntervalMs,
-    pongTimeoutMs,
-    paused$,
-    ping: PING,
-    isSignOfLife: (inbound): inbound is Alive => inbound.kind === 'alive',
-  });
-}
-
-function handled(context: ConnectionContext, intake: Intake): OperatorFunction<Mail | typeof PING, Outbound> {
-  return routeBy<Mail['kind'], Mail | typeof PING, Outbound, typeof PING>({
-    passes: (mail) => mail.kind === 'ping',
-    key: ({ kind }) => kind,
-    route: (kind) => {
-      switch (kind) {
-        case 'text':
-          return (mail$) =>
-            mail$.pipe(
-              filter(isText),
-              map(({ text }) => text),
-              conversation(context, intake),
-            );
-        case 'drain':
-          return (mail$) =>
-            mail$.pipe(
-              filter(isDrain),
-              exhaustMap((order) => drained$(order, context, intake)),
-            );
-        case 'binary':
-          return map(() => shut(CloseCode.unsupportedData, 'binary frames are not taken'));
-      }
-    },
-  });
-}
-
-/** The pod goes away: say so, read no more, let unconfirmed publishes settle, close in time. */
-function drained$({ closeInMs, reconnectInMs }: Drain, { pod }: ConnectionContext, intake: Intake): Observable<Outbound> {
-  const goodbye = intake.welcomed ? [systemBatch('shutdown', { reconnectInMs }, pod.world)] : [];
-  const pause = intake.paused$.value ? [] : [PAUSE];
-  intake.drain();
-  const due$ = forkJoin([timer(closeInMs, pod.world.scheduler), intake.settled$]);
-  return concat(goodbye, pause, due$.pipe(map(() => shut(CloseCode.goingAway, 'the pod goes away'))));
-}
-
-function buffered({ limits, world, metrics }: Pod, writable$: Observable<boolean>): OperatorFunction<Outbound, Outbound> {
-  let gapSinceMs = Infinity;
-  const dropOldest: DropOldest<Outbound> = {
-    mayDrop: (item) => item.kind === 'batch' && item.publishedAtMs !== undefined,
-    withoutOldest: (item) => withoutOldest(item as Batch),
-    gap: (dropped, present) => {
-      const sinceMs = (dropped as Batch).publishedAtMs ?? world.scheduler.now();
-      // What took long to reach Redis can be older than what came before it: nothing older than `since` may be missing.
-      if (present && sinceMs >= gapSinceMs) return present;
-      gapSinceMs = sinceMs;
-      return gapBatch('slow_consumer', sinceMs, world);
-    },
-  };
-  return boundedBuffer<Outbound>({
-    writable$,
-    maxMessages: limits.sendBufferMessages,
-    maxBytes: limits.sendBufferBytes,
-    weigh: (item) => (item.kind === 'batch' ? item : item.kind === 'shut' ? NO_WEIGHT : undefined),
-    dropOldest: limits.slowConsumerPolicy === 'drop-oldest' ? dropOldest : undefined,
-    highWater: (messages) => {
-      metrics.sendBufferHighWater(messages);
-    },
-  });
-}
-
-/** A close waits its turn behind what was said before, and takes no room there. */
-const NO_WEIGHT = { messages: 0, bytes: 0 };
-
 function ending(error: unknown, { pod, id }: ConnectionContext): Shut {
   if (error instanceof BufferOverflowError) return shut(CloseCode.slowConsumer, 'too slow: its send buffer was full');
   if (error instanceof HeartbeatTimeoutError) return shut(CloseCode.pongTimeout, 'no sign of life', true);
   pod.log.error({ err: error, connection: id }, 'connection failed');
   return shut(CloseCode.handlerBug, 'internal error');
-}
-
-function isText(mail: Mail): mail is Text {
-  return mail.kind === 'text';
-}
-
-function isDrain(mail: Mail): mail is Drain {
-  return mail.kind === 'drain';
 }

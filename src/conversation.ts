@@ -1,26 +1,14 @@
-import {
-  catchError,
-  filter,
-  finalize,
-  map,
-  merge,
-  mergeMap,
-  scan,
-  skip,
-  takeWhile,
-  type Observable,
-  type ObservableInput,
-  type OperatorFunction,
-} from 'rxjs';
+import { Observable, map, pipe, type OperatorFunction, type Subscriber } from 'rxjs';
 import { validate } from 'uuid';
 import { PublishError } from './broker.js';
 import { destination } from './destination.js';
 import type { Effect, HandlerContext, Publish } from './handler.js';
 import type { Intake } from './intake.js';
-import { judge, type Accepted } from './judge.js';
+import { judge, type Accepted, type JudgeOptions } from './judge.js';
 import { reject, usableRef, type Rejection } from './message.js';
 import { gate } from './operators/gate.js';
 import { routeBy } from './operators/routeBy.js';
+import { Sink, Stage, listen } from './operators/stage.js';
 import type { ConnectionContext } from './pod.js';
 import { CloseCode, GLOBAL_ROOM, MAX_BAD_MESSAGES, timestamp, writeEnvelope } from './protocol.js';
 import { errorBatch, serverBatch } from './server-message.js';
@@ -42,47 +30,57 @@ type Outcome = Effect | Rejection | BadMessage;
 
 /**
  * From what a client says to what that does: held until the connection is welcome and its publish window has room, judged,
- * handled by type, and the effects carried out. In order throughout; complete when a message closes the connection.
+ * handled by type, and the effects carried out. In order throughout; nothing more is handled once a message closes the connection.
  */
 export function conversation(context: ConnectionContext, intake: Intake): OperatorFunction<string, Outbound> {
-  return (text$) => {
-    const said$ = text$.pipe(
-      gate({
-        open$: intake.open$,
-        capacity: MAX_HELD,
-        held: {
-          next: (messages) => {
-            intake.hold(messages);
-          },
-        },
-      }),
-      judged(context),
-      handled(context),
-      mergeMap((outcome) => carryOut(outcome, context, intake)),
-    );
-    return merge(said$, pauses$(intake)).pipe(takeWhile(({ kind }) => kind !== 'shut', true));
-  };
+  return pipe(held(intake), judged(context), handled(context), carriedOut(context, intake));
 }
 
-/** A drain pauses by itself, and for good. */
-function pauses$(intake: Intake): Observable<Outbound> {
-  return intake.paused$.pipe(
-    skip(1),
-    filter(() => !intake.draining),
-    map((paused) => (paused ? PAUSE : RESUME)),
-  );
+function held(intake: Intake) {
+  const holding = {
+    next: (messages: number) => {
+      intake.hold(messages);
+    },
+  };
+  return gate<string>({ open$: intake.open$, capacity: MAX_HELD, held: holding });
 }
 
 function judged({ pod, identity, rooms }: ConnectionContext): OperatorFunction<string, Accepted | BadMessage> {
   const { handlers, limits, metrics } = pod;
   const options = { handlers, maxMessageBytes: limits.maxMessageBytes, identity, rooms };
-  const verdict = (before: Accepted | BadMessage | undefined, text: string): Accepted | BadMessage => {
-    const now = judge(text, options);
-    metrics.received(now.kind === 'accepted' ? now.message.type : 'invalid');
-    if (now.kind === 'accepted') return now;
-    return { ...now, nth: before?.kind === 'rejection' ? before.nth + 1 : 1 };
-  };
-  return scan<string, Accepted | BadMessage, undefined>(verdict, undefined);
+  return (text$) =>
+    new Observable((subscriber) =>
+      text$.subscribe(
+        new Judging(subscriber, options, (type) => {
+          metrics.received(type);
+        }),
+      ),
+    );
+}
+
+class Judging extends Stage<string, Accepted | BadMessage> {
+  readonly #options: JudgeOptions;
+  readonly #count: (type: string) => void;
+  #badInARow = 0;
+
+  constructor(output: Subscriber<Accepted | BadMessage>, options: JudgeOptions, count: (type: string) => void) {
+    super(output);
+    this.#options = options;
+    this.#count = count;
+  }
+
+  protected override take(text: string): void {
+    const verdict = judge(text, this.#options);
+    if (verdict.kind === 'accepted') {
+      this.#count(verdict.message.type);
+      this.#badInARow = 0;
+      this.output.next(verdict);
+    } else {
+      this.#count('invalid');
+      this.#badInARow += 1;
+      this.output.next({ ...verdict, nth: this.#badInARow });
+    }
+  }
 }
 
 /** Each message through its type's operator; a handler that fails costs the message that it failed on, and nothing else. */
@@ -100,58 +98,122 @@ function handled({ pod, id, identity }: ConnectionContext): OperatorFunction<Acc
   });
 }
 
-function carryOut(outcome: Outcome, context: ConnectionContext, intake: Intake): ObservableInput<Outbound> {
-  const { world } = context.pod;
-  switch (outcome.kind) {
-    case 'rejection':
-      return complain(outcome, context);
-    case 'reply':
-      return [serverBatch(outcome, world)];
-    case 'publish':
-      return publish(outcome, context, intake);
-    case 'close':
-      return [shut(outcome.code, outcome.reason)];
+function carriedOut(context: ConnectionContext, intake: Intake): OperatorFunction<Outcome, Outbound> {
+  return (outcome$) => new Observable((subscriber) => outcome$.subscribe(new CarryingOut(subscriber, context, intake)));
+}
+
+class CarryingOut extends Stage<Outcome, Outbound> {
+  readonly #context: ConnectionContext;
+  readonly #intake: Intake;
+  #paused = false;
+
+  constructor(output: Subscriber<Outbound>, context: ConnectionContext, intake: Intake) {
+    super(output);
+    this.#context = context;
+    this.#intake = intake;
+    listen(this, output, intake.paused$, this.#pause);
+  }
+
+  protected override take(outcome: Outcome): void {
+    switch (outcome.kind) {
+      case 'rejection':
+        this.#complain(outcome);
+        break;
+      case 'reply':
+        this.output.next(serverBatch(outcome, this.#context.pod.world));
+        break;
+      case 'publish':
+        this.#publish(outcome);
+        break;
+      case 'close':
+        this.#shut(outcome.code, outcome.reason);
+    }
+  }
+
+  #complain(rejection: Rejection | BadMessage): void {
+    complain(rejection, this.#context, this.output);
+    if ('nth' in rejection && rejection.nth >= MAX_BAD_MESSAGES) {
+      this.#shut(CloseCode.badMessages, `${MAX_BAD_MESSAGES} bad messages in a row`);
+    }
+  }
+
+  /** The last that is handled. */
+  #shut(code: CloseCode, reason: string): void {
+    this.output.next(shut(code, reason));
+    this.unsubscribe();
+  }
+
+  #publish({ message }: Publish): void {
+    const { pod, identity, rooms } = this.#context;
+    const { scheduler, newId } = pod.world;
+    const room = destination(message.room, rooms);
+    const ref = usableRef(message.id);
+    if (typeof room !== 'string') {
+      this.#complain({ ...room, ref });
+      return;
+    }
+    const envelope = writeEnvelope({
+      id: isUuid(message.id) ? message.id : newId(),
+      type: message.type,
+      room: room === GLOBAL_ROOM ? undefined : room,
+      from: identity,
+      // An envelope has every member, whatever the handler left out.
+      data: message.data ?? {},
+      timestamp: timestamp(scheduler.now()),
+    });
+    this.#intake.published();
+    pod.broker.publish(room, envelope).subscribe(new Publishing(this.output, this.#context, this.#intake, ref));
+  }
+
+  /** A drain pauses by itself, and for good. */
+  #pause(paused: boolean): void {
+    if (this.closed || paused === this.#paused || this.#intake.draining) return;
+    this.#paused = paused;
+    this.output.next(paused ? PAUSE : RESUME);
   }
 }
 
-function complain(rejection: Rejection | BadMessage, { pod }: ConnectionContext): readonly Outbound[] {
-  pod.metrics.errorSent(rejection.code);
-  const error = errorBatch(rejection, pod.world);
-  if (!('nth' in rejection) || rejection.nth < MAX_BAD_MESSAGES) return [error];
-  return [error, shut(CloseCode.badMessages, `${MAX_BAD_MESSAGES} bad messages in a row`)];
+/**
+ * A publish under way. Nothing comes of it but an error: what is published returns from the broker, as it does to everybody else.
+ * It was said, so it outlives its connection.
+ */
+class Publishing extends Sink<never> {
+  readonly #output: Subscriber<Outbound>;
+  readonly #context: ConnectionContext;
+  readonly #intake: Intake;
+  readonly #ref: string | undefined;
+
+  constructor(output: Subscriber<Outbound>, context: ConnectionContext, intake: Intake, ref: string | undefined) {
+    super();
+    this.#output = output;
+    this.#context = context;
+    this.#intake = intake;
+    this.#ref = ref;
+  }
+
+  protected override _complete(): void {
+    this.#intake.confirmed();
+    this.unsubscribe();
+  }
+
+  protected override _error(error: unknown): void {
+    // A broker promises no other error; where one breaks its promise, somebody has to know.
+    if (!(error instanceof PublishError)) this.#context.pod.log.error({ err: error }, 'broker failed');
+    complain(asRejection(error, this.#ref), this.#context, this.#output);
+    this.#intake.confirmed();
+    this.unsubscribe();
+  }
 }
 
-/** Nothing comes out but an error: what is published returns from the broker, as it does to everybody else. */
-function publish({ message }: Publish, context: ConnectionContext, intake: Intake): ObservableInput<Outbound> {
-  const { pod, identity, rooms } = context;
-  const { scheduler, newId } = pod.world;
-  const room = destination(message.room, rooms);
-  const ref = usableRef(message.id);
-  if (typeof room !== 'string') return complain({ ...room, ref }, context);
-  const envelope = writeEnvelope({
-    id: isUuid(message.id) ? message.id : newId(),
-    type: message.type,
-    ...(room !== GLOBAL_ROOM && { room }),
-    from: identity,
-    // An envelope has every member, whatever the handler left out.
-    data: message.data ?? {},
-    timestamp: timestamp(scheduler.now()),
-  });
-  intake.published();
-  return pod.broker.publish(room, envelope).pipe(
-    catchError((error: unknown) => {
-      // A broker promises no other error; where one breaks its promise, somebody has to know.
-      if (!(error instanceof PublishError)) pod.log.error({ err: error }, 'broker failed');
-      return complain(asRejection(error, ref), context);
-    }),
-    finalize(() => {
-      intake.confirmed();
-    }),
-  );
+/** To the offender alone, and only while it is there. */
+function complain(rejection: Rejection, { pod }: ConnectionContext, output: Subscriber<Outbound>): void {
+  if (output.closed) return;
+  pod.metrics.errorSent(rejection.code);
+  output.next(errorBatch(rejection, pod.world));
 }
 
 function isUuid(id: string | undefined): id is string {
-  return validate(id);
+  return id !== undefined && validate(id);
 }
 
 function asRejection(error: unknown, ref: string | undefined): Rejection {

@@ -18,11 +18,14 @@ const FINAL_TEXT = 0x81;
 const LENGTH_16 = 126;
 const LENGTH_64 = 127;
 
+/** Below this, memory of its own costs more than the slab that it would share, and may keep, does. */
+const SMALL_BYTES = 1024;
+
 /** The frames of one room and turn, joined once. */
 export function publicationBatch(publications: readonly Publication[], publishedAtMs: number): Batch {
   let bytes = 0;
   for (const { payload } of publications) bytes += headerLength(payload.length) + payload.length;
-  const joined = Buffer.allocUnsafeSlow(bytes);
+  const joined = bytes < SMALL_BYTES ? Buffer.allocUnsafe(bytes) : Buffer.allocUnsafeSlow(bytes);
   let at = 0;
   for (const { payload } of publications) {
     at = writeHeader(joined, at, payload.length);

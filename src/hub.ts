@@ -57,7 +57,7 @@ export class Hub {
       else this.#leave(member, rooms);
     },
     leaveAll: (member) => {
-      for (const room of member.rooms.keys()) this.#exit(member, room);
+      for (const room of member.rooms) this.#exit(member, room);
     },
   };
 
@@ -110,45 +110,49 @@ export class Hub {
 
   #join(member: Member, names: readonly string[]): void {
     const rooms = names.map((name) => this.#room(name));
-    for (const room of rooms) this.#ask(member, room);
+    this.#ask(member, rooms);
+    if (rooms.every((room) => room.isConfirmed)) {
+      this.#enter(member, rooms);
+      return;
+    }
     const confirmed$ = combineLatest(rooms.map((room) => room.confirmed$)).pipe(
       filter((confirmed) => confirmed.every(Boolean)),
       take(1),
     );
     member.add(
       confirmed$.subscribe(() => {
-        const entered = rooms.filter((room) => this.#enter(member, room));
-        // It may have left some of them before they were confirmed.
-        const present = rooms.filter((room) => member.rooms.has(room)).map(({ name }) => name);
-        // Told first, so that what the member says as soon as it is in comes after its presence.
-        for (const room of entered) this.#tell('online', member, room, room.members.size);
-        if (present.length > 0) member.receive({ kind: 'joined', rooms: present });
+        this.#enter(member, rooms);
       }),
     );
   }
 
-  #ask(member: Member, room: Room): void {
-    if (member.rooms.has(room)) return;
-    member.rooms.set(room, false);
-    room.acquire();
+  #ask(member: Member, rooms: readonly Room[]): void {
+    const more = rooms.filter((room) => !member.rooms.includes(room));
+    member.rooms = member.rooms.concat(more);
+    for (const room of more) room.acquire();
   }
 
-  #enter(member: Member, room: Room): boolean {
-    if (member.rooms.get(room) !== false) return false;
-    if (room.members.size === 0) this.#countRoom(room, 1);
-    room.members.add(member);
-    member.rooms.set(room, true);
-    return true;
+  #enter(member: Member, rooms: readonly Room[]): void {
+    // It may have left some of them before they were confirmed.
+    const present = rooms.filter((room) => member.rooms.includes(room));
+    const entered = present.filter((room) => !room.members.has(member));
+    for (const room of entered) {
+      if (room.members.size === 0) this.#countRoom(room, 1);
+      room.members.add(member);
+    }
+    // Told first, so that what the member says as soon as it is in comes after its presence.
+    for (const room of entered) this.#tell('online', member, room, room.members.size);
+    if (present.length > 0) member.receive({ kind: 'joined', rooms: present.map(({ name }) => name) });
   }
 
   #leave(member: Member, names: readonly string[]): void {
-    for (const room of member.rooms.keys()) if (names.includes(room.name)) this.#exit(member, room);
+    for (const room of member.rooms) if (names.includes(room.name)) this.#exit(member, room);
     member.receive({ kind: 'left', rooms: names });
   }
 
   #exit(member: Member, room: Room): void {
     const members = room.members.size;
-    member.rooms.delete(room);
+    member.rooms = member.rooms.filter((other) => other !== room);
     if (room.members.delete(member)) {
       if (room.members.size === 0) this.#countRoom(room, -1);
       this.#tell('offline', member, room, members);

@@ -1,26 +1,30 @@
 import { BehaviorSubject, filter, take, type Observable } from 'rxjs';
+import type { Reading } from './operators/heartbeat.js';
 
 /**
  * How much a connection may bring in: its publish window, as streams.
  *
  * What waits to be handled and what is published but unconfirmed share one window (spec: `PUBLISH_WINDOW`), so that whichever
- * stalls, Redis or the welcome, the client is held back and nothing queues without bound.
+ * stalls, Redis or the welcome, the client is held back and nothing queues without bound. Each stream is made when first asked
+ * for: who says nothing needs none.
  */
-export class Intake {
-  /** Whether messages may be handled. */
-  readonly open$ = new BehaviorSubject(false);
-  /** Whether the socket is to be left unread. */
-  readonly paused$ = new BehaviorSubject(false);
-  /** Made when first asked for, which only a drain does. */
+export class Intake implements Reading {
+  #open$: BehaviorSubject<boolean> | undefined;
+  #paused$: BehaviorSubject<boolean> | undefined;
   #settling$: BehaviorSubject<boolean> | undefined;
   readonly #window: number;
+  readonly #now: () => number;
   #welcomed = false;
   #draining = false;
   #held = 0;
   #unconfirmed = 0;
+  /** When the present pause began; pauses before it took `#pausedMs` in all. */
+  #pausedSinceMs: number | undefined;
+  #pausedMs = 0;
 
-  constructor(window: number) {
+  constructor(window: number, now: () => number) {
     this.#window = window;
+    this.#now = now;
   }
 
   get welcomed(): boolean {
@@ -29,6 +33,30 @@ export class Intake {
 
   get draining(): boolean {
     return this.#draining;
+  }
+
+  /** Whether the socket is to be left unread. */
+  get isPaused(): boolean {
+    return this.#draining || this.#held + this.#unconfirmed >= this.#window;
+  }
+
+  get #isOpen(): boolean {
+    return this.#welcomed && !this.#draining && this.#unconfirmed < this.#window;
+  }
+
+  /** For how long the socket has been left unread, in all. */
+  get pausedMs(): number {
+    return this.#pausedMs + (this.#pausedSinceMs === undefined ? 0 : this.#now() - this.#pausedSinceMs);
+  }
+
+  /** Whether messages may be handled: the present answer, then each change. */
+  get open$(): Observable<boolean> {
+    return (this.#open$ ??= new BehaviorSubject(this.#isOpen));
+  }
+
+  /** Whether the socket is to be left unread: the present answer, then each change. */
+  get paused$(): Observable<boolean> {
+    return (this.#paused$ ??= new BehaviorSubject(this.isPaused));
   }
 
   /** Emits once, as soon as no publish is unconfirmed. */
@@ -66,13 +94,19 @@ export class Intake {
   }
 
   #update(): void {
-    const underWay = this.#held + this.#unconfirmed;
-    set(this.paused$, this.#draining || underWay >= this.#window);
-    set(this.open$, this.#welcomed && !this.#draining && this.#unconfirmed < this.#window);
-    if (this.#settling$) set(this.#settling$, this.#unconfirmed === 0);
+    this.#clock(this.isPaused);
+    tell(this.#paused$, this.isPaused);
+    tell(this.#open$, this.#isOpen);
+    tell(this.#settling$, this.#unconfirmed === 0);
+  }
+
+  #clock(paused: boolean): void {
+    if (paused === (this.#pausedSinceMs !== undefined)) return;
+    this.#pausedMs = this.pausedMs;
+    this.#pausedSinceMs = paused ? this.#now() : undefined;
   }
 }
 
-function set(state$: BehaviorSubject<boolean>, value: boolean): void {
-  if (state$.value !== value) state$.next(value);
+function tell(state$: BehaviorSubject<boolean> | undefined, value: boolean): void {
+  if (state$ !== undefined && state$.value !== value) state$.next(value);
 }

@@ -56,6 +56,6 @@ const SOME_ID = '00000000-0000-7000-8000-000000000000';
 function envelopeBytes({ type, room: named, data }: ClientMessage, { identity, rooms }: JudgeOptions): number {
   const room = destination(named, rooms);
   // What goes nowhere is refused for that, whatever its size.
-  const place = typeof room !== 'string' || room === GLOBAL_ROOM ? {} : { room };
-  return byteLength(writeEnvelope({ id: SOME_ID, type, ...place, from: identity, data, timestamp: timestamp(0) }));
+  const place = typeof room !== 'string' || room === GLOBAL_ROOM ? undefined : room;
+  return byteLength(writeEnvelope({ id: SOME_ID, type, room: place, from: identity, data, timestamp: timestamp(0) }));
 }

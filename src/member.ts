@@ -21,8 +21,8 @@ export interface MemberHost {
 /** A connection in its rooms: takes what it wants, emits what it hears, and leaves every room with its last subscriber. */
 export class Member extends Stage<MembershipChange, MemberEvent> {
   readonly clientId: string;
-  /** The rooms it asked for, and whether it is in: until a room is confirmed, it is not. */
-  readonly rooms = new Map<Room, boolean>();
+  /** The rooms it asked for; it is in those that have it as a member, which one that is not confirmed yet does not. */
+  rooms: readonly Room[] = [];
   /** What this turn has for it so far, where it is in several rooms that spoke. */
   pending: Batch | undefined;
   readonly #host: MemberHost;
@@ -39,8 +39,11 @@ export class Member extends Stage<MembershipChange, MemberEvent> {
 
   override unsubscribe(): void {
     if (this.closed) return;
-    super.unsubscribe();
-    this.#host.leaveAll(this);
+    try {
+      super.unsubscribe();
+    } finally {
+      this.#host.leaveAll(this);
+    }
   }
 
   protected override take(change: MembershipChange): void {

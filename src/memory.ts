@@ -2,9 +2,9 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 /** V8 otherwise lets garbage grow to several times of what lives; what a pod takes should follow its connections. */
-const HEAP_GROWING_PERCENT = 30;
+const HEAP_GROWING_PERCENT = 100;
 
-/** Lets the heap grow by at most a third over what lives before V8 collects. To be called at the start of the process. */
+/** Lets the heap grow to at most twice what lives before V8 collects. To be called at the start of the process. */
 export function boundHeapGrowth(): void {
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
 }

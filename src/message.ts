@@ -50,12 +50,7 @@ export function usableRef(id: unknown): string | undefined {
 }
 
 function pick(type: string, room: string | undefined, data: unknown, id: string | undefined): ClientMessage {
-  return {
-    type,
-    ...(room !== undefined && { room }),
-    ...(data !== undefined && { data }),
-    ...(id !== undefined && { id }),
-  };
+  return { type, room, data, id };
 }
 
 function isObject(value: unknown): value is Record<'type' | 'room' | 'data' | 'id', unknown> {
@@ -67,8 +62,8 @@ function flawOf(value: unknown, levels: number): string | undefined {
   if (typeof value === 'number') return Number.isFinite(value) ? undefined : 'a number is out of range';
   if (typeof value !== 'object' || value === null) return undefined;
   if (levels === 0) return `nested deeper than ${MAX_DEPTH}`;
-  for (const member of Object.values(value)) {
-    const flaw = flawOf(member, levels - 1);
+  for (const name in value) {
+    const flaw = flawOf((value as Record<string, unknown>)[name], levels - 1);
     if (flaw !== undefined) return flaw;
   }
   return undefined;

@@ -1,11 +1,12 @@
 import type { Broker } from './broker.js';
-import { measuredBroker } from './broker-measured.js';
 import type { Handler } from './handler.js';
 import { Hub } from './hub.js';
+import { heartbeatTickMs, keepAlive, type KeepAlive } from './keep-alive.js';
 import type { Logger } from './log.js';
 import type { Metrics } from './metrics.js';
 import { ENVELOPE_BYTES } from './protocol.js';
 import { pulse, type Pulse } from './pulse.js';
+import { sendBuffer, type SendBuffer } from './send-buffer.js';
 import type { World } from './world.js';
 
 /** The bounds of every connection; spec's table of limits says what each means. */
@@ -19,18 +20,7 @@ export interface Limits {
   readonly pongTimeoutMs: number;
 }
 
-/** What all connections of a process share. */
-export interface Pod {
-  readonly limits: Limits;
-  readonly handlers: ReadonlyMap<string, Handler>;
-  readonly hub: Hub;
-  readonly broker: Broker;
-  readonly world: World;
-  readonly pulse: Pulse;
-  readonly metrics: Metrics;
-  readonly log: Logger;
-}
-
+/** What a pod is made of. */
 export interface PodParts {
   readonly limits: Limits;
   readonly handlers: readonly Handler[];
@@ -40,23 +30,13 @@ export interface PodParts {
   readonly log: Logger;
 }
 
-/** How long a room's subscription outlives its last member: who reloads a page finds it still there. */
-const LINGER_MS = 1000;
-
-/** A pod without its sockets: whoever lets connections in gives each of them its context. */
-export function createPod({ limits, handlers, broker: plainBroker, world, metrics, log }: PodParts): Pod {
-  const broker = measuredBroker(plainBroker, metrics, world);
-  const maxPublicationBytes = limits.maxMessageBytes + ENVELOPE_BYTES;
-  return {
-    limits,
-    handlers: new Map(handlers.map((handler) => [handler.type, handler])),
-    hub: new Hub({ broker, world, metrics, log, maxPublicationBytes, lingerMs: LINGER_MS }),
-    broker,
-    world,
-    pulse: pulse(world, heartbeatTickMs(limits)),
-    metrics,
-    log,
-  };
+/** What all connections of a process share. */
+export interface Pod extends Omit<PodParts, 'handlers'> {
+  readonly handlers: ReadonlyMap<string, Handler>;
+  readonly hub: Hub;
+  readonly pulse: Pulse;
+  readonly keepAlive: KeepAlive;
+  readonly sendBuffer: SendBuffer;
 }
 
 /** What one connection is made of, beside its socket. */
@@ -69,7 +49,19 @@ export interface ConnectionContext {
   readonly rooms: readonly string[];
 }
 
-/** How often heartbeats look at the clock: often enough to be exact within a twenty-fifth of the interval, at most once in 10 ms. */
-export function heartbeatTickMs({ pingIntervalMs }: Pick<Limits, 'pingIntervalMs'>): number {
-  return Math.max(10, Math.floor(pingIntervalMs / 25));
+/** How long a room's subscription outlives its last member: who reloads a page finds it still there. */
+const LINGER_MS = 1000;
+
+export function createPod(parts: PodParts): Pod {
+  const { limits, broker, world, metrics, log } = parts;
+  const beat = pulse(world, heartbeatTickMs(limits));
+  const maxPublicationBytes = limits.maxMessageBytes + ENVELOPE_BYTES;
+  return {
+    ...parts,
+    handlers: new Map(parts.handlers.map((handler) => [handler.type, handler])),
+    hub: new Hub({ broker, world, metrics, log, maxPublicationBytes, lingerMs: LINGER_MS }),
+    pulse: beat,
+    keepAlive: keepAlive(limits, beat, world),
+    sendBuffer: sendBuffer(limits, metrics, world),
+  };
 }

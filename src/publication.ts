@@ -47,8 +47,16 @@ function isName(value: unknown): value is string {
   return typeof value === 'string' && value !== '';
 }
 
+let lastTimestamp: unknown;
+let lastMs = NaN;
+
 function readTimestamp(value: unknown): number {
-  return typeof value === 'string' && RFC_3339.test(value) ? Date.parse(value) : NaN;
+  // What arrives together was mostly published in the same millisecond.
+  if (value !== lastTimestamp) {
+    lastMs = typeof value === 'string' && RFC_3339.test(value) ? Date.parse(value) : NaN;
+    lastTimestamp = value;
+  }
+  return lastMs;
 }
 
 function bad(reason: string): Check {

@@ -1,5 +1,4 @@
-import { defer, interval, tap, type Observable } from 'rxjs';
-import { shareMany } from './operators/shareMany.js';
+import { defer, interval, share, tap, type Observable } from 'rxjs';
 import type { World } from './world.js';
 
 /** The pod's own pulse: one timer for the heartbeats of all connections, and the clock that they go by. */
@@ -26,7 +25,7 @@ export function pulse({ scheduler }: World, tickMs: number): Pulse {
       servedMs = now();
       tickedMs = scheduler.now();
     }),
-    shareMany(),
+    share(),
   );
   return { tick$, now };
 }

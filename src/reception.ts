@@ -2,15 +2,15 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Subject } from 'rxjs';
 import { connection } from './connection.js';
-import type { Drainable } from './drain.js';
 import { refuse } from './http.js';
 import type { Pod } from './pod.js';
 import { admit, isRefusal, type Refusal, type UpgradeRequest } from './request.js';
-import { WebSocketTransport, webSockets, type Upgrade, type WebSocket } from './websocket.js';
+import { TICK } from './transport.js';
+import { WebSocketTransport, webSockets, type TransportHost, type Upgrade, type WebSocket } from './websocket.js';
 
 /** Where upgrades are judged and become connections; knows all that are open. */
 export class Reception {
-  readonly connections = new Set<Drainable>();
+  readonly connections = new Set<WebSocketTransport>();
   /** Emits when a connection has ended. */
   readonly ended$ = new Subject<void>();
   /** Set when the pod goes away: from then on nobody is let in. */
@@ -19,14 +19,19 @@ export class Reception {
   readonly #maxConnections: number;
   readonly #upgrade: ReturnType<typeof webSockets>;
 
-  readonly #onEnd = (transport: WebSocketTransport): void => {
-    this.connections.delete(transport);
-    this.#pod.metrics.connections(-1);
-    this.ended$.next();
-  };
+  readonly #host: TransportHost;
 
   constructor(pod: Pod, maxConnections: number) {
     this.#pod = pod;
+    const { metrics } = pod;
+    this.#host = {
+      metrics,
+      onEnd: (transport) => {
+        this.connections.delete(transport);
+        metrics.connections(-1);
+        this.ended$.next();
+      },
+    };
     this.#maxConnections = maxConnections;
     this.#upgrade = webSockets(pod.limits.maxMessageBytes, (socket, message) => {
       // RFC 6455 section 4.4: say which version would do.
@@ -41,6 +46,11 @@ export class Reception {
     else this.#open(upgrade, verdict);
   }
 
+  /** The pod's pulse, to every connection. */
+  tick(): void {
+    for (const transport of this.connections) transport.tell(TICK);
+  }
+
   #open(upgrade: Upgrade, rooms: readonly string[]): void {
     const { socket } = upgrade;
     this.#upgrade(upgrade, (webSocket) => {
@@ -53,15 +63,10 @@ export class Reception {
     const { metrics, world } = this.#pod;
     const id = world.newId();
     const context = { pod: this.#pod, id, identity: id, rooms };
-    const transport = new WebSocketTransport({
-      webSocket,
-      socket,
-      actor: (inbound$, writable$) => connection(inbound$, writable$, context),
-      metrics,
-      onEnd: this.#onEnd,
-    });
+    const transport = new WebSocketTransport(webSocket, socket, this.#host);
     this.connections.add(transport);
     metrics.connections(1);
+    transport.begin((inbound$, consumer) => connection(inbound$, consumer, context));
   }
 
   #refuse(socket: Duplex, refusal: Refusal): void {

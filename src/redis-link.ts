@@ -12,11 +12,15 @@ export interface RedisMessage {
   readonly payload: Buffer;
 }
 
+/** How a publish went; undefined is well. */
+export type Settled = (error: RefusedError | LinkError | undefined) => void;
+
 /**
  * One connection to Redis. Commands go out when called, in that order; each answers once, or errors with `RefusedError` or `LinkError`.
  */
 export interface RedisLink {
-  publish(channel: string, payload: string): Promise<unknown>;
+  /** Tells once how it went; a callback, since a promise more for each message is felt. */
+  publish(channel: string, payload: string, settled: Settled): void;
   subscribe(channels: readonly string[]): ObservableInput<unknown>;
   /** What Redis says to it is of no concern: a link that can't say goodbye is at its end. */
   unsubscribe(channel: string): void;
@@ -91,8 +95,11 @@ export function redisLink$({ url, name, sharded = false }: RedisLinkOptions): Ob
 function link(client: Redis): RedisLink {
   return {
     ...anyLink(client, 'subscribe', 'messageBuffer'),
-    publish: (channel, payload) => client.publish(channel, payload).catch(asLinkError),
-    subscribe: (channels) => client.subscribe(...channels).catch(asLinkError),
+    publish: (channel, payload, settled) => {
+      gatherTurn(client.stream);
+      settle(client.publish(channel, payload), settled);
+    },
+    subscribe: (channels) => client.subscribe(...channels).catch(rethrow),
     unsubscribe: (channel) => {
       client.unsubscribe(channel).catch(() => undefined);
     },
@@ -102,8 +109,11 @@ function link(client: Redis): RedisLink {
 function shardedLink(client: Redis): RedisLink {
   return {
     ...anyLink(client, 'ssubscribe', 'smessageBuffer'),
-    publish: (channel, payload) => client.spublish(channel, payload).catch(asLinkError),
-    subscribe: (channels) => client.ssubscribe(...channels).catch(asLinkError),
+    publish: (channel, payload, settled) => {
+      gatherTurn(client.stream);
+      settle(client.spublish(channel, payload), settled);
+    },
+    subscribe: (channels) => client.ssubscribe(...channels).catch(rethrow),
     unsubscribe: (channel) => {
       client.sunsubscribe(channel).catch(() => undefined);
     },
@@ -112,7 +122,7 @@ function shardedLink(client: Redis): RedisLink {
 
 function anyLink(client: Redis, kind: 'subscribe' | 'ssubscribe', messageEvent: string) {
   return {
-    ask: (command: string, ...args: readonly string[]) => client.call(command, ...args).catch(asLinkError),
+    ask: (command: string, ...args: readonly string[]) => client.call(command, ...args).catch(rethrow),
     receivedBytes: () => client.stream.bytesRead,
     message$: new Observable<RedisMessage>((subscriber) => {
       const listener = (channel: Buffer, payload: Buffer) => {
@@ -128,10 +138,34 @@ function anyLink(client: Redis, kind: 'subscribe' | 'ssubscribe', messageEvent: 
   };
 }
 
+function settle(published: Promise<unknown>, settled: Settled): void {
+  published.then(
+    () => {
+      settled(undefined);
+    },
+    (error: unknown) => {
+      settled(asLinkError(error));
+    },
+  );
+}
+
+/** What is written in one turn of the event loop leaves in one system call, which costs more than all else of a publish. */
+function gatherTurn(stream: Redis['stream']): void {
+  if (stream.writableCorked > 0) return;
+  stream.cork();
+  setImmediate(() => {
+    stream.uncork();
+  });
+}
+
 // ioredis says so of what it neither sent nor queued.
 const NEVER_SENT = "Stream isn't writeable";
 
-function asLinkError(error: unknown): never {
+function asLinkError(error: unknown): RefusedError | LinkError {
   const { name, message } = error instanceof Error ? error : new Error(String(error));
-  throw name === 'ReplyError' || message.startsWith(NEVER_SENT) ? new RefusedError(message) : new LinkError(message);
+  return name === 'ReplyError' || message.startsWith(NEVER_SENT) ? new RefusedError(message) : new LinkError(message);
+}
+
+function rethrow(error: unknown): never {
+  throw asLinkError(error);
 }

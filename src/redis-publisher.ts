@@ -88,14 +88,11 @@ class PublisherLife {
     this.#waiting.add(waiting);
     this.#bytes += waiting.bytes;
     this.#watch ??= this.#watchFor(waiting, this.#options.timeoutMs);
-    this.#link.publish(channel, payload).then(
-      () => {
-        if (this.#settle(waiting)) subscriber.complete();
-      },
-      (error: unknown) => {
-        if (this.#settle(waiting)) subscriber.error(asPublishError(error));
-      },
-    );
+    this.#link.publish(channel, payload, (error) => {
+      if (!this.#settle(waiting)) return;
+      if (error === undefined) subscriber.complete();
+      else subscriber.error(asPublishError(error));
+    });
   }
 
   end(): void {
@@ -128,7 +125,6 @@ class PublisherLife {
   }
 }
 
-function asPublishError(error: unknown): PublishError {
-  const reason = error instanceof Error ? error.message : String(error);
-  return new PublishError(error instanceof RefusedError ? 'unavailable' : 'unconfirmed', reason);
+function asPublishError(error: RefusedError | LinkError): PublishError {
+  return new PublishError(error instanceof RefusedError ? 'unavailable' : 'unconfirmed', error.message);
 }

@@ -74,6 +74,8 @@ export class RedisSubscription {
   readonly #wanted = new Map<string, Wanted>();
   /** Rooms that were heard elsewhere before and are not confirmed here yet. */
   readonly #returning = new Set<string>();
+  /** Rooms that were entered in this turn. */
+  #soon: string[] = [];
   #link: RedisLink | undefined;
   #fail: (error: unknown) => void = () => undefined;
   /** Every room that was wanted when the present life began is confirmed. */
@@ -118,6 +120,7 @@ export class RedisSubscription {
         return this.#prove(link);
       });
       const asked = [this.#canaryChannel, ...this.#channelsOf(this.#wanted.keys())];
+      this.#soon = [];
       subscriber.add(concat(this.#ask(asked), begun$).subscribe({ error: this.#fail }));
     });
   }
@@ -131,9 +134,8 @@ export class RedisSubscription {
     return new Observable((subscriber) => {
       this.#wanted.set(room, { subscriber, confirmed: false, open: false, lostMs });
       if (lostMs !== undefined) this.#returning.add(room);
-      const asking = this.#ask(this.#channelsOf([room])).subscribe({ error: this.#fail });
+      this.#askSoon(room);
       return () => {
-        asking.unsubscribe();
         this.#wanted.delete(room);
         if (this.#returning.delete(room) && this.#returning.size === 0 && this.#isLive) this.#openConfirmed();
         this.#link?.unsubscribe(this.#options.channels.channelOf(room));
@@ -149,8 +151,22 @@ export class RedisSubscription {
 
   /** Asks once more for what is not confirmed. */
   askAgain(): void {
-    const rooms = [...this.#wanted].filter(([, { confirmed }]) => !confirmed).map(([room]) => room);
-    if (this.#isLive && rooms.length > 0) this.#output?.add(this.#ask(this.#channelsOf(rooms)).subscribe({ error: this.#fail }));
+    if (this.#isLive) this.#askFor([...this.#wanted].filter(([, { confirmed }]) => !confirmed).map(([room]) => room));
+  }
+
+  /** With one command for all the rooms that are entered in one turn: when a pod fills up, a command for each is felt. */
+  #askSoon(room: string): void {
+    if (this.#soon.push(room) > 1) return;
+    this.#options.time.turnEnd$.subscribe(() => {
+      const rooms = this.#soon.filter((soon) => this.#wanted.get(soon)?.confirmed === false);
+      this.#soon = [];
+      this.#askFor(rooms);
+    });
+  }
+
+  /** As long as the present life lasts; the next one asks for everything. */
+  #askFor(rooms: readonly string[]): void {
+    if (rooms.length > 0) this.#output?.add(this.#ask(this.#channelsOf(rooms)).subscribe({ error: this.#fail }));
   }
 
   /** Completes when Redis has confirmed all the channels, or said that they are not its own. */

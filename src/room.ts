@@ -38,6 +38,10 @@ export class Room {
     return this.#confirmed$;
   }
 
+  get isConfirmed(): boolean {
+    return this.#confirmed$.value;
+  }
+
   /** Keeps the subscription until `release`. */
   acquire(): void {
     this.#users += 1;

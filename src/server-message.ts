@@ -15,8 +15,7 @@ export interface ServerMessage {
 
 /** The server's own message as an envelope's JSON. */
 export function writeServerMessage({ type, data, room, id }: ServerMessage, { scheduler, newId }: World): string {
-  const place = room === undefined ? {} : { room };
-  return writeEnvelope({ id: id ?? newId(), type, ...place, from: SERVER_ID, data, timestamp: timestamp(scheduler.now()) });
+  return writeEnvelope({ id: id ?? newId(), type, room, from: SERVER_ID, data, timestamp: timestamp(scheduler.now()) });
 }
 
 /** The server's own message to one connection. */

@@ -2,6 +2,7 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Subscription, filter, lastValueFrom, timer, type Observable } from 'rxjs';
 import type { Broker, BrokerStatus } from './broker.js';
+import { measuredBroker } from './broker-measured.js';
 import type { Config } from './config.js';
 import { drain } from './drain.js';
 import type { Handler } from './handler.js';
@@ -36,8 +37,9 @@ export interface ChatServer {
 
 /** One pod: its broker, hub, reception and HTTP server, put together. */
 export function createChatServer(options: ChatServerOptions): ChatServer {
-  const { config, world, metrics, log } = options;
-  const pod = createPod({ ...options, limits: config });
+  const { config, handlers, world, metrics, log } = options;
+  const broker = measuredBroker(options.broker, metrics, world);
+  const pod = createPod({ limits: config, handlers, broker, world, metrics, log });
   const reception = new Reception(pod, config.maxConnections);
   const running = new Subscription();
   let status: BrokerStatus = { up: false, reason: 'not connected yet' };
@@ -45,6 +47,11 @@ export function createChatServer(options: ChatServerOptions): ChatServer {
     pod.broker.status$.subscribe((now) => {
       if (now.up !== status.up) log.info({ broker: now }, now.up ? 'ready' : 'not ready');
       status = now;
+    }),
+  );
+  running.add(
+    pod.pulse.tick$.subscribe(() => {
+      reception.tick();
     }),
   );
   running.add(emptied$(reception).subscribe(collectGarbage));

@@ -1,8 +1,8 @@
 import type { Batch } from './frame.js';
 import type { CloseCode } from './protocol.js';
 
-/** What reaches a connection from outside: from its client, or an order from its pod. */
-export type Inbound = Text | { readonly kind: 'binary' } | Alive | Drain;
+/** What reaches a connection from outside, all through one mailbox: from its client, or from its pod. */
+export type Inbound = Text | { readonly kind: 'binary' } | Alive | Tick | Drain;
 
 /** A text frame's content. */
 export interface Text {
@@ -15,6 +15,11 @@ export interface Alive {
   readonly kind: 'alive';
 }
 
+/** The pod's pulse: time to look at the clock. */
+export interface Tick {
+  readonly kind: 'tick';
+}
+
 /** The pod goes away, and this connection with it. */
 export interface Drain {
   readonly kind: 'drain';
@@ -24,14 +29,22 @@ export interface Drain {
   readonly reconnectInMs: number;
 }
 
+/** What is left to handle once the heartbeat has taken its part: and the ping that it asks for. */
+export type Mail = Exclude<Inbound, Alive | Tick> | Ping;
+
 /** What a connection asks of its socket. */
 export type Outbound =
   | Batch
-  | { readonly kind: 'ping' }
+  | Ping
   /** Leave the socket unread, so that TCP holds the client back; or read it again. */
   | { readonly kind: 'pause' }
   | { readonly kind: 'resume' }
   | Shut;
+
+/** Ask the client for a sign of life. */
+export interface Ping {
+  readonly kind: 'ping';
+}
 
 /** The last thing that a connection asks. */
 export interface Shut {
@@ -42,6 +55,9 @@ export interface Shut {
   readonly now: boolean;
 }
 
+export const ALIVE = { kind: 'alive' } as const;
+export const BINARY = { kind: 'binary' } as const;
+export const TICK = { kind: 'tick' } as const;
 export const PING = { kind: 'ping' } as const;
 export const PAUSE = { kind: 'pause' } as const;
 export const RESUME = { kind: 'resume' } as const;

@@ -1,12 +1,14 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { Subject, type Observable, type Subscription } from 'rxjs';
+import { Observable, type Subscriber } from 'rxjs';
 import { WebSocket as PlainWebSocket, WebSocketServer, type RawData, type ServerOptions } from 'ws';
 import type { Batch } from './frame.js';
 import type { Metrics } from './metrics.js';
+import type { Consumer } from './operators/boundedBuffer.js';
+import { Sink } from './operators/stage.js';
 import { SUBPROTOCOL } from './protocol.js';
-import type { Drain, Inbound, Outbound, Shut } from './transport.js';
+import { ALIVE, BINARY, type Drain, type Inbound, type Outbound, type Shut } from './transport.js';
 
 /** How long a client may take for its half of the closing handshake before its socket is torn down. */
 const CLOSE_TIMEOUT_MS = 5000;
@@ -18,7 +20,7 @@ const MAX_FRAGMENTS = 1024;
 const MAX_BUFFERED_CHUNKS = 4096;
 
 /** A connection's actor, as `connection` makes it. */
-export type Actor = (inbound$: Observable<Inbound>, writable$: Observable<boolean>) => Observable<Outbound>;
+export type Actor = (inbound$: Observable<Inbound>, socket: Consumer) => Observable<Outbound>;
 
 /** Why an upgrade that looked like one is none (RFC 6455 section 4.2.1). */
 export type OnBadHandshake = (socket: Duplex, reason: string) => void;
@@ -56,7 +58,13 @@ export function webSockets(maxMessageBytes: number, onBadHandshake: OnBadHandsha
     onBadHandshake(socket, error.message);
   });
   return ({ request, socket, head }: Upgrade, onOpen: (webSocket: WebSocket) => void) => {
-    server.handleUpgrade(request, socket, head, onOpen);
+    // The 101 and a welcome that is ready leave together, in one system call.
+    socket.cork();
+    try {
+      server.handleUpgrade(request, socket, head, onOpen);
+    } finally {
+      socket.uncork();
+    }
   };
 }
 
@@ -69,14 +77,8 @@ const PROTOCOL_ERRORS: Readonly<Record<string, number>> = {
 };
 const PROTOCOL_ERROR = 1002;
 
-const ALIVE = { kind: 'alive' } as const;
-const BINARY = { kind: 'binary' } as const;
-
-export interface TransportOptions {
-  readonly webSocket: WebSocket;
-  /** The upgrade's own socket: shared frames are written to it directly, past ws, which would frame them again for each client. */
-  readonly socket: Socket;
-  readonly actor: Actor;
+/** Whom transports report to. */
+export interface TransportHost {
   readonly metrics: Metrics;
   /** The socket is gone. */
   readonly onEnd: (transport: WebSocketTransport) => void;
@@ -85,43 +87,67 @@ export interface TransportOptions {
 /** A WebSocket that knows its transport, so that one set of listeners serves all of them. */
 export class WebSocket extends PlainWebSocket {
   transport: WebSocketTransport | undefined;
+
+  /** ws calls it too, to answer a client's close or a broken protocol. */
+  override close(code?: number, reason?: string | Buffer): void {
+    this.transport?.closing();
+    super.close(code, reason);
+  }
 }
 
 /** One connection's socket: tells the actor what comes in, and does what the actor asks. */
-export class WebSocketTransport {
+export class WebSocketTransport extends Sink<Outbound> implements Consumer {
   readonly #webSocket: WebSocket;
   readonly #socket: Socket;
-  readonly #metrics: Metrics;
-  readonly #onEnd: (transport: WebSocketTransport) => void;
-  readonly #inbound$ = new Subject<Inbound>();
-  readonly #writable$ = new Subject<boolean>();
-  readonly #actor: Subscription;
+  readonly #host: TransportHost;
+  #inbound: Subscriber<Inbound> | undefined;
+  #waiting: Subscriber<unknown> | undefined;
   #full = false;
+  /** A close frame went out, or was due; nothing may follow it. */
+  #closing = false;
   /** What the client's last ping wants back; it waits while the socket is full. */
   #owedPong: Buffer | undefined;
   /** Why the connection ends, where that is known before the socket tells. */
   #closeCode: number | undefined;
 
-  constructor({ webSocket, socket, actor, metrics, onEnd }: TransportOptions) {
+  /**
+   * @param socket the upgrade's own: shared frames are written to it directly, past ws, which would frame them again for each client
+   */
+  constructor(webSocket: WebSocket, socket: Socket, host: TransportHost) {
+    super();
     this.#webSocket = webSocket;
     this.#socket = socket;
-    this.#metrics = metrics;
-    this.#onEnd = onEnd;
+    this.#host = host;
     webSocket.transport = this;
     webSocket.on('message', onMessage);
     webSocket.on('ping', onPing);
     webSocket.on('pong', onPong);
     webSocket.on('error', onError);
     webSocket.on('close', onClose);
-    socket.on('drain', () => {
-      this.#drained();
+  }
+
+  /** Puts the actor to work. */
+  begin(actor: Actor): void {
+    // For one subscriber, the actor: a Subject would keep a list.
+    const inbound$ = new Observable<Inbound>((subscriber) => {
+      this.#inbound = subscriber;
     });
-    this.#actor = actor(this.#inbound$, this.#writable$).subscribe(this);
+    actor(inbound$, this).subscribe(this);
+  }
+
+  get isWritable(): boolean {
+    return !this.#full;
+  }
+
+  get writable$(): Observable<unknown> {
+    return new Observable((subscriber) => {
+      this.#waiting = subscriber;
+    });
   }
 
   /** What the client, or the pod, tells the actor. */
   tell(inbound: Inbound): void {
-    this.#inbound$.next(inbound);
+    this.#inbound?.next(inbound);
   }
 
   /** A ping: a sign of life, and a pong is owed. */
@@ -131,17 +157,21 @@ export class WebSocketTransport {
     this.tell(ALIVE);
   }
 
+  closing(): void {
+    this.#closing = true;
+  }
+
   /** The client broke the protocol, and ws closes; or the socket failed. */
   failed({ code }: NodeJS.ErrnoException): void {
     if (code?.startsWith('WS_ERR')) this.#closeCode ??= PROTOCOL_ERRORS[code] ?? PROTOCOL_ERROR;
-    this.#actor.unsubscribe();
+    this.unsubscribe();
   }
 
   /** The socket is gone; the code is the client's or ws's, and counts where we had none. */
-  closed(code: number): void {
-    this.#actor.unsubscribe();
-    this.#metrics.closed(this.#closeCode ?? code);
-    this.#onEnd(this);
+  ended(code: number): void {
+    this.unsubscribe();
+    this.#host.metrics.closed(this.#closeCode ?? code);
+    this.#host.onEnd(this);
   }
 
   order(drain: Drain): void {
@@ -153,7 +183,8 @@ export class WebSocketTransport {
   }
 
   /** Does what the actor asks. */
-  next(outbound: Outbound): void {
+  override next(outbound: Outbound): void {
+    if (this.closed) return;
     switch (outbound.kind) {
       case 'batch':
         this.#write(outbound);
@@ -172,18 +203,13 @@ export class WebSocketTransport {
     }
   }
 
-  /** ws answers a client's close by itself; nothing may follow that. */
-  get #isOpen(): boolean {
-    return this.#webSocket.readyState === this.#webSocket.OPEN;
-  }
-
   #write({ parts, messages, publishedAtMs }: Batch): void {
-    if (!this.#isOpen) return;
     const socket = this.#socket;
+    if (this.#closing || !socket.writable) return;
     if (parts.length > 1) socket.cork();
     for (const part of parts) socket.write(part);
     if (parts.length > 1) socket.uncork();
-    if (publishedAtMs !== undefined) this.#metrics.delivered(messages);
+    if (publishedAtMs !== undefined) this.#host.metrics.delivered(messages);
     this.#look();
   }
 
@@ -191,19 +217,16 @@ export class WebSocketTransport {
   #look(): void {
     if (this.#full || this.#socket.writableLength < this.#socket.writableHighWaterMark) return;
     this.#full = true;
-    this.#writable$.next(false);
-  }
-
-  #drained(): void {
-    if (!this.#full) return;
-    this.#full = false;
-    this.#writable$.next(true);
-    this.#pong();
+    this.#socket.once('drain', () => {
+      this.#full = false;
+      this.#waiting?.next(undefined);
+      this.#pong();
+    });
   }
 
   /** Answers the latest ping alone, which is all that is asked (RFC 6455 section 5.5.3), once the socket takes it. */
   #pong(): void {
-    if (this.#full || this.#owedPong === undefined || !this.#isOpen) return;
+    if (this.#full || this.#owedPong === undefined || this.#closing) return;
     this.#webSocket.pong(this.#owedPong);
     this.#owedPong = undefined;
     this.#look();
@@ -236,7 +259,7 @@ function onError(this: PlainWebSocket, error: NodeJS.ErrnoException): void {
 }
 
 function onClose(this: PlainWebSocket, code: number): void {
-  transportOf(this)?.closed(code);
+  transportOf(this)?.ended(code);
 }
 
 /** ws makes them all of the class it was given. */

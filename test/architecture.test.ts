@@ -15,7 +15,6 @@ const EDGES: ReadonlyMap<string, string> = new Map([
   ['reception.ts', 'the sockets of upgrades'],
   ['websocket.ts', 'ws and its sockets'],
   ['redis-link.ts', 'ioredis and its promises'],
-  ['redis-publisher.ts', 'the promises of a link'],
   ['world-node.ts', 'the clock, the event loop, ids and chance'],
   ['metrics.ts', 'prom-client'],
   ['log.ts', 'pino'],
@@ -31,7 +30,7 @@ const EDGES: ReadonlyMap<string, string> = new Map([
 /** What builds on an edge's values and yet is pure itself: it says what is exported, or speaks to Redis through its link. */
 const BUILT_ON_EDGES: ReadonlySet<string> = new Set([
   ...['index.ts', 'broker-redis.ts', 'broker-redis-cluster.ts', 'redis-canary.ts', 'redis-master.ts', 'redis-node.ts'],
-  ...['redis-sentinel.ts', 'redis-shard.ts', 'redis-subscription.ts', 'redis-watch.ts'],
+  ...['redis-publisher.ts', 'redis-sentinel.ts', 'redis-shard.ts', 'redis-subscription.ts', 'redis-watch.ts'],
   'testing/simulation/pod.ts',
 ]);
 

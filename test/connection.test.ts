@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import {
-  BehaviorSubject,
+  EMPTY,
   NEVER,
+  concat,
   concatMap,
   filter,
   ignoreElements,
@@ -14,19 +15,24 @@ import {
 } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 import Type from 'typebox';
-import { PublishError } from '../src/broker.js';
+import { PublishError, type Broker } from '../src/broker.js';
+import { memoryBroker } from '../src/broker-memory.js';
+import { measuredBroker } from '../src/broker-measured.js';
 import { readConfig } from '../src/config.js';
 import { connection } from '../src/connection.js';
 import { handler, reply } from '../src/handler.js';
 import { builtInHandlers } from '../src/handlers/index.js';
-import type { ConnectionContext } from '../src/pod.js';
 import { silentLogger, type Logger } from '../src/log.js';
+import { noMetrics, type Metrics } from '../src/metrics.js';
+import type { Consumer } from '../src/operators/boundedBuffer.js';
+import type { ConnectionContext } from '../src/pod.js';
 import { presence } from '../src/presence.js';
 import type { Inbound } from '../src/transport.js';
 import { ScriptedBroker } from './support/broker.js';
 import { brief } from './support/brief.js';
-import { marbles } from './support/marbles.js';
-import { inRooms, readable, virtualPod } from './support/pod.js';
+import { READY, rowConsumer } from './support/consumer.js';
+import { marbles, virtualWorld } from './support/marbles.js';
+import { inRooms, mailbox, readable, virtualPod } from './support/pod.js';
 
 const LAST = '2024-01-15T10:30:00.000Z';
 
@@ -42,12 +48,8 @@ const alive: Inbound = { kind: 'alive' };
 const drain: Inbound = { kind: 'drain', closeInMs: 5, reconnectInMs: 1234 };
 
 /** The actor's rows: what it asks of its socket, in brief. */
-function ask(
-  inbound$: Observable<Inbound>,
-  context: ConnectionContext,
-  writable$: Observable<boolean> = NEVER,
-): Observable<string> {
-  return connection(inbound$, writable$, context).pipe(map(brief));
+function ask(inbound$: Observable<Inbound>, context: ConnectionContext, socket: Consumer = READY): Observable<string> {
+  return connection(mailbox(inbound$, context.pod), socket, context).pipe(map(brief));
 }
 
 /** A pod whose broker is scripted. */
@@ -268,6 +270,47 @@ describe('publishing', () => {
   });
 });
 
+describe('a publish whose connection has ended', () => {
+  /** What became of a publish that was under way for 50 ms when its connection ended at 10 ms. */
+  function outlived(outcome$: Observable<never>) {
+    const happened: string[] = [];
+    marbles(({ hot, expectObservable, flush }, scheduler) => {
+      const broker: Broker = {
+        ...memoryBroker(),
+        publish: () => concat(timer(50, scheduler).pipe(ignoreElements()), outcome$),
+      };
+      const world = virtualWorld(scheduler);
+      const metrics: Metrics = {
+        ...noMetrics,
+        published: (outcome, seconds) => void happened.push(`${outcome} after ${seconds} s`),
+        errorSent: (code) => void happened.push(`error ${code}`),
+      };
+      const log = {
+        ...silentLogger,
+        error: (_: unknown, message?: string) => happened.push(`logged ${message}`),
+      } as unknown as Logger;
+      const pod = virtualPod(scheduler, { broker: measuredBroker(broker, metrics, world), world, metrics, log });
+      const inbound$ = hot<Inbound>('-c', { c: chat('x') });
+      expectObservable(ask(inbound$, inRooms(pod, 'ada', ['tea'])), '10ms !').toBe('w', { w: 'welcome' });
+      flush();
+      expect(scheduler.actions).toEqual([]);
+    });
+    return happened;
+  }
+
+  test('goes on, and is counted when it is accepted', () => {
+    expect(outlived(EMPTY)).toEqual(['ok after 0.05 s']);
+  });
+
+  test('is counted when it fails; nobody is there to be told', () => {
+    expect(outlived(throwError(() => new PublishError('unconfirmed', 'down')))).toEqual(['unconfirmed after 0.05 s']);
+  });
+
+  test('is logged when the broker fails as none may', () => {
+    expect(outlived(throwError(() => new TypeError('a bug')))).toEqual(['unconfirmed after 0.05 s', 'logged broker failed']);
+  });
+});
+
 describe('the heartbeat', () => {
   test('a ping every 25 s, the first after a part of that by chance', () => {
     marbles(({ cold, expectObservable }, scheduler) => {
@@ -320,7 +363,7 @@ describe('a slow consumer', () => {
       cold(`---${'d'.repeat(257)}`).subscribe(() => {
         broker.deliver('tea', 'x');
       });
-      const actual$ = ask(NEVER, inRooms(pod, 'ada', ['tea']), hot('-f', { f: false }));
+      const actual$ = ask(NEVER, inRooms(pod, 'ada', ['tea']), rowConsumer(hot, '-f'));
       expectObservable(actual$).toBe('w 258ms (s|)', { w: 'welcome', s: 'shut 4000' });
     });
   });
@@ -342,7 +385,7 @@ describe('a slow consumer', () => {
       cold('--abc').subscribe((content) => {
         broker.deliver('tea', content);
       });
-      const actual$ = ask(NEVER, inRooms(pod, 'ada', ['tea']), hot('-f-----t', { f: false, t: true }));
+      const actual$ = ask(NEVER, inRooms(pod, 'ada', ['tea']), rowConsumer(hot, '-f-----t'));
       expectObservable(actual$, '20ms !').toBe('w------(abc)', { w: 'welcome', a: 'chat a', b: 'chat b', c: 'chat c' });
     });
   });
@@ -353,7 +396,7 @@ describe('a slow consumer', () => {
       cold('--abcd').subscribe((content) => {
         broker.deliver('tea', content, LAST);
       });
-      const actual$ = ask(NEVER, inRooms(pod, 'ada', ['tea']), hot('-f-----t', { f: false, t: true }));
+      const actual$ = ask(NEVER, inRooms(pod, 'ada', ['tea']), rowConsumer(hot, '-f-----t'));
       expectObservable(actual$, '20ms !').toBe('w------(gcd)', {
         w: 'welcome',
         g: 'gap slow_consumer',
@@ -370,7 +413,7 @@ describe('a slow consumer', () => {
       cold('--abcd', { a: LAST, b: earlier, c: LAST, d: LAST }).subscribe((timestamp) => {
         broker.deliver('tea', 'late', timestamp);
       });
-      const since$ = connection(NEVER, hot('-f-----t', { f: false, t: true }), inRooms(pod, 'ada', ['tea'])).pipe(
+      const since$ = connection(NEVER, rowConsumer(hot, '-f-----t'), inRooms(pod, 'ada', ['tea'])).pipe(
         mergeMap((outbound) => [readable(outbound)].flat()),
         map((message) => (message as { data?: { since?: string } }).data?.since),
         filter((since) => since !== undefined),
@@ -382,7 +425,7 @@ describe('a slow consumer', () => {
   test("with drop-oldest, is closed all the same when what waits is the server's own word", () => {
     marbles(({ cold, hot, expectObservable }, scheduler) => {
       const { pod } = scripted(scheduler, { SLOW_CONSUMER_POLICY: 'drop-oldest', SEND_BUFFER_MESSAGES: '2' });
-      const actual$ = ask(cold('--ppp', { p: text({ type: 'ping' }) }), inRooms(pod, 'ada'), hot('-f', { f: false }));
+      const actual$ = ask(cold('--ppp', { p: text({ type: 'ping' }) }), inRooms(pod, 'ada'), rowConsumer(hot, '-f'));
       expectObservable(actual$).toBe('w---(s|)', { w: 'welcome', s: 'shut 4000' });
     });
   });
@@ -400,7 +443,7 @@ describe('a handler that fails', () => {
 
   test('costs the message it failed on an error, and nothing else', () => {
     marbles(({ hot, expectObservable }, scheduler) => {
-      const handlers = new Map([...builtInHandlers, faulty].map((each) => [each.type, each]));
+      const handlers = [...builtInHandlers, faulty];
       const inbound$ = hot<Inbound>('-abc', {
         a: text({ type: 'faulty', data: 'throw', id: 'one' }),
         b: text({ type: 'faulty' }),
@@ -449,11 +492,7 @@ describe('a drain', () => {
       cold('--m').subscribe(() => {
         broker.deliver('tea', 'last');
       });
-      const actual$ = ask(
-        hot<Inbound>('---d', { d: drain }),
-        inRooms(pod, 'ada', ['tea']),
-        hot('-f 98ms t', { f: false, t: true }),
-      );
+      const actual$ = ask(hot<Inbound>('---d', { d: drain }), inRooms(pod, 'ada', ['tea']), rowConsumer(hot, '-f 98ms t'));
       expectObservable(actual$).toBe('w--p 96ms (lds|)', {
         w: 'welcome',
         p: 'pause',
@@ -480,7 +519,7 @@ describe('the end', () => {
   test('leaves the rooms at once, the broker after the linger of 1 s, and no timer', () => {
     marbles(({ expectObservable, hot, flush }, scheduler) => {
       const { broker, pod } = scripted(scheduler);
-      const writable$ = new BehaviorSubject(true);
+      const socket = rowConsumer(hot, '-f');
       const members: number[] = [];
       const rooms: string[][] = [];
       const look = () => {
@@ -488,12 +527,12 @@ describe('the end', () => {
         rooms.push([...broker.subscribed]);
       };
       const inbound$ = hot<Inbound>('-c', { c: chat('x') });
-      expectObservable(ask(inbound$, inRooms(pod, 'ada', ['tea']), writable$), '5ms !').toBe('w', { w: 'welcome' });
+      expectObservable(ask(inbound$, inRooms(pod, 'ada', ['tea']), socket), '5ms !').toBe('w', { w: 'welcome' });
       for (const at of [4, 6, 1004, 1006]) timer(at, scheduler).subscribe(look);
       flush();
       expect(members).toEqual([1, 0, 0, 0]);
       expect(rooms).toEqual([['', 'tea'], ['', 'tea'], ['', 'tea'], ['']]);
-      expect(writable$.observed).toBe(false);
+      expect(socket.writable$.observed).toBe(false);
       expect(scheduler.actions).toEqual([]);
     });
   });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import type { Observable } from 'rxjs';
 import { Intake } from '../src/intake.js';
 import { marbles } from './support/marbles.js';
 
@@ -26,6 +27,13 @@ function happen(intake: Intake, what: string): void {
   else intake.hold(Number(what));
 }
 
+/** What a stream says when it is subscribed to. */
+function present(state$: Observable<boolean>): boolean | undefined {
+  let present: boolean | undefined;
+  state$.subscribe((value) => (present = value)).unsubscribe();
+  return present;
+}
+
 interface Rows {
   readonly story: string;
   readonly open: string;
@@ -34,8 +42,8 @@ interface Rows {
 
 /** Tells an intake with a window of two the story, and compares what it says. */
 function expectIntake({ story, open, paused }: Rows): void {
-  marbles(({ hot, expectObservable }) => {
-    const intake = new Intake(2);
+  marbles(({ hot, expectObservable }, scheduler) => {
+    const intake = new Intake(2, scheduler.now);
     hot(story).subscribe((what) => {
       happen(intake, what);
     });
@@ -110,7 +118,7 @@ describe('an intake', () => {
   });
 
   test('knows whether the welcome was said', () => {
-    const intake = new Intake(2);
+    const intake = new Intake(2, () => 0);
     expect(intake.welcomed).toBe(false);
     intake.welcome();
     expect(intake.welcomed).toBe(true);
@@ -123,38 +131,96 @@ describe('an intake', () => {
     { window: 32, publishes: 31, open: true },
     { window: 32, publishes: 32, open: false },
   ])('with a window of $window and $publishes unconfirmed publishes is open: $open', ({ window, publishes, open }) => {
-    const intake = new Intake(window);
+    const intake = new Intake(window, () => 0);
     intake.welcome();
     for (let count = 0; count < publishes; count += 1) intake.published();
-    expect(intake.open$.value).toBe(open);
-    expect(intake.paused$.value).toBe(!open);
+    expect(present(intake.open$)).toBe(open);
+    expect(intake.isPaused).toBe(!open);
   });
 
   test('comes to rest right when those it tells answer at once', () => {
-    const intake = new Intake(2);
+    const intake = new Intake(2, () => 0);
     let waiting = 5;
     intake.hold(waiting);
     // As the connection does: what waits is let through, and each message is published.
     intake.open$.subscribe((open) => {
-      while (open && intake.open$.value && waiting > 0) {
+      while (open && present(intake.open$) && waiting > 0) {
         intake.published();
         waiting -= 1;
         intake.hold(waiting);
       }
     });
     intake.welcome();
-    expect([waiting, intake.open$.value, intake.paused$.value]).toEqual([3, false, true]);
+    expect([waiting, present(intake.open$), intake.isPaused]).toEqual([3, false, true]);
     for (let count = 0; count < 3; count += 1) intake.confirmed();
-    expect([waiting, intake.open$.value, intake.paused$.value]).toEqual([0, false, true]);
+    expect([waiting, present(intake.open$), intake.isPaused]).toEqual([0, false, true]);
     intake.confirmed();
-    expect([intake.open$.value, intake.paused$.value]).toEqual([true, false]);
+    expect([present(intake.open$), intake.isPaused]).toEqual([true, false]);
+  });
+});
+
+describe("an intake's clock", () => {
+  /** What it says at each `?` of the story. */
+  function pausedMs(story: string): number[] {
+    const read: number[] = [];
+    marbles(({ hot, flush }, scheduler) => {
+      const intake = new Intake(2, scheduler.now);
+      hot(story).subscribe((what) => {
+        if (what === '?') read.push(intake.pausedMs);
+        else happen(intake, what);
+      });
+      flush();
+    });
+    return read;
+  }
+
+  test('stands while the socket is read', () => {
+    expect(pausedMs('?-w-p-?-c-?')).toEqual([0, 0, 0]);
+  });
+
+  test('goes on while the socket is left unread', () => {
+    expect(pausedMs('-2-? 9ms ?')).toEqual([2, 12]);
+  });
+
+  test('adds up each time that it was left unread', () => {
+    expect(pausedMs('-w-pp 9ms c?-p 19ms ? 9ms c 99ms ?')).toEqual([10, 30, 40]);
+  });
+
+  test('is not begun anew by more of what it waits for already', () => {
+    expect(pausedMs('-w-pp 4ms 3 4ms p-?')).toEqual([12]);
+  });
+
+  test('goes on for good once the pod goes away', () => {
+    expect(pausedMs('-w-d-c-0-? 99ms ?')).toEqual([6, 106]);
+  });
+});
+
+describe("an intake's streams", () => {
+  test('begin with the present answer, whenever they are asked for', () => {
+    const intake = new Intake(2, () => 0);
+    const say = () => [present(intake.open$), present(intake.paused$), present(intake.settled$)];
+    expect(say()).toEqual([false, false, true]);
+    intake.welcome();
+    intake.published();
+    expect(say()).toEqual([true, false, undefined]);
+    intake.published();
+    expect(say()).toEqual([false, true, undefined]);
+  });
+
+  test('asked for late begin with the present answer too', () => {
+    const intake = new Intake(2, () => 0);
+    intake.welcome();
+    intake.published();
+    intake.published();
+    expect([present(intake.open$), present(intake.paused$), present(intake.settled$)]).toEqual([false, true, undefined]);
+    expect(intake.isPaused).toBe(true);
   });
 });
 
 describe("an intake's settled$", () => {
   test('says once, and at once, that nothing is unconfirmed', () => {
-    marbles(({ hot, expectObservable }) => {
-      const intake = new Intake(2);
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const intake = new Intake(2, scheduler.now);
       const story = '   ---p-c-';
       const asked = '   -^     ';
       const expected = '-(x|)  ';
@@ -167,8 +233,8 @@ describe("an intake's settled$", () => {
   });
 
   test('waits for the last confirmation', () => {
-    marbles(({ hot, expectObservable }) => {
-      const intake = new Intake(2);
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const intake = new Intake(2, scheduler.now);
       const story = '   -p-p-c---c-p-c';
       const asked = '   --^           ';
       const expected = '---------(x|) ';
@@ -181,8 +247,8 @@ describe("an intake's settled$", () => {
   });
 
   test('comes while the pod goes away too, and asks nothing of what waits', () => {
-    marbles(({ hot, expectObservable }) => {
-      const intake = new Intake(2);
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const intake = new Intake(2, scheduler.now);
       const story = '   -w-p-3-d-c----';
       const asked = '   -------^      ';
       const expected = '---------(x|) ';

@@ -7,6 +7,7 @@ import { builtInHandlers } from '../src/handlers/index.js';
 import { judge, type JudgeOptions } from '../src/judge.js';
 import { ENVELOPE_BYTES, byteLength, timestamp, writeEnvelope } from '../src/protocol.js';
 import type { Outbound } from '../src/transport.js';
+import { READY } from './support/consumer.js';
 import { marbles } from './support/marbles.js';
 import { inRooms, readable, virtualPod } from './support/pod.js';
 
@@ -31,7 +32,8 @@ test.each([
   ['a pong', '{"type":"pong"}'],
   ['a type that somebody installed', '{"type":"weather","data":{"celsius":7}}'],
 ])('accepts %s as it is, and names its handler', (_, text) => {
-  const message = JSON.parse(text) as { type: string };
+  const sent = JSON.parse(text) as { type: string };
+  const message = { room: undefined, data: undefined, id: undefined, ...sent };
   expect(judge(text, options)).toStrictEqual({ kind: 'accepted', message, handler: options.handlers.get(message.type) });
 });
 
@@ -135,7 +137,7 @@ describe('what grows when it is written out', () => {
           if (outbound.kind === 'batch') heard.push(...(readable(outbound) as { type: string }[]).map(({ type }) => type));
         };
         const pod = virtualPod(scheduler);
-        const ended = connection(concat(of(said), NEVER), NEVER, inRooms(pod, options.identity, [room])).subscribe(keep);
+        const ended = connection(concat(of(said), NEVER), READY, inRooms(pod, options.identity, [room])).subscribe(keep);
         scheduler.schedule(() => {
           ended.unsubscribe();
         }, 10);

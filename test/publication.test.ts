@@ -107,3 +107,15 @@ test.each([
 ])('a global publication with %s is invalid', (_, payload) => {
   expect(check(payload, GLOBAL_ROOM)).toMatchObject({ ok: false });
 });
+
+const FIRST = '1970-01-01T00:00:00.001Z';
+const LATER = '1970-01-01T00:00:00.002Z';
+
+test('each publication is judged by its own timestamp, whatever came before it', () => {
+  const at = (timestamp: unknown) => {
+    const verdict = check({ ...envelope, timestamp });
+    return verdict.ok ? verdict.publishedAtMs : 'invalid';
+  };
+  const timestamps = [FIRST, FIRST, 'yesterday', 'yesterday', FIRST, undefined, LATER, null, FIRST, 0];
+  expect(timestamps.map(at)).toEqual([1, 1, 'invalid', 'invalid', 1, 'invalid', 2, 'invalid', 1, 'invalid']);
+});

@@ -88,12 +88,9 @@ class Scene {
     return new Observable((subscriber) => {
       if (this.refusal !== undefined) subscriber.error(new PublishError('unavailable', this.refusal));
       else
-        this.link.publish(channel, payload).then(
-          () => {
-            subscriber.complete();
-          },
-          () => undefined,
-        );
+        this.link.publish(channel, payload, () => {
+          subscriber.complete();
+        });
     });
   }
 

@@ -1,4 +1,4 @@
-import { Observable, type MonoTypeOperatorFunction, type Subscriber } from 'rxjs';
+import { Observable, type MonoTypeOperatorFunction, type Subscriber, type Subscription } from 'rxjs';
 import { Stage, listen } from './stage.js';
 
 /** More waits than the buffer may hold. */
@@ -23,9 +23,16 @@ export interface DropOldest<T> {
   readonly gap: (dropped: T, present: T | undefined) => T;
 }
 
+/** Who takes what the buffer passes on: a socket. */
+export interface Consumer {
+  /** Whether it takes more now; asked before each item. */
+  readonly isWritable: boolean;
+  /** Emits whenever it takes more again. Subscribed to only while something waits for it. */
+  readonly writable$: Observable<unknown>;
+}
+
+/** What any number of buffers share. */
 export interface BoundedBufferOptions<T> {
-  /** Whether the consumer takes more; taken to be true until it says otherwise, and asked again after each item. */
-  readonly writable$: Observable<boolean>;
   readonly maxMessages: number;
   readonly maxBytes: number;
   /** What an item counts while it waits; undefined for one that never waits and may overtake. */
@@ -50,63 +57,82 @@ const NOTHING: Weight = { messages: 0, bytes: 0 };
  * an error, or with `dropOldest` the loss of the oldest droppable messages, marked by one gap, and an error only where dropping
  * cannot make room. A source that completes is followed once all has gone; an error comes through at once.
  */
-export function boundedBuffer<T>(options: BoundedBufferOptions<T>): MonoTypeOperatorFunction<T> {
-  return (source) => new Observable((subscriber) => source.subscribe(new Buffering(subscriber, options)));
+export function boundedBuffer<T>(consumer: Consumer, options: BoundedBufferOptions<T>): MonoTypeOperatorFunction<T> {
+  return (source) => new Observable((subscriber) => source.subscribe(new Buffering(subscriber, consumer, options)));
 }
 
 class Buffering<T> extends Stage<T, T> {
+  readonly #consumer: Consumer;
   readonly #options: BoundedBufferOptions<T>;
+  /** Made while something waits; most consumers never make anything wait. */
   #queue: Queue<T> | undefined;
-  #writable = true;
+  #writable: Subscription | undefined;
   #completed = false;
   #draining = false;
   #most = 0;
 
-  constructor(output: Subscriber<T>, options: BoundedBufferOptions<T>) {
+  constructor(output: Subscriber<T>, consumer: Consumer, options: BoundedBufferOptions<T>) {
     super(output);
+    this.#consumer = consumer;
     this.#options = options;
-    output.add(() => options.highWater?.(this.#most));
-    listen(this, output, options.writable$, this.#write);
+  }
+
+  override unsubscribe(): void {
+    if (this.closed) return;
+    try {
+      super.unsubscribe();
+    } finally {
+      this.#options.highWater?.(this.#most);
+    }
   }
 
   protected override take(item: T): void {
-    const weight = this.#options.weigh(item);
-    if (weight === undefined || (this.#writable && this.#queue === undefined && !this.#draining)) {
-      this.output.next(item);
-      return;
+    const passes = this.#queue === undefined && !this.#draining && this.#consumer.isWritable;
+    const weight = passes ? undefined : this.#options.weigh(item);
+    if (weight === undefined) this.output.next(item);
+    else this.#keep(item, weight);
+  }
+
+  /** Goes on until what waits has gone. */
+  protected override _complete(): void {
+    this.#completed = true;
+    if (this.#queue === undefined) {
+      this.output.complete();
+    } else {
+      this.output.add(() => this.#options.highWater?.(this.#most));
+      super.unsubscribe();
     }
+  }
+
+  #keep(item: T, weight: Weight): void {
     const queue = (this.#queue ??= new Queue(this.#options));
     queue.add(item, weight);
     this.#most = Math.max(this.#most, queue.messages);
     if (queue.overflows()) this.output.error(new BufferOverflowError(`${queue.messages} messages, ${queue.bytes} bytes wait`));
-  }
-
-  protected override _complete(): void {
-    this.#completed = true;
-    if (this.#queue === undefined) this.output.complete();
-    this.unsubscribe();
-  }
-
-  #write(writable: boolean): void {
-    this.#writable = writable;
-    if (writable) this.#drain();
+    else this.#writable ??= listen(this, this.output, this.#consumer.writable$, this.#drain);
   }
 
   #drain(): void {
-    // A consumer may say yes while it is handed an item: what waits goes after that item, not within it.
+    // A consumer may say that it takes more while it is handed an item: what waits goes after that item, not within it.
     if (this.#draining) return;
     this.#draining = true;
-    while (this.#writable && !this.output.closed && this.#queue !== undefined) {
+    while (this.#consumer.isWritable && !this.output.closed && this.#queue !== undefined) {
       const slot = this.#queue.take();
       if (this.#queue.isEmpty()) this.#queue = undefined;
       if (slot) this.output.next(slot.item);
     }
     this.#draining = false;
-    if (this.#completed && this.#queue === undefined) this.output.complete();
+    if (this.#queue === undefined) this.#emptied();
+  }
+
+  #emptied(): void {
+    this.#writable?.unsubscribe();
+    this.#writable = undefined;
+    if (this.#completed) this.output.complete();
   }
 }
 
-/** What waits; made only while something does, for most consumers never make anything wait. */
+/** What waits. */
 class Queue<T> {
   messages = 0;
   bytes = 0;

@@ -1,4 +1,5 @@
-import { Observable, Subject, type OperatorFunction } from 'rxjs';
+import { Observable, Subject, type OperatorFunction, type Subscriber } from 'rxjs';
+import { Sink, Stage } from './stage.js';
 
 export interface RouteByOptions<K, T, R, P extends T & R> {
   /** Values that go by unchanged and need no route. */
@@ -21,64 +22,94 @@ export interface RouteByOptions<K, T, R, P extends T & R> {
  * source completes, so does each route, and then the whole.
  */
 export function routeBy<K, T, R, P extends T & R = never>(options: RouteByOptions<K, T, R, P>): OperatorFunction<T, R> {
-  const { passes, key, route, recover } = options;
-  return (source) =>
-    new Observable((subscriber) => {
-      const routes = new Map<K, Subject<Exclude<T, P>>>();
-      let current: Exclude<T, P> | undefined;
-      let running = 1;
-      const finish = () => {
-        running -= 1;
-        if (running === 0) subscriber.complete();
-      };
-      const open = (at: K): Subject<Exclude<T, P>> => {
-        const values$ = new Subject<Exclude<T, P>>();
-        routes.set(at, values$);
-        running += 1;
-        const fail = (error: unknown) => {
-          routes.delete(at);
-          if (recover) subscriber.next(recover(error, at, current));
-          else subscriber.error(error);
-          finish();
-        };
-        try {
-          const routed$ = route(at)(values$);
-          subscriber.add(
-            routed$.subscribe({
-              next: (value) => {
-                subscriber.next(value);
-              },
-              error: fail,
-              complete: finish,
-            }),
-          );
-        } catch (error) {
-          fail(error);
-        }
-        return values$;
-      };
-      subscriber.add(
-        source.subscribe({
-          next: (value) => {
-            if (passes?.(value)) {
-              subscriber.next(value);
-              return;
-            }
-            // What a value causes may come back as another value while it is routed.
-            const outer = current;
-            const routed = (current = value as Exclude<T, P>);
-            const at = key(routed);
-            (routes.get(at) ?? open(at)).next(routed);
-            current = outer;
-          },
-          error: (error: unknown) => {
-            subscriber.error(error);
-          },
-          complete: () => {
-            for (const values$ of routes.values()) values$.complete();
-            finish();
-          },
-        }),
-      );
-    });
+  return (source) => new Observable((subscriber) => source.subscribe(new Routing(subscriber, options)));
+}
+
+class Routing<K, T, R, P extends T & R> extends Stage<T, R> {
+  readonly #options: RouteByOptions<K, T, R, P>;
+  readonly #routes = new Map<K, Subject<Exclude<T, P>>>();
+  /** The value on its way; what it causes may come back as another value meanwhile. */
+  #current: Exclude<T, P> | undefined;
+  /** Routes, and the source. */
+  #running = 1;
+
+  constructor(output: Subscriber<R>, options: RouteByOptions<K, T, R, P>) {
+    super(output);
+    this.#options = options;
+  }
+
+  /** A route is over, as its own end or by an error. */
+  ended(): void {
+    this.#running -= 1;
+    if (this.#running === 0) this.output.complete();
+  }
+
+  failed(key: K, error: unknown): void {
+    const { recover } = this.#options;
+    this.#routes.delete(key);
+    if (recover) this.output.next(recover(error, key, this.#current));
+    else this.output.error(error);
+    this.ended();
+  }
+
+  protected override take(value: T): void {
+    const { passes, key } = this.#options;
+    if (passes?.(value)) {
+      this.output.next(value);
+      return;
+    }
+    const outer = this.#current;
+    const routed = (this.#current = value as Exclude<T, P>);
+    const at = key(routed);
+    (this.#routes.get(at) ?? this.#open(at)).next(routed);
+    this.#current = outer;
+  }
+
+  protected override _complete(): void {
+    for (const values$ of this.#routes.values()) values$.complete();
+    this.unsubscribe();
+    this.ended();
+  }
+
+  #open(key: K): Subject<Exclude<T, P>> {
+    const values$ = new Subject<Exclude<T, P>>();
+    this.#routes.set(key, values$);
+    this.#running += 1;
+    try {
+      this.#options
+        .route(key)(values$)
+        .subscribe(new Route(this.output, this, key));
+    } catch (error) {
+      this.failed(key, error);
+    }
+    return values$;
+  }
+}
+
+/** What comes out of one route. */
+class Route<K, R> extends Sink<R> {
+  readonly #output: Subscriber<R>;
+  readonly #routing: Pick<Routing<K, never, R, never>, 'ended' | 'failed'>;
+  readonly #key: K;
+
+  constructor(output: Subscriber<R>, routing: Pick<Routing<K, never, R, never>, 'ended' | 'failed'>, key: K) {
+    super(output);
+    this.#output = output;
+    this.#routing = routing;
+    this.#key = key;
+  }
+
+  protected override _next(value: R): void {
+    this.#output.next(value);
+  }
+
+  protected override _error(error: unknown): void {
+    this.unsubscribe();
+    this.#routing.failed(this.#key, error);
+  }
+
+  protected override _complete(): void {
+    this.unsubscribe();
+    this.#routing.ended();
+  }
 }

@@ -1,4 +1,41 @@
-import { Subscriber, type Observable } from 'rxjs';
+import { Subscriber, Subscription, type Observable, type TeardownLogic } from 'rxjs';
+
+/**
+ * A subscriber that is fed by one source, as nearly all are.
+ *
+ * A Subscription keeps what it has to end in an array, which takes more memory than all else that a subscriber is made of. Here the
+ * first has a field of its own, and the array is made for those that have more.
+ */
+export abstract class Sink<T> extends Subscriber<T> {
+  #source: Subscription | undefined;
+
+  // Subscriber's constructor is marked as internal to RxJS: this is the one place that builds on it.
+  // eslint-disable-next-line @typescript-eslint/no-useless-constructor
+  constructor(output?: Subscriber<never>) {
+    super(output);
+  }
+
+  override add(teardown: TeardownLogic): void {
+    if (teardown === this.#source) return;
+    if (this.closed || !(teardown instanceof Subscription) || this.#source?.closed === false) super.add(teardown);
+    else if (!teardown.closed) this.#source = teardown;
+  }
+
+  override remove(teardown: Exclude<TeardownLogic, void>): void {
+    if (teardown === this.#source) this.#source = undefined;
+    else super.remove(teardown);
+  }
+
+  override unsubscribe(): void {
+    if (this.closed) return;
+    try {
+      super.unsubscribe();
+    } finally {
+      this.#source?.unsubscribe();
+      this.#source = undefined;
+    }
+  }
+}
 
 /**
  * One operator at work in one subscription.
@@ -6,7 +43,7 @@ import { Subscriber, type Observable } from 'rxjs';
  * Operators that every connection holds all its life are written as a class of this kind: its methods are shared, where closures
  * would be made, and kept, for each of 100,000 connections. What a stage throws becomes the error of its output.
  */
-export abstract class Stage<T, R> extends Subscriber<T> {
+export abstract class Stage<T, R> extends Sink<T> {
   protected readonly output: Subscriber<R>;
 
   constructor(output: Subscriber<R>) {
@@ -17,7 +54,9 @@ export abstract class Stage<T, R> extends Subscriber<T> {
   /** Takes the next value of the source. */
   protected abstract take(value: T): void;
 
-  protected override _next(value: T): void {
+  /** Subscriber's own `next` would go through `_next`: one call more, for each member of a room and message. */
+  override next(value: T): void {
+    if (this.closed) return;
     try {
       this.take(value);
     } catch (error) {
@@ -27,7 +66,7 @@ export abstract class Stage<T, R> extends Subscriber<T> {
 }
 
 /** A stage's second source: its values go to a method of the stage, its error to the output, its end means nothing. */
-class SideInput<S> extends Subscriber<S> {
+class SideInput<S> extends Sink<S> {
   readonly #stage: unknown;
   readonly #output: Subscriber<never>;
   readonly #take: (value: S) => void;
@@ -53,8 +92,13 @@ class SideInput<S> extends Subscriber<S> {
  *
  * @param take one of the stage's own methods; called on the stage, so that none need be bound
  */
-export function listen<S, K>(stage: K, output: Subscriber<never>, side$: Observable<S>, take: (this: K, value: S) => void): void {
+export function listen<S, K>(
+  stage: K,
+  output: Subscriber<never>,
+  side$: Observable<S>,
+  take: (this: K, value: S) => void,
+): Subscription {
   const input = new SideInput(stage, output, take);
   output.add(input);
-  side$.subscribe(input);
+  return side$.subscribe(input);
 }

@@ -4,8 +4,10 @@ import {
   BufferOverflowError,
   boundedBuffer,
   type BoundedBufferOptions,
+  type Consumer,
   type DropOldest,
 } from '../../src/operators/boundedBuffer.js';
+import { rowConsumer, type RowConsumer } from '../support/consumer.js';
 import { marbles } from '../support/marbles.js';
 
 /**
@@ -24,32 +26,57 @@ const dropOldest: DropOldest<string> = {
 };
 
 /** Room for three messages. */
-function buffer(writable$: Observable<boolean>, options: Partial<BoundedBufferOptions<string>> = {}) {
-  return boundedBuffer({ writable$, maxMessages: 3, maxBytes: 1000, weigh, ...options });
+function buffer(consumer: Consumer, options: Partial<BoundedBufferOptions<string>> = {}) {
+  return boundedBuffer(consumer, { maxMessages: 3, maxBytes: 1000, weigh, ...options });
 }
 
 const LETTERS = { a: 'a', b: 'b', c: 'c', d: 'd', e: 'e', f: 'f', g: 'g', h: 'h' };
-const IS = { t: true, f: false };
 const OVERFLOW: unknown = expect.any(BufferOverflowError);
 
 describe('boundedBuffer: passing and waiting', () => {
   test('passes items on while the consumer takes them', () => {
     marbles(({ hot, expectObservable, expectSubscriptions }) => {
       const e1 = hot('  -a-b-|');
-      const w1 = hot('  t-----', IS);
+      const w1 = rowConsumer(hot, '  t-----');
       const subs = '    ^----!';
       const expected = '-a-b-|';
 
       expectObservable(e1.pipe(buffer(w1))).toBe(expected);
       expectSubscriptions(e1.subscriptions).toBe(subs);
-      expectSubscriptions(w1.subscriptions).toBe(subs);
+      expectSubscriptions(w1.writable$.subscriptions).toBe([]);
+    });
+  });
+
+  test('listens to the consumer only while something waits', () => {
+    marbles(({ hot, expectObservable, expectSubscriptions }) => {
+      const e1 = hot('             -a-b---c-d--|');
+      const e1subs = '             ^-----------!';
+      const w1 = rowConsumer(hot, '--f--t--f--t-');
+      const w1subs = ['                          ---^-!       ', '                          ---------^-! '];
+      const expected = '           -a---b-c---d|';
+
+      expectObservable(e1.pipe(buffer(w1))).toBe(expected);
+      expectSubscriptions(e1.subscriptions).toBe(e1subs);
+      expectSubscriptions(w1.writable$.subscriptions).toBe(w1subs);
+    });
+  });
+
+  test('asks the consumer before each item, and believes that rather than a sign that it takes more', () => {
+    marbles(({ hot, expectObservable }) => {
+      const e1 = hot('             -a-b------');
+      const w1 = rowConsumer(hot, 'f-------t-');
+      const sign = hot('           -----x----');
+      const expected = '           --------(ab)';
+
+      sign.subscribe(w1.writable$);
+      expectObservable(e1.pipe(buffer(w1))).toBe(expected);
     });
   });
 
   test('takes the consumer to be ready until it says otherwise', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  -a-b---');
-      const w1 = hot('  --f--t-', IS);
+      const w1 = rowConsumer(hot, '  --f--t-');
       const expected = '-a---b-';
 
       expectObservable(e1.pipe(buffer(w1))).toBe(expected);
@@ -59,7 +86,7 @@ describe('boundedBuffer: passing and waiting', () => {
   test('keeps items in order while the consumer takes none, and lets them go when it does', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  -a-b-c-------d-');
-      const w1 = hot('  f-------t------', IS);
+      const w1 = rowConsumer(hot, '  f-------t------');
       const expected = '--------(abc)d-';
 
       expectObservable(e1.pipe(buffer(w1))).toBe(expected);
@@ -69,7 +96,7 @@ describe('boundedBuffer: passing and waiting', () => {
   test('says nothing when the consumer is ready and nothing waits', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  ---a-');
-      const w1 = hot('  ftf-t', IS);
+      const w1 = rowConsumer(hot, '  ftf-t');
       const expected = '----a';
 
       expectObservable(e1.pipe(buffer(w1))).toBe(expected);
@@ -80,7 +107,7 @@ describe('boundedBuffer: passing and waiting', () => {
     marbles(({ hot, expectObservable }) => {
       const values = { x: 'abcdefgh' };
       const e1 = hot('  -x--x-', values);
-      const w1 = hot('  --ft--', IS);
+      const w1 = rowConsumer(hot, '  --ft--');
       const expected = '-x--x-';
 
       expectObservable(e1.pipe(buffer(w1))).toBe(expected, values);
@@ -92,7 +119,7 @@ describe('boundedBuffer: passing and waiting', () => {
     marbles(({ hot, expectObservable }) => {
       const values = { n: '!', a: 'a', b: 'b', c: 'c' };
       const e1 = hot('  -anbncn---', values);
-      const w1 = hot('  f------t--', IS);
+      const w1 = rowConsumer(hot, '  f------t--');
       const expected = '--n-n-n(abc)';
 
       expectObservable(e1.pipe(buffer(w1))).toBe(expected, values);
@@ -102,7 +129,7 @@ describe('boundedBuffer: passing and waiting', () => {
   test('keeps the place of an item that weighs zero, and counts it nowhere', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  -a.b.c.--------.');
-      const w1 = hot('  f------t--------', IS);
+      const w1 = rowConsumer(hot, '  f------t--------');
       const expected = '-------(a.b.c.).';
 
       expectObservable(e1.pipe(buffer(w1))).toBe(expected);
@@ -114,13 +141,13 @@ describe('boundedBuffer: the end', () => {
   test('completes at once when nothing waits, even while the consumer takes nothing', () => {
     marbles(({ hot, expectObservable, expectSubscriptions }) => {
       const e1 = hot('  -a-|');
-      const w1 = hot('  --f-', IS);
+      const w1 = rowConsumer(hot, '  --f-');
       const subs = '    ^--!';
       const expected = '-a-|';
 
       expectObservable(e1.pipe(buffer(w1))).toBe(expected);
       expectSubscriptions(e1.subscriptions).toBe(subs);
-      expectSubscriptions(w1.subscriptions).toBe(subs);
+      expectSubscriptions(w1.writable$.subscriptions).toBe([]);
     });
   });
 
@@ -128,46 +155,48 @@ describe('boundedBuffer: the end', () => {
     marbles(({ hot, expectObservable, expectSubscriptions }) => {
       const e1 = hot('  -a-b-|   ');
       const e1subs = '  ^----!   ';
-      const w1 = hot('  f-------t', IS);
-      const w1subs = '  ^-------!';
+      const w1 = rowConsumer(hot, '  f-------t');
+      const w1subs = '  -^------!';
       const expected = '--------(ab|)';
 
       expectObservable(e1.pipe(buffer(w1))).toBe(expected);
       expectSubscriptions(e1.subscriptions).toBe(e1subs);
-      expectSubscriptions(w1.subscriptions).toBe(w1subs);
+      expectSubscriptions(w1.writable$.subscriptions).toBe(w1subs);
     });
   });
 
   test('passes an error of the source on at once; what waits is lost', () => {
     marbles(({ hot, expectObservable, expectSubscriptions }) => {
       const e1 = hot('  -a-b-#  ');
-      const w1 = hot('  --f---t-', IS);
+      const w1 = rowConsumer(hot, '  --f---t-');
       const subs = '    ^----!  ';
+      const w1subs = '  ---^-!  ';
       const expected = '-a---#  ';
 
       expectObservable(e1.pipe(buffer(w1))).toBe(expected);
       expectSubscriptions(e1.subscriptions).toBe(subs);
-      expectSubscriptions(w1.subscriptions).toBe(subs);
+      expectSubscriptions(w1.writable$.subscriptions).toBe(w1subs);
     });
   });
 
   test('passes an error of writable$ on', () => {
     marbles(({ hot, expectObservable, expectSubscriptions }) => {
       const e1 = hot('  -a-b---');
-      const w1 = hot('  --f-#  ', IS);
+      const w1 = rowConsumer(hot, '  --f-#  ');
       const subs = '    ^---!  ';
+      const w1subs = '  ---^!  ';
       const expected = '-a--#  ';
 
       expectObservable(e1.pipe(buffer(w1))).toBe(expected);
       expectSubscriptions(e1.subscriptions).toBe(subs);
-      expectSubscriptions(w1.subscriptions).toBe(subs);
+      expectSubscriptions(w1.writable$.subscriptions).toBe(w1subs);
     });
   });
 
   test('passes an error of writable$ on though the source has completed', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  -a-|   ');
-      const w1 = hot('  f-----#', IS);
+      const w1 = rowConsumer(hot, '  f-----#');
       const expected = '------#';
 
       expectObservable(e1.pipe(buffer(w1))).toBe(expected);
@@ -176,38 +205,44 @@ describe('boundedBuffer: the end', () => {
 
   test('goes on as it was when writable$ completes', () => {
     marbles(({ hot, expectObservable }) => {
-      const e1 = hot('  -a-b-|');
-      const w1 = hot('  ft|   ', IS);
-      const expected = '-a-b-|';
+      const e1 = hot('                -a-b-|');
+      const w1 = rowConsumer(hot, '   ft|   ');
+      const expected1 = '             -a-b-|';
+      const e2 = hot('                -a-b-c-d');
+      const w2 = rowConsumer(hot, '   f-|     ');
+      const expected2 = '             -------#';
 
-      expectObservable(e1.pipe(buffer(w1))).toBe(expected);
+      expectObservable(e1.pipe(buffer(w1))).toBe(expected1);
+      expectObservable(e2.pipe(buffer(w2))).toBe(expected2, undefined, OVERFLOW);
     });
   });
 
   test('unsubscribes from both, and lets nothing go any more', () => {
     marbles(({ hot, expectObservable, expectSubscriptions }) => {
       const e1 = hot('  -a-b---');
-      const w1 = hot('  --f---t', IS);
+      const w1 = rowConsumer(hot, '  --f---t');
       const unsub = '   ----!  ';
       const subs = '    ^---!  ';
+      const w1subs = '  ---^!  ';
       const expected = '-a-----';
 
       expectObservable(e1.pipe(buffer(w1)), unsub).toBe(expected);
       expectSubscriptions(e1.subscriptions).toBe(subs);
-      expectSubscriptions(w1.subscriptions).toBe(subs);
+      expectSubscriptions(w1.writable$.subscriptions).toBe(w1subs);
     });
   });
 
   test('ends where its consumer ends, in the middle of letting go', () => {
     marbles(({ hot, expectObservable, expectSubscriptions }) => {
       const e1 = hot('  -a-b-c---');
-      const w1 = hot('  f-----t--', IS);
+      const w1 = rowConsumer(hot, '  f-----t--');
       const subs = '    ^-----!  ';
+      const w1subs = '  -^----!  ';
       const expected = '------(ab|)';
 
       expectObservable(e1.pipe(buffer(w1), take(2))).toBe(expected);
       expectSubscriptions(e1.subscriptions).toBe(subs);
-      expectSubscriptions(w1.subscriptions).toBe(subs);
+      expectSubscriptions(w1.writable$.subscriptions).toBe(w1subs);
     });
   });
 });
@@ -216,22 +251,23 @@ describe('boundedBuffer: overflow', () => {
   test('errors with the message that is one too many', () => {
     marbles(({ hot, expectObservable, expectSubscriptions }) => {
       const e1 = hot('  -a-b-c-d--');
-      const w1 = hot('  f---------', IS);
+      const w1 = rowConsumer(hot, '  f---------');
       const subs = '    ^------!  ';
+      const w1subs = '  -^-----!  ';
       const expected = '-------#  ';
 
       const error = new BufferOverflowError('4 messages, 40 bytes wait');
       expectObservable(e1.pipe(buffer(w1))).toBe(expected, undefined, error);
       expectObservable(e1.pipe(buffer(w1))).toBe(expected, undefined, OVERFLOW);
       expectSubscriptions(e1.subscriptions).toBe([subs, subs]);
-      expectSubscriptions(w1.subscriptions).toBe([subs, subs]);
+      expectSubscriptions(w1.writable$.subscriptions).toBe([w1subs, w1subs]);
     });
   });
 
   test('errors with the byte that is one too many', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  -a-b-c---');
-      const w1 = hot('  f--------', IS);
+      const w1 = rowConsumer(hot, '  f--------');
       const fits = '    ---------';
       const overflows = '-----#   ';
 
@@ -243,7 +279,7 @@ describe('boundedBuffer: overflow', () => {
   test('counts each message of an item', () => {
     marbles(({ hot, expectObservable }) => {
       const values = { x: 'abc', y: 'abcd' };
-      const w1 = hot('    f---', IS);
+      const w1 = rowConsumer(hot, '    f---');
       const fits = '      ----';
       const overflows = ' -#  ';
 
@@ -255,7 +291,7 @@ describe('boundedBuffer: overflow', () => {
   test('counts only what waits: what has gone makes room again', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  -a-b-c-------d-e-f---');
-      const w1 = hot('  f-------t---f------t', IS);
+      const w1 = rowConsumer(hot, '  f-------t---f------t');
       const expected = '--------(abc)------(def)';
 
       expectObservable(e1.pipe(buffer(w1, { maxBytes: 30 }))).toBe(expected);
@@ -268,7 +304,7 @@ describe('boundedBuffer: drop-oldest', () => {
     marbles(({ hot, expectObservable }) => {
       const values = { ...LETTERS, 1: 'gap from a' };
       const e1 = hot('  -a-b-c-d-e-|');
-      const w1 = hot('  f------------t', IS);
+      const w1 = rowConsumer(hot, '  f------------t');
       const expected = '-------------(1cde|)';
 
       expectObservable(e1.pipe(buffer(w1, { dropOldest }))).toBe(expected, values);
@@ -278,7 +314,7 @@ describe('boundedBuffer: drop-oldest', () => {
   test('drops nothing where everything fits', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  -a-b-c---');
-      const w1 = hot('  f------t-', IS);
+      const w1 = rowConsumer(hot, '  f------t-');
       const expected = '-------(abc)';
 
       expectObservable(e1.pipe(buffer(w1, { dropOldest, maxBytes: 30 }))).toBe(expected);
@@ -289,7 +325,7 @@ describe('boundedBuffer: drop-oldest', () => {
     marbles(({ hot, expectObservable }) => {
       const values = { ...LETTERS, 1: 'gap from a' };
       const e1 = hot('  -a-b-c---');
-      const w1 = hot('  f------t-', IS);
+      const w1 = rowConsumer(hot, '  f------t-');
       const expected = '-------(1c)';
 
       expectObservable(e1.pipe(buffer(w1, { dropOldest, maxBytes: 19 }))).toBe(expected, values);
@@ -300,7 +336,7 @@ describe('boundedBuffer: drop-oldest', () => {
     marbles(({ hot, expectObservable }) => {
       const values = { ...LETTERS, x: 'abc', y: 'bc', 1: 'gap from abc' };
       const e1 = hot('  -x-d---', values);
-      const w1 = hot('  f----t-', IS);
+      const w1 = rowConsumer(hot, '  f----t-');
       const expected = '-----(1yd)';
 
       expectObservable(e1.pipe(buffer(w1, { dropOldest }))).toBe(expected, values);
@@ -311,7 +347,7 @@ describe('boundedBuffer: drop-oldest', () => {
     marbles(({ hot, expectObservable }) => {
       const values = { ...LETTERS, x: 'ab', y: 'cde', z: 'de', 1: 'gap from ab' };
       const e1 = hot('  -x-y-f---', values);
-      const w1 = hot('  f------t-', IS);
+      const w1 = rowConsumer(hot, '  f------t-');
       const expected = '-------(1zf)';
 
       expectObservable(e1.pipe(buffer(w1, { dropOldest }))).toBe(expected, values);
@@ -323,7 +359,7 @@ describe('boundedBuffer: drop-oldest', () => {
     marbles(({ hot, expectObservable }) => {
       const values = { ...LETTERS, 1: '.ab', 2: '.c' };
       const e1 = hot('  -abcde----------cdef--', values);
-      const w1 = hot('  f-----t--------f----t-', IS);
+      const w1 = rowConsumer(hot, '  f-----t--------f----t-');
       const expected = '------(1cde)--------(2def)';
 
       expectObservable(e1.pipe(buffer(w1, { dropOldest: { ...dropOldest, gap } }))).toBe(expected, values);
@@ -334,7 +370,7 @@ describe('boundedBuffer: drop-oldest', () => {
     marbles(({ hot, expectObservable }) => {
       const values = { ...LETTERS, x: 'bcdef', y: 'def', 1: 'gap from a' };
       const e1 = hot('  -a-x---', values);
-      const w1 = hot('  f----t-', IS);
+      const w1 = rowConsumer(hot, '  f----t-');
       const expected = '-----(1y)';
 
       expectObservable(e1.pipe(buffer(w1, { dropOldest }))).toBe(expected, values);
@@ -345,7 +381,7 @@ describe('boundedBuffer: drop-oldest', () => {
     marbles(({ hot, expectObservable }) => {
       const values = { ...LETTERS, 1: 'gap from a', 2: 'gap from e' };
       const e1 = hot('  -a-b-c-d--------e-f-g-h---');
-      const w1 = hot('  f--------t----f---------t-', IS);
+      const w1 = rowConsumer(hot, '  f--------t----f---------t-');
       const expected = '---------(1bcd)---------(2fgh)';
 
       expectObservable(e1.pipe(buffer(w1, { dropOldest }))).toBe(expected, values);
@@ -356,13 +392,11 @@ describe('boundedBuffer: drop-oldest', () => {
     marbles(({ hot, expectObservable }) => {
       const values = { ...LETTERS, 1: 'gap from a', 2: 'gap from b' };
       const e1 = hot('     -a-b-c-d---e-f-----');
-      const ready = hot('  f--------t-------t-', IS);
+      const consumer = rowConsumer(hot, '  f--------t-------t-');
       const expected = '   ---------1-------2-';
 
       // The consumer takes one item whenever it is ready.
-      const writable$ = new Subject<boolean>();
-      ready.subscribe(writable$);
-      const taken$ = e1.pipe(buffer(writable$, { dropOldest }), closing(writable$));
+      const taken$ = e1.pipe(buffer(consumer, { dropOldest }), closing(consumer));
       expectObservable(taken$).toBe(expected, values);
     });
   });
@@ -371,7 +405,7 @@ describe('boundedBuffer: drop-oldest', () => {
     marbles(({ hot, expectObservable }) => {
       const values = { ...LETTERS, A: 'A', 1: 'gap from b' };
       const e1 = hot('  -A-b-c-d-e---', values);
-      const w1 = hot('  f----------t-', IS);
+      const w1 = rowConsumer(hot, '  f----------t-');
       const expected = '-----------(A1de)';
 
       expectObservable(e1.pipe(buffer(w1, { dropOldest }))).toBe(expected, values);
@@ -382,7 +416,7 @@ describe('boundedBuffer: drop-oldest', () => {
     marbles(({ hot, expectObservable }) => {
       const values = { ...LETTERS, B: 'B', 1: 'gap from a' };
       const e1 = hot('  -a-B-c-d-e---', values);
-      const w1 = hot('  f----------t-', IS);
+      const w1 = rowConsumer(hot, '  f----------t-');
       const expected = '-----------(1Bde)';
 
       expectObservable(e1.pipe(buffer(w1, { dropOldest }))).toBe(expected, values);
@@ -393,7 +427,7 @@ describe('boundedBuffer: drop-oldest', () => {
     marbles(({ hot, expectObservable }) => {
       const values = { ...LETTERS, A: 'A', B: 'B', C: 'C', 1: 'gap from d' };
       const e1 = hot('  -A-B-C-d---', values);
-      const w1 = hot('  f--------t-', IS);
+      const w1 = rowConsumer(hot, '  f--------t-');
       const expected = '---------(ABC1)';
 
       expectObservable(e1.pipe(buffer(w1, { dropOldest }))).toBe(expected, values);
@@ -404,13 +438,14 @@ describe('boundedBuffer: drop-oldest', () => {
     marbles(({ hot, expectObservable, expectSubscriptions }) => {
       const values = { ...LETTERS, A: 'A', B: 'B', C: 'C', D: 'D' };
       const e1 = hot('  -A-b-B-C-D--', values);
-      const w1 = hot('  f-----------', IS);
+      const w1 = rowConsumer(hot, '  f-----------');
       const subs = '    ^--------!  ';
+      const w1subs = '  -^-------!  ';
       const expected = '---------#  ';
 
       expectObservable(e1.pipe(buffer(w1, { dropOldest }))).toBe(expected, undefined, OVERFLOW);
       expectSubscriptions(e1.subscriptions).toBe(subs);
-      expectSubscriptions(w1.subscriptions).toBe(subs);
+      expectSubscriptions(w1.writable$.subscriptions).toBe(w1subs);
     });
   });
 
@@ -418,7 +453,7 @@ describe('boundedBuffer: drop-oldest', () => {
     marbles(({ hot, expectObservable }) => {
       const values = { ...LETTERS, '.': '.', 1: 'gap from a' };
       const e1 = hot('  -.-a-b-c-d---', values);
-      const w1 = hot('  f----------t-', IS);
+      const w1 = rowConsumer(hot, '  f----------t-');
       const expected = '-----------(.1bcd)';
 
       expectObservable(e1.pipe(buffer(w1, { dropOldest }))).toBe(expected, values);
@@ -432,7 +467,7 @@ describe('boundedBuffer: the high-water mark', () => {
   test('is told once, when it completes', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  -a-b-c----d-e-|   ');
-      const w1 = hot('  f-------t--f-----t', IS);
+      const w1 = rowConsumer(hot, '  f-------t--f-----t');
       const expected = '-----------------3';
 
       expectObservable(told(e1, w1)).toBe(expected, TOLD);
@@ -442,7 +477,7 @@ describe('boundedBuffer: the high-water mark', () => {
   test('is told when it errors', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  -a-b-#');
-      const w1 = hot('  f-----', IS);
+      const w1 = rowConsumer(hot, '  f-----');
       const expected = '-----2';
 
       expectObservable(told(e1, w1)).toBe(expected, TOLD);
@@ -452,7 +487,7 @@ describe('boundedBuffer: the high-water mark', () => {
   test('takes in what made it overflow', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  -a-b-c-d-e');
-      const w1 = hot('  f---------', IS);
+      const w1 = rowConsumer(hot, '  f---------');
       const expected = '-------4  ';
 
       expectObservable(told(e1, w1)).toBe(expected, TOLD);
@@ -462,7 +497,7 @@ describe('boundedBuffer: the high-water mark', () => {
   test('is told when the consumer goes', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  -a-b----');
-      const w1 = hot('  f---t---', IS);
+      const w1 = rowConsumer(hot, '  f---t---');
       const unsub = '   ------! ';
       const expected = '------2 ';
 
@@ -484,7 +519,7 @@ describe('boundedBuffer: the high-water mark', () => {
   test('is zero where nothing ever waited, however much went through', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  -a--b-c|');
-      const w1 = hot('  --ft----', IS);
+      const w1 = rowConsumer(hot, '  --ft----');
       const expected = '-------0';
 
       expectObservable(told(e1, w1)).toBe(expected, TOLD);
@@ -494,7 +529,7 @@ describe('boundedBuffer: the high-water mark', () => {
   test('counts messages, not items, and neither a gap nor what was dropped', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  -x-c-d-|', { x: 'ab', c: 'c', d: 'd' });
-      const w1 = hot('  f------t', IS);
+      const w1 = rowConsumer(hot, '  f------t');
       const expected = '-------3';
 
       expectObservable(told(e1, w1, { dropOldest })).toBe(expected, TOLD);
@@ -506,61 +541,53 @@ describe('boundedBuffer: a consumer that answers while it is handed an item', ()
   test('makes the next item wait', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('     -a-b---c-');
-      const ready = hot('  -----t---', IS);
+      const consumer = rowConsumer(hot, '  -----t---');
       const expected = '   -a---b---';
 
-      const writable$ = new Subject<boolean>();
-      ready.subscribe(writable$);
-      expectObservable(e1.pipe(buffer(writable$), closing(writable$))).toBe(expected);
+      expectObservable(e1.pipe(buffer(consumer), closing(consumer))).toBe(expected);
     });
   });
 
   test('stops the letting go after that item', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('     -a-b-c-|         ');
-      const ready = hot('  f--------t--t--t', IS);
+      const consumer = rowConsumer(hot, '  f--------t--t--t');
       const expected = '   ---------a--b--(c|)';
 
-      const writable$ = new Subject<boolean>();
-      ready.subscribe(writable$);
-      expectObservable(e1.pipe(buffer(writable$), closing(writable$))).toBe(expected);
+      expectObservable(e1.pipe(buffer(consumer), closing(consumer))).toBe(expected);
     });
   });
 
   test('makes room with each single item it takes', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('     -a-b-c---d---e-|    ');
-      const ready = hot('  f------t---t------t-', IS);
+      const consumer = rowConsumer(hot, '  f------t---t------t-');
       const expected = '   -------a---b------c-';
 
-      const writable$ = new Subject<boolean>();
-      ready.subscribe(writable$);
-      expectObservable(e1.pipe(buffer(writable$, { maxBytes: 30 }), closing(writable$))).toBe(expected);
+      expectObservable(e1.pipe(buffer(consumer, { maxBytes: 30 }), closing(consumer))).toBe(expected);
     });
   });
 
   test('gets each waiting item once and in order when it says yes again', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('     -a-b-c-|');
-      const ready = hot('  f--------t', IS);
+      const consumer = rowConsumer(hot, '  f--------t');
       const expected = '   ---------(abc|)';
 
-      const writable$ = new Subject<boolean>();
-      ready.subscribe(writable$);
       const yes = tap(() => {
-        writable$.next(true);
+        consumer.writable$.next(undefined);
       });
       // The first to hear is the first to be handed an item, so the record is made before the answer.
       const heard$ = new Subject<string>();
       expectObservable(heard$).toBe(expected);
-      e1.pipe(buffer(writable$), tap(heard$), yes).subscribe();
+      e1.pipe(buffer(consumer), tap(heard$), yes).subscribe();
     });
   });
 
   test('gets what it causes behind what waits', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  -a-b----');
-      const w1 = hot('  f----t--', IS);
+      const w1 = rowConsumer(hot, '  f----t--');
       const expected = '-----(abx)';
 
       const source$ = new Subject<string>();
@@ -574,18 +601,18 @@ describe('boundedBuffer: a consumer that answers while it is handed an item', ()
 });
 
 /** Says no with each item it is handed. */
-function closing(writable$: Subject<boolean>) {
+function closing(consumer: RowConsumer) {
   return tap<string>(() => {
-    writable$.next(false);
+    consumer.isWritable = false;
   });
 }
 
 /** What `highWater` is told, and when. */
-function told(source: Observable<string>, writable$: Observable<boolean>, options: Partial<BoundedBufferOptions<string>> = {}) {
+function told(source: Observable<string>, consumer: Consumer, options: Partial<BoundedBufferOptions<string>> = {}) {
   return new Observable<number>((subscriber) => {
     const highWater = (messages: number) => {
       subscriber.next(messages);
     };
-    return source.pipe(buffer(writable$, { ...options, highWater })).subscribe({ error: () => undefined });
+    return source.pipe(buffer(consumer, { ...options, highWater })).subscribe({ error: () => undefined });
   });
 }

@@ -1,23 +1,58 @@
 import { describe, expect, test } from '@jest/globals';
-import { NEVER, interval, take, type Observable } from 'rxjs';
+import { dematerialize, interval, map, materialize, merge, take, type Observable } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
-import { HeartbeatTimeoutError, heartbeat, type HeartbeatOptions } from '../../src/operators/heartbeat.js';
+import { HeartbeatTimeoutError, heartbeat, type HeartbeatOptions, type Reading } from '../../src/operators/heartbeat.js';
 import { marbles } from '../support/marbles.js';
 
+type Options = HeartbeatOptions<string, 'p', 't', 's'>;
+
+interface Surroundings {
+  readonly firstPingMs?: () => number;
+  readonly tick$?: Observable<unknown>;
+  /** When the source goes unread; where it is not given, the heartbeat is told of no reading at all. */
+  readonly paused$?: Observable<boolean>;
+}
+
 /** Production's numbers: a look at the clock each second, a ping each 25 s, 60 s of silence. The first ping comes at 10 s. */
-function alive(scheduler: TestScheduler, options: Partial<HeartbeatOptions<string, 'p', 's'>> = {}) {
-  return heartbeat<string, 'p', 's'>({
-    // Endless ticks would never let virtual time end where a heartbeat fails to.
-    tick$: interval(1000, scheduler).pipe(take(1000)),
-    now: () => scheduler.now(),
-    firstPingMs: 10_000,
+function options({ now }: TestScheduler, firstPingMs = () => 10_000): Options {
+  return {
+    now,
+    firstPingMs,
     pingIntervalMs: 25_000,
     pongTimeoutMs: 60_000,
-    paused$: NEVER,
     ping: 'p',
+    isTick: (value) => value === 't',
     isSignOfLife: (value) => value === 's',
-    ...options,
+  };
+}
+
+const TICK = { kind: 'N', value: 't' } as const;
+
+/** A heartbeat on its source and the ticks; ends with its source. */
+function alive(scheduler: TestScheduler, { firstPingMs, tick$, paused$ }: Surroundings = {}) {
+  // Endless ticks would never let virtual time end where a heartbeat fails to.
+  const ticks$ = tick$ ?? interval(1000, scheduler).pipe(take(1000));
+  return (source$: Observable<string>) =>
+    merge(source$.pipe(materialize()), ticks$.pipe(map(() => TICK))).pipe(
+      dematerialize(),
+      heartbeat(options(scheduler, firstPingMs), paused$ && reading(paused$, scheduler)),
+    );
+}
+
+/** A source that is not read from `true` to `false`. */
+function reading(paused$: Observable<boolean>, { now }: TestScheduler): Reading {
+  let beforeMs = 0;
+  let sinceMs: number | undefined;
+  const pausedMs = () => beforeMs + (sinceMs === undefined ? 0 : now() - sinceMs);
+  paused$.subscribe((paused) => {
+    beforeMs = pausedMs();
+    sinceMs = paused ? now() : undefined;
   });
+  return {
+    get pausedMs() {
+      return pausedMs();
+    },
+  };
 }
 
 const IS = { t: true, f: false };
@@ -28,14 +63,23 @@ describe('heartbeat: values', () => {
     marbles(({ hot, cold, expectObservable, expectSubscriptions }, scheduler) => {
       const e1 = hot('  -a-b-|');
       const tick$ = cold('------');
-      const paused$ = cold('------', IS);
       const subs = '    ^----!';
       const expected = '-a-b-|';
 
-      expectObservable(e1.pipe(alive(scheduler, { tick$, paused$ }))).toBe(expected);
+      expectObservable(e1.pipe(alive(scheduler, { tick$ }))).toBe(expected);
       expectSubscriptions(e1.subscriptions).toBe(subs);
       expectSubscriptions(tick$.subscriptions).toBe(subs);
-      expectSubscriptions(paused$.subscriptions).toBe(subs);
+    });
+  });
+
+  test('that are ticks go no further, and nothing happens between two of them', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('      5m a|');
+      const tick$ = hot('   -t---');
+      const expected = '    5m a|';
+
+      // Pings and the timeout were due long ago.
+      expectObservable(e1.pipe(alive(scheduler, { tick$ }))).toBe(expected);
     });
   });
 
@@ -65,7 +109,7 @@ describe('heartbeat: pings', () => {
       const expected = '1s p 24999ms p 999ms |';
 
       // Due at 0 s and 25 s; the first look is at 1 s.
-      expectObservable(e1.pipe(alive(scheduler, { firstPingMs: 500 }))).toBe(expected);
+      expectObservable(e1.pipe(alive(scheduler, { firstPingMs: () => 500 }))).toBe(expected);
     });
   });
 
@@ -74,7 +118,7 @@ describe('heartbeat: pings', () => {
       const e1 = hot('  37s |');
       const expected = '11s p 24999ms p 999ms |';
 
-      expectObservable(e1.pipe(alive(scheduler, { firstPingMs: 10_001 }))).toBe(expected);
+      expectObservable(e1.pipe(alive(scheduler, { firstPingMs: () => 10_001 }))).toBe(expected);
     });
   });
 
@@ -115,15 +159,13 @@ describe('heartbeat: the timeout', () => {
     marbles(({ hot, cold, expectObservable, expectSubscriptions }, scheduler) => {
       const e1 = hot('      -');
       const tick$ = cold('  1s i 33999ms i 23999ms i 999ms i 999ms i');
-      const paused$ = cold('-', IS);
       const subs = '        ^ 59999ms !';
       const expected = '    35s p 24999ms #';
 
       // Looks at 1, 35, 59, 60 and 61 s.
-      expectObservable(e1.pipe(alive(scheduler, { tick$, paused$ }))).toBe(expected, undefined, TIMEOUT);
+      expectObservable(e1.pipe(alive(scheduler, { tick$ }))).toBe(expected, undefined, TIMEOUT);
       expectSubscriptions(e1.subscriptions).toBe(subs);
       expectSubscriptions(tick$.subscriptions).toBe(subs);
-      expectSubscriptions(paused$.subscriptions).toBe(subs);
     });
   });
 
@@ -145,7 +187,7 @@ describe('heartbeat: the timeout', () => {
       const e1 = hot(`  20s ${value}`);
       const expected = `20s ${passed} 59999ms #`;
 
-      expectObservable(e1.pipe(alive(scheduler, { firstPingMs: 1e9 }))).toBe(expected, undefined, TIMEOUT);
+      expectObservable(e1.pipe(alive(scheduler, { firstPingMs: () => 1e9 }))).toBe(expected, undefined, TIMEOUT);
     });
   });
 
@@ -154,7 +196,7 @@ describe('heartbeat: the timeout', () => {
       const e1 = hot('  5001ms s');
       const expected = '66s #';
 
-      expectObservable(e1.pipe(alive(scheduler, { firstPingMs: 1e9 }))).toBe(expected, undefined, TIMEOUT);
+      expectObservable(e1.pipe(alive(scheduler, { firstPingMs: () => 1e9 }))).toBe(expected, undefined, TIMEOUT);
     });
   });
 
@@ -163,7 +205,7 @@ describe('heartbeat: the timeout', () => {
       const e1 = hot(`  ${'58999ms s '.repeat(10)}|`);
       const expected = `${'59s '.repeat(10)}|`;
 
-      expectObservable(e1.pipe(alive(scheduler, { firstPingMs: 1e9 }))).toBe(expected);
+      expectObservable(e1.pipe(alive(scheduler, { firstPingMs: () => 1e9 }))).toBe(expected);
     });
   });
 });
@@ -176,7 +218,7 @@ describe('heartbeat: while the source is not read', () => {
       const expected = '    100s #';
 
       // 20 s of silence before, 40 s after.
-      expectObservable(e1.pipe(alive(scheduler, { firstPingMs: 1e9, paused$ }))).toBe(expected, undefined, TIMEOUT);
+      expectObservable(e1.pipe(alive(scheduler, { firstPingMs: () => 1e9, paused$ }))).toBe(expected, undefined, TIMEOUT);
     });
   });
 
@@ -187,7 +229,7 @@ describe('heartbeat: while the source is not read', () => {
       const expected = '    100s #';
 
       // Not read from 10 to 20 s and from 30 to 60 s.
-      expectObservable(e1.pipe(alive(scheduler, { firstPingMs: 1e9, paused$ }))).toBe(expected, undefined, TIMEOUT);
+      expectObservable(e1.pipe(alive(scheduler, { firstPingMs: () => 1e9, paused$ }))).toBe(expected, undefined, TIMEOUT);
     });
   });
 
@@ -197,7 +239,7 @@ describe('heartbeat: while the source is not read', () => {
       const paused$ = hot(' 59s t', IS);
       const expected = '    10m |';
 
-      expectObservable(e1.pipe(alive(scheduler, { firstPingMs: 1e9, paused$ }))).toBe(expected);
+      expectObservable(e1.pipe(alive(scheduler, { firstPingMs: () => 1e9, paused$ }))).toBe(expected);
     });
   });
 
@@ -217,7 +259,7 @@ describe('heartbeat: while the source is not read', () => {
       const paused$ = hot(' 20s t 39999ms f', IS);
       const expected = '    120s #';
 
-      expectObservable(e1.pipe(alive(scheduler, { firstPingMs: 1e9, paused$ }))).toBe(expected, undefined, TIMEOUT);
+      expectObservable(e1.pipe(alive(scheduler, { firstPingMs: () => 1e9, paused$ }))).toBe(expected, undefined, TIMEOUT);
     });
   });
 
@@ -228,43 +270,35 @@ describe('heartbeat: while the source is not read', () => {
       const expected = '    100s #';
 
       // Not read from 20 to 60 s.
-      expectObservable(e1.pipe(alive(scheduler, { firstPingMs: 1e9, paused$ }))).toBe(expected, undefined, TIMEOUT);
+      expectObservable(e1.pipe(alive(scheduler, { firstPingMs: () => 1e9, paused$ }))).toBe(expected, undefined, TIMEOUT);
     });
   });
 });
 
 describe('heartbeat: the end', () => {
-  test.each([
-    { of: 'the source', e1: '-a-#', ticks: '----', pauses: '----' },
-    { of: 'tick$', e1: '    -a--', ticks: '---#', pauses: '----' },
-    { of: 'paused$', e1: '  -a--', ticks: '----', pauses: '---#' },
-  ])('passes an error of $of on and unsubscribes from all three', ({ e1: values, ticks, pauses }) => {
+  test('passes an error of the source on and unsubscribes from it', () => {
     marbles(({ hot, expectObservable, expectSubscriptions }, scheduler) => {
-      const e1 = hot(values);
-      const tick$ = hot(ticks);
-      const paused$ = hot(pauses, IS);
+      const e1 = hot('  -a-#');
+      const tick$ = hot('----');
       const subs = '    ^--!';
       const expected = '-a-#';
 
-      expectObservable(e1.pipe(alive(scheduler, { tick$, paused$ }))).toBe(expected);
+      expectObservable(e1.pipe(alive(scheduler, { tick$ }))).toBe(expected);
       expectSubscriptions(e1.subscriptions).toBe(subs);
       expectSubscriptions(tick$.subscriptions).toBe(subs);
-      expectSubscriptions(paused$.subscriptions).toBe(subs);
     });
   });
 
-  test('unsubscribes from all three', () => {
+  test('unsubscribes from the source', () => {
     marbles(({ hot, expectObservable, expectSubscriptions }, scheduler) => {
-      const e1 = hot('      -a---a-');
-      const tick$ = hot('   -------');
-      const paused$ = hot(' -------', IS);
-      const subs = '        ^--!   ';
-      const expected = '    -a-----';
+      const e1 = hot('   -a---a-');
+      const tick$ = hot('-------');
+      const subs = '     ^--!   ';
+      const expected = ' -a-----';
 
-      expectObservable(e1.pipe(alive(scheduler, { tick$, paused$ })), subs).toBe(expected);
+      expectObservable(e1.pipe(alive(scheduler, { tick$ })), subs).toBe(expected);
       expectSubscriptions(e1.subscriptions).toBe(subs);
       expectSubscriptions(tick$.subscriptions).toBe(subs);
-      expectSubscriptions(paused$.subscriptions).toBe(subs);
     });
   });
 
@@ -287,9 +321,22 @@ describe('heartbeat: the end', () => {
       const expected1 = '60s #';
       const expected2 = '67s #';
 
-      const alive$: Observable<string> = e1.pipe(alive(scheduler, { firstPingMs: 1e9 }));
+      const alive$: Observable<string> = e1.pipe(alive(scheduler, { firstPingMs: () => 1e9 }));
       expectObservable(alive$, first).toBe(expected1, undefined, TIMEOUT);
       expectObservable(alive$, second).toBe(expected2, undefined, TIMEOUT);
+    });
+  });
+
+  test('each subscriber gets its first ping by its own chance', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('   30s |');
+      const expected1 = '10s p 19999ms |';
+      const expected2 = '20s p 9999ms |';
+
+      const chances = [10_000, 20_000];
+      const alive$ = e1.pipe(alive(scheduler, { firstPingMs: () => chances.shift() ?? 1e9 }));
+      expectObservable(alive$).toBe(expected1);
+      expectObservable(alive$).toBe(expected2);
     });
   });
 });

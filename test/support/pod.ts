@@ -1,35 +1,30 @@
+import { map, merge, type Observable } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 import { memoryBroker } from '../../src/broker-memory.js';
 import { readConfig } from '../../src/config.js';
 import { builtInHandlers } from '../../src/handlers/index.js';
-import { Hub } from '../../src/hub.js';
 import { silentLogger } from '../../src/log.js';
 import { noMetrics } from '../../src/metrics.js';
-import { heartbeatTickMs, type ConnectionContext, type Pod } from '../../src/pod.js';
-import { ENVELOPE_BYTES } from '../../src/protocol.js';
-import { pulse } from '../../src/pulse.js';
-import type { Outbound } from '../../src/transport.js';
+import { createPod, type ConnectionContext, type Pod, type PodParts } from '../../src/pod.js';
+import { TICK, type Inbound, type Outbound } from '../../src/transport.js';
 import { virtualWorld } from './marbles.js';
 
 /** A pod in virtual time, on the in-process broker, with the service's defaults where nothing else is said. */
-export function virtualPod(scheduler: TestScheduler, parts: Partial<Pod> = {}): Pod {
-  const limits = parts.limits ?? readConfig({});
-  const world = parts.world ?? virtualWorld(scheduler);
-  const broker = parts.broker ?? memoryBroker();
-  const metrics = parts.metrics ?? noMetrics;
-  const log = parts.log ?? silentLogger;
-  const maxPublicationBytes = limits.maxMessageBytes + ENVELOPE_BYTES;
-  return {
-    limits,
-    handlers: new Map(builtInHandlers.map((handler) => [handler.type, handler])),
-    hub: new Hub({ broker, world, metrics, log, maxPublicationBytes, lingerMs: 1000 }),
-    broker,
-    world,
-    pulse: pulse(world, heartbeatTickMs(limits)),
-    metrics,
-    log,
+export function virtualPod(scheduler: TestScheduler, parts: Partial<PodParts> = {}): Pod {
+  return createPod({
+    limits: readConfig({}),
+    handlers: builtInHandlers,
+    broker: memoryBroker(),
+    world: virtualWorld(scheduler),
+    metrics: noMetrics,
+    log: silentLogger,
     ...parts,
-  };
+  });
+}
+
+/** A connection's mailbox as the reception keeps it: what its client sends, and the pod's pulse. */
+export function mailbox(client$: Observable<Inbound>, { pulse }: Pod): Observable<Inbound> {
+  return merge(client$, pulse.tick$.pipe(map(() => TICK)));
 }
 
 /** A connection's context; its identity is its id, as without authentication. */

@@ -1,5 +1,5 @@
-import { EMPTY, Observable, Subject, concat, ignoreElements, of, timer, type SchedulerLike } from 'rxjs';
-import type { RedisLink, RedisMessage } from '../../src/redis-link.js';
+import { Observable, Subject, concat, ignoreElements, of, timer, type SchedulerLike } from 'rxjs';
+import type { LinkError, RedisLink, RedisMessage, RefusedError } from '../../src/redis-link.js';
 
 /** A link that does what a test says, in virtual time, and remembers what it was asked. */
 export class ScriptedLink implements RedisLink {
@@ -22,12 +22,17 @@ export class ScriptedLink implements RedisLink {
     this.outcome = () => timer(delayMs, scheduler).pipe(ignoreElements());
   }
 
-  publish(channel: string, payload: string): Promise<unknown> {
-    const settled$ = this.#answer(`PUBLISH ${channel} ${payload}`, () => {
+  publish(channel: string, payload: string, settled: (error: RefusedError | LinkError | undefined) => void): void {
+    const answer$ = this.#answer(`PUBLISH ${channel} ${payload}`, () => {
       if (this.echoes && this.#channels.has(channel)) this.say(channel, payload);
       return 1;
     });
-    return later(settled$);
+    answer$.subscribe({
+      next: () => {
+        settled(undefined);
+      },
+      error: settled,
+    });
   }
 
   subscribe(channels: readonly string[]): Observable<unknown> {
@@ -83,13 +88,4 @@ function started(answer$: Observable<unknown>): Observable<unknown> {
   const answer = new Subject<unknown>();
   answer$.subscribe(answer);
   return answer;
-}
-
-/** A promise in virtual time: real ones settle behind its back. */
-function later(answer$: Observable<unknown>): Promise<unknown> {
-  const then = (onDone: (value: unknown) => void, onError: (error: unknown) => void) => {
-    answer$.subscribe({ next: onDone, error: onError });
-    return EMPTY;
-  };
-  return { then } as unknown as Promise<unknown>;
 }

@@ -1,4 +1,5 @@
 import { Subject, Subscription, timer, type Observable } from 'rxjs';
+import { measuredBroker } from '../../broker-measured.js';
 import { redisBroker } from '../../broker-redis.js';
 import type { Config } from '../../config.js';
 import { connection } from '../../connection.js';
@@ -10,6 +11,7 @@ import { createPod, type Pod } from '../../pod.js';
 import { presence } from '../../presence.js';
 import { admit, isRefusal } from '../../request.js';
 import type { RedisLink } from '../../redis-link.js';
+import { TICK } from '../../transport.js';
 import type { World } from '../../world.js';
 import type { Chance } from './chance.js';
 import type { Connection, Facts, PodName } from './facts.js';
@@ -53,11 +55,17 @@ export class SimulatedPod {
       },
     };
     const { redisChannelPrefix: channelPrefix, publishTimeoutMs: timeoutMs } = config;
-    const broker = redisBroker({ url: config.redisUrl, connect: link, channelPrefix, timeoutMs, world, metrics, log });
+    const redis = redisBroker({ url: config.redisUrl, connect: link, channelPrefix, timeoutMs, world, metrics, log });
+    const broker = measuredBroker(redis, metrics, world);
     this.#pod = createPod({ limits: config, handlers: builtInHandlers, broker, world, metrics, log });
     this.#running.add(
       this.#pod.broker.status$.subscribe(({ up }) => {
         this.#isUp = up;
+      }),
+    );
+    this.#running.add(
+      this.#pod.pulse.tick$.subscribe(() => {
+        for (const socket of this.sockets) socket.tell(TICK);
       }),
     );
     this.#telling = presence(this.#pod, config.presenceMaxMembers).subscribe();
@@ -89,7 +97,7 @@ export class SimulatedPod {
     const socket = new SimulatedSocket({
       connection: made,
       // The one place that knows how an actor is made.
-      actor: (inbound$, writable$) => connection(inbound$, writable$, { pod: this.#pod, id, identity: id, rooms }),
+      actor: (inbound$, consumer) => connection(inbound$, consumer, { pod: this.#pod, id, identity: id, rooms }),
       reader,
       latencyMs: () => chance.integer(1, 20),
       pod: timeline,

@@ -1,5 +1,5 @@
 import { NEVER, Observable, Subject, type Subscriber, type Subscription } from 'rxjs';
-import { LinkError, RefusedError, type RedisLink, type RedisMessage } from '../../redis-link.js';
+import { LinkError, RefusedError, type RedisLink, type RedisMessage, type Settled } from '../../redis-link.js';
 import type { Facts, PodName } from './facts.js';
 import { Pipe, type Lane } from './network.js';
 import type { RedisClient, RedisServer } from './redis-server.js';
@@ -87,13 +87,16 @@ export class RedisConnection implements RedisClient, RedisLink {
     return this.subscribed;
   }
 
-  publish(channel: string, payload: string): Promise<unknown> {
+  publish(channel: string, payload: string, settled: Settled): void {
     const { server } = this.#options;
-    return this.#ask(senderOf(payload), () => {
+    const published = this.#ask(senderOf(payload), () => {
       if (server.refusesPublishes) return { refused: 'OOM command not allowed' };
       server.publish(channel, payload);
       return { ok: 1 };
     });
+    published.then(() => {
+      settled(undefined);
+    }, settled);
   }
 
   subscribe(channels: readonly string[]): Promise<unknown> {

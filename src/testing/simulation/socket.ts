@@ -1,6 +1,7 @@
 import { Subject, type Observable, type Subscription } from 'rxjs';
 import type { Drainable } from '../../drain.js';
 import type { Batch } from '../../frame.js';
+import type { Consumer } from '../../operators/boundedBuffer.js';
 import type { Drain, Inbound, Outbound, Shut } from '../../transport.js';
 import type { Connection, Facts } from './facts.js';
 import { readFrames } from './frames.js';
@@ -36,7 +37,7 @@ export interface Reader {
 
 export interface SocketOptions {
   readonly connection: Connection;
-  readonly actor: (inbound$: Observable<Inbound>, writable$: Observable<boolean>) => Observable<Outbound>;
+  readonly actor: (inbound$: Observable<Inbound>, socket: Consumer) => Observable<Outbound>;
   readonly reader: Reader;
   readonly latencyMs: () => number;
   /** Both ends: a pod's process, and where clients live. */
@@ -58,11 +59,11 @@ const CONTROL_BYTES = 2;
 const GONE = 1006;
 
 /** A client's connection with a wire in between: does for an actor what `WebSocketTransport` does, over bytes that are read sooner or later. */
-export class SimulatedSocket implements Drainable {
+export class SimulatedSocket implements Drainable, Consumer {
   readonly connection: Connection;
+  readonly writable$ = new Subject<unknown>();
   readonly #options: SocketOptions;
   readonly #inbound$ = new Subject<Inbound>();
-  readonly #writable$ = new Subject<boolean>();
   readonly #actor: Subscription;
   /** On the way to the client, in order. */
   #outgoing: { readonly item: Item; readonly bytes: number }[] = [];
@@ -87,7 +88,7 @@ export class SimulatedSocket implements Drainable {
   constructor(options: SocketOptions) {
     this.#options = options;
     this.connection = options.connection;
-    this.#actor = options.actor(this.#inbound$, this.#writable$).subscribe({
+    this.#actor = options.actor(this.#inbound$, this).subscribe({
       next: (outbound) => {
         this.#do(outbound);
       },
@@ -99,7 +100,7 @@ export class SimulatedSocket implements Drainable {
 
   /** The pod's end is over, and nobody listens for what the client says. */
   get isForgotten(): boolean {
-    return !this.#inbound$.observed && !this.#writable$.observed;
+    return !this.#inbound$.observed && !this.writable$.observed;
   }
 
   /** Its bytes wait for a client that does not read them. */
@@ -107,8 +108,17 @@ export class SimulatedSocket implements Drainable {
     return this.#unread;
   }
 
+  get isWritable(): boolean {
+    return !this.#full;
+  }
+
+  /** What the client, or the pod, tells the actor. */
+  tell(inbound: Inbound): void {
+    this.#inbound$.next(inbound);
+  }
+
   order(drain: Drain): void {
-    this.#inbound$.next(drain);
+    this.tell(drain);
   }
 
   terminate(): void {
@@ -187,9 +197,7 @@ export class SimulatedSocket implements Drainable {
   }
 
   #look(): void {
-    if (this.#full || !this.#isFull) return;
-    this.#full = true;
-    this.#writable$.next(false);
+    this.#full ||= this.#isFull;
   }
 
   /** The client takes from the wire: all that is there, or as much as its pace allows. */
@@ -227,7 +235,7 @@ export class SimulatedSocket implements Drainable {
       this.#full = false;
       this.#waited = { messages: 0, bytes: 0 };
       this.#isDraining = true;
-      this.#writable$.next(true);
+      this.writable$.next(undefined);
       this.#isDraining = false;
     }, 0);
   }
@@ -254,7 +262,7 @@ export class SimulatedSocket implements Drainable {
       this.#end(sent.code);
       this.#toClient(sent.code);
     } else if (!this.#isClosing) {
-      this.#inbound$.next(sent);
+      this.tell(sent);
     }
   }
 
