@@ -3,7 +3,7 @@ import type { Broker } from './broker.js';
 import type { Logger } from './log.js';
 import type { Metrics } from './metrics.js';
 import { roomChannels } from './redis-channels.js';
-import { redisLink$, type RedisLink } from './redis-link.js';
+import { redisLink$, type RedisLink, type RedisLinkOptions } from './redis-link.js';
 import { isMaster$ } from './redis-master.js';
 import { redisNode } from './redis-node.js';
 import { Sentinels } from './redis-sentinel.js';
@@ -14,6 +14,8 @@ import type { World } from './world.js';
 export interface RedisBrokerOptions {
   /** `redis:` or `rediss:`. */
   readonly url: string;
+  /** How connections are made, if not by `redisLink$`: a simulation has its own. */
+  readonly connect?: ((options: RedisLinkOptions) => Observable<RedisLink>) | undefined;
   /** Where the server is found out from sentinels; the URL's host is not used then. */
   readonly sentinel?: { readonly servers: readonly Server[]; readonly master: string } | undefined;
   readonly channelPrefix: string;
@@ -62,9 +64,10 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
   };
 }
 
-function fixedMaster({ url, timeoutMs, world }: RedisBrokerOptions): Master {
+function fixedMaster({ url, connect = redisLink$, timeoutMs, world }: RedisBrokerOptions): Master {
   return {
-    link$: (name) => redisLink$({ url, name }),
+    // Where it leads is asked for each connection anew.
+    link$: (name) => defer(() => connect({ url, name })),
     verify: (link) => isMaster$(link, timeoutMs, world),
     connected$: NEVER,
   };

@@ -218,7 +218,9 @@ export class RedisSubscription {
   #open(rooms: readonly (readonly [room: string, wanted: Wanted])[]): void {
     const lost = rooms.filter(([, { lostMs }]) => lostMs !== undefined);
     if (lost.length > 0) {
-      const sinceMs = lost.reduce((least, [, { lostMs = least }]) => Math.min(least, lostMs), Infinity);
+      const provenMs = lost.reduce((least, [, { lostMs = least }]) => Math.min(least, lostMs), Infinity);
+      // What Redis took after the proof may bear a time from before it: a publish is under way for as long as its timeout.
+      const sinceMs = provenMs - this.#options.timeoutMs;
       this.#output?.next({ kind: 'gap', rooms: new Set(lost.map(([room]) => room)), sinceMs });
     }
     for (const [, wanted] of rooms) {
@@ -268,6 +270,7 @@ export class RedisSubscription {
       return concat(this.#askForCanary(), merge(canary$, verify(link)), told$);
     });
     this.#tell(NOT_PROVEN);
+    // What an earlier publisher sent may have gone to another server: it is not waited for.
     return publishable$.pipe(
       startWith(undefined),
       switchMap(() =>

@@ -28,11 +28,22 @@ function weigh(item: Outbound): Weight | undefined {
   return item.kind === 'batch' ? item : item.kind === 'shut' ? NO_WEIGHT : undefined;
 }
 
+/** What stands where messages were dropped, and since when some may be missing. The buffers of a pod share their options, so it is kept here. */
+interface Gap extends Batch {
+  readonly sinceMs: number;
+}
+
 /** Only what was published may go; the server's own word stays. */
 function dropOldest(world: World): DropOldest<Outbound> {
   return {
     mayDrop: (item) => item.kind === 'batch' && item.publishedAtMs !== undefined,
     withoutOldest: (item) => withoutOldest(item as Batch),
-    gap: (dropped) => gapBatch('slow_consumer', (dropped as Batch).publishedAtMs ?? world.scheduler.now(), world),
+    gap: (dropped, present) => {
+      const sinceMs = (dropped as Batch).publishedAtMs ?? world.scheduler.now();
+      // What took long to reach Redis can be older than what came before it: nothing older than `since` may be missing.
+      if (present && sinceMs >= (present as Gap).sinceMs) return present;
+      const gap: Gap = { ...gapBatch('slow_consumer', sinceMs, world), sinceMs };
+      return gap;
+    },
   };
 }

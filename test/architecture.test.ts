@@ -19,6 +19,11 @@ const EDGES: ReadonlyMap<string, string> = new Map([
   ['metrics.ts', 'prom-client'],
   ['log.ts', 'pino'],
   ['memory.ts', "V8's heap"],
+  ['testing/simulation/simulate.ts', 'the command line of the simulation'],
+  ['testing/simulation/simulation.ts', 'promises of simulated links, which have their turn between two events'],
+  ['testing/simulation/play.ts', 'runs that end later'],
+  ['testing/simulation/shrink.ts', 'runs that end later'],
+  ['testing/simulation/redis-connection.ts', 'the promises of a link'],
   ['testing/brokerContract.ts', 'brokers as they are, in real time'],
 ]);
 
@@ -26,6 +31,7 @@ const EDGES: ReadonlyMap<string, string> = new Map([
 const BUILT_ON_EDGES: ReadonlySet<string> = new Set([
   ...['index.ts', 'broker-redis.ts', 'broker-redis-cluster.ts', 'redis-canary.ts', 'redis-master.ts', 'redis-node.ts'],
   ...['redis-publisher.ts', 'redis-sentinel.ts', 'redis-shard.ts', 'redis-subscription.ts', 'redis-watch.ts'],
+  'testing/simulation/pod.ts',
 ]);
 
 /** Packages that neither tell the time nor throw dice nor do anything later; of uuid only its check. */

@@ -1,5 +1,18 @@
 import { describe, expect, test } from '@jest/globals';
-import { EMPTY, NEVER, concat, concatMap, ignoreElements, map, of, throwError, timer, type Observable } from 'rxjs';
+import {
+  EMPTY,
+  NEVER,
+  concat,
+  concatMap,
+  filter,
+  ignoreElements,
+  map,
+  mergeMap,
+  of,
+  throwError,
+  timer,
+  type Observable,
+} from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 import Type from 'typebox';
 import { PublishError, type Broker } from '../src/broker.js';
@@ -19,7 +32,7 @@ import { ScriptedBroker } from './support/broker.js';
 import { brief } from './support/brief.js';
 import { READY, rowConsumer } from './support/consumer.js';
 import { marbles, virtualWorld } from './support/marbles.js';
-import { inRooms, mailbox, virtualPod } from './support/pod.js';
+import { inRooms, mailbox, readable, virtualPod } from './support/pod.js';
 
 const LAST = '2024-01-15T10:30:00.000Z';
 
@@ -390,6 +403,22 @@ describe('a slow consumer', () => {
         c: 'chat c',
         d: 'chat d',
       });
+    });
+  });
+
+  test('with drop-oldest, is told of a gap since the earliest of all that was lost, whatever came first', () => {
+    marbles(({ cold, hot, expectObservable }, scheduler) => {
+      const { broker, pod } = scripted(scheduler, { SLOW_CONSUMER_POLICY: 'drop-oldest', SEND_BUFFER_MESSAGES: '2' });
+      const earlier = '1969-12-31T23:59:59.000Z';
+      cold('--abcd', { a: LAST, b: earlier, c: LAST, d: LAST }).subscribe((timestamp) => {
+        broker.deliver('tea', 'late', timestamp);
+      });
+      const since$ = connection(NEVER, rowConsumer(hot, '-f-----t'), inRooms(pod, 'ada', ['tea'])).pipe(
+        mergeMap((outbound) => [readable(outbound)].flat()),
+        map((message) => (message as { data?: { since?: string } }).data?.since),
+        filter((since) => since !== undefined),
+      );
+      expectObservable(since$, '20ms !').toBe('-------s', { s: earlier });
     });
   });
 

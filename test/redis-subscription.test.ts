@@ -151,6 +151,18 @@ describe('a life', () => {
     });
   });
 
+  test('does not wait for the canary of a publisher that was replaced: it may have gone to another server', () => {
+    scene((it) => {
+      it.link.echoes = false;
+      it.live();
+      it.at(100, () => {
+        it.link.echoes = true;
+        it.publishable$.next(undefined);
+      });
+      expect(it.until(1000).at(-1)).toBe('101 up');
+    });
+  });
+
   test('is over when its server has become a replica', () => {
     scene((it) => {
       it.live();
@@ -214,7 +226,7 @@ describe('a room that its server takes away', () => {
       expect(it.until(3500).slice(-4)).toEqual([
         '3000 hears milk',
         '3000 tea lost',
-        '3001 gap since 1 in tea',
+        '3001 gap since -299 in tea',
         '3001 tea confirmed',
       ]);
     });
@@ -229,13 +241,13 @@ describe('a room that was heard elsewhere before', () => {
         it.subscription.subscribe('tea', 70).subscribe();
         it.subscription.subscribe('milk', 50).subscribe();
       });
-      expect(it.until(200).slice(-1)).toEqual(['101 gap since 50 in tea,milk']);
+      expect(it.until(200).slice(-1)).toEqual(['101 gap since -250 in tea,milk']);
     });
   });
 });
 
 describe('a second life', () => {
-  test('tells a gap since the last canary that came back was sent, before anything else', () => {
+  test('tells a gap since the last canary that came back was sent, less the timeout of a publish, before anything else', () => {
     scene((it) => {
       it.join('tea');
       const first = it.live();
@@ -255,7 +267,7 @@ describe('a second life', () => {
           .until(3600)
           .slice(4)
           .filter((line) => !/up|down/.test(line)),
-      ).toEqual(['3000 hears tea', '3500 tea lost', '3501 gap since 2001 in tea', '3501 tea confirmed', '3510 hears tea']);
+      ).toEqual(['3000 hears tea', '3500 tea lost', '3501 gap since 1701 in tea', '3501 tea confirmed', '3510 hears tea']);
     });
   });
 
@@ -272,7 +284,7 @@ describe('a second life', () => {
         it.link.outcome = () => timerOf(it);
         it.live();
       });
-      expect(it.until(5100).filter((line) => line.includes('gap'))).toEqual(['5001 gap since 2001 in tea']);
+      expect(it.until(5100).filter((line) => line.includes('gap'))).toEqual(['5001 gap since 1701 in tea']);
     });
   });
 

@@ -16,8 +16,11 @@ export interface DropOldest<T> {
   readonly mayDrop: (item: T) => boolean;
   /** The item without its oldest message, or undefined when nothing of it is left. */
   readonly withoutOldest: (item: T) => T | undefined;
-  /** The item that stands where messages were dropped, the first of them given; one until it has gone out, counted against no bound. */
-  readonly gap: (dropped: T) => T;
+  /**
+   * The item that stands where messages were dropped; one until it has gone out, counted against no bound. Asked for with each drop:
+   * `present` is the one that stands there already, which may do.
+   */
+  readonly gap: (dropped: T, present: T | undefined) => T;
 }
 
 /** Who takes what the buffer passes on: a socket. */
@@ -41,7 +44,7 @@ export interface BoundedBufferOptions<T> {
 }
 
 interface Slot<T> {
-  readonly item: T;
+  item: T;
   readonly weight: Weight;
 }
 
@@ -179,10 +182,10 @@ class Queue<T> {
     this.#count(slot.weight, -1);
     this.#count(weight, 1);
     const shrunk: Slot<T>[] = rest === undefined ? [] : [{ item: rest, weight }];
-    if (this.#gap === undefined) {
-      this.#gap = { item: gap(slot.item), weight: NOTHING };
-      shrunk.unshift(this.#gap);
-    }
+    const standing = this.#gap;
+    const marked = gap(slot.item, standing?.item);
+    if (standing) standing.item = marked;
+    else shrunk.unshift((this.#gap = { item: marked, weight: NOTHING }));
     this.#slots.splice(at, 1, ...shrunk);
     return true;
   }

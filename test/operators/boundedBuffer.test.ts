@@ -22,7 +22,7 @@ function weigh(item: string) {
 const dropOldest: DropOldest<string> = {
   mayDrop: (item) => item === item.toLowerCase(),
   withoutOldest: (item) => (item.length > 1 ? item.slice(1) : undefined),
-  gap: (dropped) => `gap from ${dropped}`,
+  gap: (dropped, present) => present ?? `gap from ${dropped}`,
 };
 
 /** Room for three messages. */
@@ -351,6 +351,18 @@ describe('boundedBuffer: drop-oldest', () => {
       const expected = '-------(1zf)';
 
       expectObservable(e1.pipe(buffer(w1, { dropOldest }))).toBe(expected, values);
+    });
+  });
+
+  test('lets the policy change the gap with each drop, until it has gone out', () => {
+    const gap = (dropped: string, present: string | undefined) => `${present ?? '.'}${dropped}`;
+    marbles(({ hot, expectObservable }) => {
+      const values = { ...LETTERS, 1: '.ab', 2: '.c' };
+      const e1 = hot('  -abcde----------cdef--', values);
+      const w1 = rowConsumer(hot, '  f-----t--------f----t-');
+      const expected = '------(1cde)--------(2def)';
+
+      expectObservable(e1.pipe(buffer(w1, { dropOldest: { ...dropOldest, gap } }))).toBe(expected, values);
     });
   });
 

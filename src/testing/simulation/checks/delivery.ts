@@ -1,0 +1,144 @@
+import { CloseCode, type Envelope } from '../../../protocol.js';
+import type { Connection, Fact } from '../facts.js';
+import type { Accepted } from '../redis-deployment.js';
+import { channelOf, type Check, type CheckOptions } from './check.js';
+
+/** How far a connection is in a channel's log. */
+interface Progress {
+  /** The first that it must hear. */
+  readonly from: number;
+  /** The last that it heard, and which of all that it heard that was. */
+  last: number;
+  lastHeard: number;
+}
+
+interface Told {
+  readonly heard: number;
+  readonly sinceMs: number;
+  readonly untilMs: number;
+}
+
+interface Listener {
+  heard: number;
+  readonly channels: Map<string, Progress>;
+  readonly gaps: Told[];
+}
+
+/** So long a publication may take from Redis to a client when nothing is wrong. */
+const WAY_MS = 1000;
+
+/** Each publication reaches each member once and in order, or a gap covers it, or the connection ends. */
+export class DeliveryCheck implements Check {
+  readonly #options: CheckOptions;
+  readonly #listeners = new Map<Connection, Listener>();
+
+  constructor(options: CheckOptions) {
+    this.#options = options;
+  }
+
+  see(fact: Fact, nowMs: number): void {
+    if (fact.kind === 'heard') this.#hear(fact.connection, fact.message, fact.writtenMs);
+    else if (fact.kind === 'accepted') this.#accept(fact.accepted, nowMs);
+    else if (fact.kind === 'ended') this.#end(fact, nowMs);
+  }
+
+  /** A replica takes what it should not; a pod has to find that out. */
+  #accept({ counts, id }: Accepted, nowMs: number): void {
+    const { weather, blame } = this.#options;
+    if (!counts && !weather.wasBad(-1, nowMs, nowMs, ['demotion', 'failover']))
+      blame(`${id} was published at a replica, long after it had become one`);
+  }
+
+  #hear(connection: Connection, message: Envelope, writtenMs: number): void {
+    const listener = this.#listenerOf(connection);
+    listener.heard += 1;
+    if (message.type === 'system') this.#hearSystem(connection, listener, message, writtenMs);
+    else if (message.type !== 'error' && message.type !== 'pong') this.#advance(connection, listener, message);
+  }
+
+  #hearSystem(connection: Connection, listener: Listener, { data, timestamp }: Envelope, writtenMs: number): void {
+    const { event, reason, since } = data as { event?: string; reason?: string; since?: string };
+    if (event === 'welcome') {
+      const welcomeMs = Date.parse(timestamp);
+      for (const room of ['', ...connection.client.rooms]) this.#enter(listener, channelOf(room), welcomeMs);
+    } else if (event === 'gap') {
+      // A slow consumer's gap stands for all that was dropped until it went out.
+      const untilMs = reason === 'slow_consumer' ? writtenMs : Date.parse(timestamp);
+      listener.gaps.push({ heard: listener.heard, sinceMs: Date.parse(since ?? ''), untilMs });
+    }
+  }
+
+  #enter(listener: Listener, channel: string, welcomeMs: number): void {
+    const log = this.#logOf(channel);
+    let from = log.length;
+    while ((log[from - 1]?.atMs ?? -Infinity) > welcomeMs) from -= 1;
+    listener.channels.set(channel, { from, last: -1, lastHeard: listener.heard });
+  }
+
+  #advance(connection: Connection, listener: Listener, { id, room, type }: Envelope): void {
+    const { redis, blame } = this.#options;
+    const channel = channelOf(room);
+    const position = redis.position(channel, id);
+    const progress = listener.channels.get(channel);
+    if (position === undefined) {
+      blame(`heard ${type} ${id} on ${channel}, which nobody published there`, connection);
+    } else if (progress !== undefined) {
+      // What a replica passed on has no place among what the master did.
+      if (this.#logOf(channel)[position]?.counts === false) return;
+      if (position <= progress.last)
+        blame(`heard ${id}, number ${position} of ${channel}, after number ${progress.last}`, connection);
+      for (const missed of this.#missed(listener, progress, channel, position)) {
+        blame(`never heard ${describe(missed)} of ${channel}, nor a gap before ${id}`, connection);
+      }
+      progress.last = Math.max(progress.last, position);
+      progress.lastHeard = listener.heard;
+    }
+  }
+
+  #end({ connection, unread, code }: Fact & { kind: 'ended' }, nowMs: number): void {
+    const { weather, blame } = this.#options;
+    const listener = this.#listeners.get(connection);
+    this.#listeners.delete(connection);
+    // Who did not read can't know, and a slow consumer's close is late by as much as it was slow.
+    if (listener === undefined || unread > 0 || code === CloseCode.slowConsumer) return;
+    for (const [channel, progress] of listener.channels) {
+      for (const missed of this.#missed(listener, progress, channel, this.#logOf(channel).length)) {
+        if (missed.atMs + WAY_MS >= nowMs) break;
+        if (nowMs <= weather.calmFrom(missed.atMs, connection.pod.slot) + WAY_MS) continue;
+        blame(`never heard ${describe(missed)} of ${channel}, and was told nothing for ${nowMs - missed.atMs} ms`, connection);
+        break;
+      }
+    }
+  }
+
+  /** What should have come between the last and a position, and no gap excuses. */
+  *#missed({ gaps }: Listener, { from, last, lastHeard }: Progress, channel: string, position: number): Generator<Accepted> {
+    const log = this.#logOf(channel);
+    const timeoutMs = this.#options.config.publishTimeoutMs;
+    const since = gaps.filter(({ heard }) => heard > lastHeard);
+    for (let at = Math.max(from, last + 1); at < position; at++) {
+      const missed = log[at];
+      if (missed?.counts && !since.some((gap) => covers(gap, missed, timeoutMs))) yield missed;
+    }
+  }
+
+  #listenerOf(connection: Connection): Listener {
+    const listener = this.#listeners.get(connection) ?? { heard: 0, channels: new Map<string, Progress>(), gaps: [] };
+    this.#listeners.set(connection, listener);
+    return listener;
+  }
+
+  #logOf(channel: string): readonly Accepted[] {
+    return this.#options.redis.log.get(channel) ?? [];
+  }
+}
+
+/** docs/protocol.md: nothing older than `since` is missing; and a gap can't speak of what comes after it. */
+function covers({ sinceMs, untilMs }: Told, { publishedMs, atMs }: Accepted, timeoutMs: number): boolean {
+  // What took longer than the timeout was told as unconfirmed: no `since` can reach back to when it was said.
+  return sinceMs <= Math.max(publishedMs, atMs - timeoutMs) && atMs <= untilMs;
+}
+
+function describe({ type, id, publishedMs }: Accepted): string {
+  return `${type} ${id} (of ${new Date(publishedMs).toISOString()})`;
+}

@@ -1,0 +1,75 @@
+import type { Violation } from './checks/check.js';
+import type { Connection, Fact, Witness } from './facts.js';
+
+interface Entry {
+  readonly atMs: number;
+  readonly connection: Connection | undefined;
+  readonly slot: number | undefined;
+  readonly text: string;
+}
+
+const LINES = 60;
+
+/** Keeps what happened up to the first violation, to be read by people. */
+export class History implements Witness {
+  readonly #entries: Entry[] = [];
+  #isOver = false;
+
+  see(fact: Fact, nowMs: number): void {
+    if (this.#isOver) return;
+    const text = textOf(fact);
+    if (text === undefined) return;
+    const connection = 'connection' in fact ? fact.connection : undefined;
+    const slot = 'pod' in fact ? fact.pod.slot : undefined;
+    this.#entries.push({ atMs: nowMs, connection, slot, text });
+  }
+
+  stop(): void {
+    this.#isOver = true;
+  }
+
+  /** The last that has to do with a violation: its connection, its pod, and what befell everybody. */
+  about({ connection }: Violation): readonly string[] {
+    const isAbout = (entry: Entry) =>
+      connection === undefined ||
+      ((entry.connection ?? connection) === connection && (entry.slot ?? connection.pod.slot) === connection.pod.slot);
+    return this.#entries
+      .filter(isAbout)
+      .slice(-LINES)
+      .map(({ atMs, text }) => `${new Date(atMs).toISOString().slice(11, 23)} ${text}`);
+  }
+}
+
+type Texts = { readonly [K in Fact['kind']]: (fact: Fact & { readonly kind: K }) => string | undefined };
+
+const TEXTS: Texts = {
+  fault: ({ fault: { kind, slot, index, lastsMs }, phase }) =>
+    `${kind} ${phase}${slot < 0 ? '' : ` at pod ${slot}`} (fault ${index}, ${lastsMs} ms)`,
+  accepted: ({ channel, position, accepted: { type, id, counts } }) =>
+    `Redis takes ${type} ${id} as number ${position} of ${channel}${counts ? '' : ', at a replica'}`,
+  arrived: ({ pod, channel, position }) => `pod ${pod.slot}/${pod.life} gets number ${position} of ${channel}`,
+  opened: ({ connection }) => {
+    const { client, pod } = connection;
+    return `${nameOf(connection)} opens at pod ${pod.slot}/${pod.life}, a ${client.habit} client in [${client.rooms.join(', ')}]`;
+  },
+  said: ({ connection, id, room }) => `${nameOf(connection)} says ${id} in ${room ?? 'no room'}`,
+  heard: ({ connection, message: { type, id, data } }) =>
+    `${nameOf(connection)} hears ${type} ${id}${type === 'chat' ? '' : ` ${JSON.stringify(data)}`}`,
+  shut: ({ connection, code }) => `${nameOf(connection)} is asked to close: ${code}`,
+  ended: ({ connection, code }) => `${nameOf(connection)} is over for its client: ${code}`,
+  closed: ({ connection, code }) => `${nameOf(connection)} is over for its pod: ${code}`,
+  warned: ({ pod, what }) => `pod ${pod.slot}/${pod.life} warns: ${what}`,
+  'left-over': ({ what }) => `left over: ${what}`,
+  failed: ({ what }) => `failed: ${what}`,
+  written: () => undefined,
+  publishing: () => undefined,
+};
+
+function textOf(fact: Fact): string | undefined {
+  // Its own kind's.
+  return (TEXTS[fact.kind] as (fact: Fact) => string | undefined)(fact);
+}
+
+function nameOf({ number, client }: Connection): string {
+  return `connection ${number} of client ${client.index}`;
+}

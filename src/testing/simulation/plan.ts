@@ -1,0 +1,172 @@
+import { Chance } from './chance.js';
+
+/** What a run is made from; everything else follows from it. */
+export interface Settings {
+  readonly seed: number;
+  readonly pods: number;
+  readonly connections: number;
+  readonly minutes: number;
+}
+
+/** What can go wrong with machines and networks, and how a fault lasts and whom it hits. */
+export const FAULT_KINDS = {
+  'redis-restart': { lastsMs: [50, 8000], hits: 'all' },
+  'redis-stop': { lastsMs: [500, 9000], hits: 'all' },
+  'redis-full': { lastsMs: [1000, 6000], hits: 'all' },
+  'redis-refuses': { lastsMs: [500, 5000], hits: 'all' },
+  failover: { lastsMs: [200, 6000], hits: 'all' },
+  demotion: { lastsMs: [0, 0], hits: 'all' },
+  'kill-links': { lastsMs: [0, 0], hits: 'pod' },
+  overflow: { lastsMs: [100, 3000], hits: 'pod' },
+  'deaf-link': { lastsMs: [0, 0], hits: 'pod' },
+  'mute-links': { lastsMs: [0, 0], hits: 'pod' },
+  partition: { lastsMs: [200, 15_000], hits: 'pod' },
+  'half-partition': { lastsMs: [200, 15_000], hits: 'pod' },
+  'slow-link': { lastsMs: [1000, 10_000], hits: 'pod' },
+  drain: { lastsMs: [0, 0], hits: 'pod' },
+  crash: { lastsMs: [100, 5000], hits: 'pod' },
+  stall: { lastsMs: [100, 6000], hits: 'pod' },
+} as const satisfies Record<string, { lastsMs: readonly [number, number]; hits: 'all' | 'pod' }>;
+
+export type FaultKind = keyof typeof FAULT_KINDS;
+
+export interface Fault {
+  /** In the plan, from 0; what a replay names it by. */
+  readonly index: number;
+  readonly kind: FaultKind;
+  /** From the start of the run. */
+  readonly atMs: number;
+  readonly lastsMs: number;
+  /** Whose pod it hits; -1 for everybody's. */
+  readonly slot: number;
+}
+
+/** How a client behaves; all but the first two are faults of its own. */
+export const HABITS = ['steady', 'restless', 'slow', 'stalling', 'silent', 'vanishing', 'flooding', 'babbling'] as const;
+export type Habit = (typeof HABITS)[number];
+
+export interface ClientPlan {
+  /** From 0; what a replay names it by. */
+  readonly index: number;
+  readonly rooms: readonly string[];
+  readonly habit: Habit;
+  /** On average, between two messages. */
+  readonly talksEveryMs: number;
+  readonly contentBytes: number;
+}
+
+/** Everything that will happen, but for what the code makes of it. */
+export interface Plan {
+  readonly settings: Settings;
+  readonly durationMs: number;
+  /** Nothing goes wrong. */
+  readonly calm: boolean;
+  readonly clients: readonly ClientPlan[];
+  readonly faults: readonly Fault[];
+  /** What the pods are configured with, beside the defaults. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** What is left of a plan when a failure is made smaller; absent: all of it. */
+export interface Selection {
+  readonly faults?: readonly number[] | undefined;
+  readonly clients?: readonly number[] | undefined;
+  readonly durationMs?: number | undefined;
+}
+
+const MINUTE_MS = 60_000;
+const LONG_MINUTES = 10;
+/** About so many messages are said in a run at most, floods aside, so that long runs with many clients end. */
+const MOST_MESSAGES = 30_000;
+const TALKS_EVERY_MS = 1500;
+const CALM_PLANS = 0.1;
+/** The first faults come when everybody is there. */
+const WARM_UP_MS = 3000;
+const FAULT_EVERY_MS = 6000;
+/** Now and then all is well for a while, so that what must come right again can be seen to. */
+const RESTS = 0.25;
+const REST_MS = 45_000;
+
+/** A seed's plan. What one client or fault is does not depend on the others, so that each can be left out. */
+export function planOf(settings: Settings, selection: Selection = {}): Plan {
+  const { seed, connections, minutes } = settings;
+  const chance = new Chance(seed);
+  const calm = chance.happens(CALM_PLANS);
+  const wholeMs = Math.round(minutes * MINUTE_MS);
+  const durationMs = selection.durationMs ?? wholeMs;
+  const rooms = Array.from({ length: Math.max(2, Math.ceil(connections / 8)) }, (_, at) => `room-${at}`);
+  const talksEveryMs = Math.max(TALKS_EVERY_MS, (connections * wholeMs) / MOST_MESSAGES);
+  const clients = Array.from({ length: connections }, (_, index) =>
+    clientOf(index, { chance: chance.fork(`client ${index}`), rooms, calm, talksEveryMs }),
+  );
+  const faults = calm ? [] : faultsOf(chance.fork('faults'), settings, wholeMs);
+  const { faults: someFaults, clients: someClients } = selection;
+  return {
+    settings,
+    durationMs,
+    calm,
+    clients: someClients ? clients.filter(({ index }) => someClients.includes(index)) : clients,
+    faults: faults.filter(({ index, atMs }) => atMs < durationMs && (someFaults?.includes(index) ?? true)),
+    environment: environmentOf(chance.fork('environment'), minutes),
+  };
+}
+
+interface ClientSetting {
+  readonly chance: Chance;
+  readonly rooms: readonly string[];
+  readonly calm: boolean;
+  readonly talksEveryMs: number;
+}
+
+function clientOf(index: number, { chance, rooms, calm, talksEveryMs }: ClientSetting): ClientPlan {
+  const draw = chance.next();
+  const habit: Habit = calm || draw < 0.6 ? chance.pick(['steady', 'steady', 'restless']) : chance.pick(HABITS);
+  const count = chance.happens(0.03) ? 0 : chance.pick([1, 1, 1, 2, 3]);
+  // The first rooms are the busy ones.
+  const named = Array.from({ length: count }, () => rooms[Math.floor(chance.next() ** 2 * rooms.length)] ?? '');
+  return {
+    index,
+    rooms: [...new Set(named)],
+    habit,
+    talksEveryMs: talksEveryMs * (0.5 + chance.next()),
+    contentBytes: chance.pick([10, 60, 300, 2000]),
+  };
+}
+
+function faultsOf(chance: Chance, { pods }: Settings, wholeMs: number): Fault[] {
+  // Object.keys knows no literal types.
+  const kinds = Object.keys(FAULT_KINDS) as [FaultKind, ...FaultKind[]];
+  const faults: Fault[] = [];
+  for (let atMs = WARM_UP_MS; ;) {
+    atMs += chance.wait(FAULT_EVERY_MS) + (chance.happens(RESTS) ? REST_MS : 0);
+    const kind = chance.pick(kinds);
+    const {
+      lastsMs: [least, most],
+      hits,
+    } = FAULT_KINDS[kind];
+    const fault = {
+      index: faults.length,
+      kind,
+      atMs,
+      lastsMs: chance.integer(least, most),
+      slot: hits === 'all' ? -1 : chance.integer(0, pods - 1),
+    };
+    if (atMs >= wholeMs) return faults;
+    faults.push(fault);
+  }
+}
+
+/** Small bounds, so that they are reached. */
+function environmentOf(chance: Chance, minutes: number): Record<string, string> {
+  return {
+    SEND_BUFFER_MESSAGES: String(chance.pick([8, 32, 256])),
+    SEND_BUFFER_BYTES: String(chance.pick([20_000, 200_000, 17_039_360])),
+    SLOW_CONSUMER_POLICY: chance.pick(['disconnect', 'drop-oldest']),
+    PUBLISH_WINDOW: String(chance.pick([1, 4, 32])),
+    // Long runs take the defaults.
+    ...(minutes < LONG_MINUTES && { PING_INTERVAL_MS: '5000', PONG_TIMEOUT_MS: '12000' }),
+    PRESENCE_MAX_MEMBERS: String(chance.pick([0, 5, 100])),
+    SHUTDOWN_TIMEOUT_MS: '5000',
+    SHUTDOWN_DELAY_MS: String(chance.pick([0, 500])),
+  };
+}

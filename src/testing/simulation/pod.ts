@@ -1,0 +1,169 @@
+import { Subject, Subscription, timer, type Observable } from 'rxjs';
+import { measuredBroker } from '../../broker-measured.js';
+import { redisBroker } from '../../broker-redis.js';
+import type { Config } from '../../config.js';
+import { connection } from '../../connection.js';
+import { drain } from '../../drain.js';
+import { builtInHandlers } from '../../handlers/index.js';
+import type { Logger } from '../../log.js';
+import { noMetrics } from '../../metrics.js';
+import { createPod, type Pod } from '../../pod.js';
+import { presence } from '../../presence.js';
+import { admit, isRefusal } from '../../request.js';
+import type { RedisLink } from '../../redis-link.js';
+import { TICK } from '../../transport.js';
+import type { World } from '../../world.js';
+import type { Chance } from './chance.js';
+import type { Connection, Facts, PodName } from './facts.js';
+import { SimulatedSocket, type Reader } from './socket.js';
+import type { Timeline } from './virtual-scheduler.js';
+
+export interface SimulatedPodOptions {
+  readonly name: PodName;
+  readonly timeline: Timeline;
+  readonly chance: Chance;
+  readonly config: Config;
+  readonly facts: Facts;
+  readonly link: () => Observable<RedisLink>;
+}
+
+/** One pod's process: all that production runs in it but sockets, HTTP and ioredis. */
+export class SimulatedPod {
+  readonly name: PodName;
+  readonly timeline: Timeline;
+  readonly sockets = new Set<SimulatedSocket>();
+  readonly #options: SimulatedPodOptions;
+  readonly #pod: Pod;
+  readonly #ended$ = new Subject<void>();
+  readonly #telling: Subscription;
+  readonly #running = new Subscription();
+  #draining = false;
+  #isUp = false;
+  #rooms = 0;
+
+  constructor(options: SimulatedPodOptions) {
+    const { config, timeline, link, facts } = options;
+    this.#options = options;
+    this.name = options.name;
+    this.timeline = timeline;
+    const world = worldOf(options);
+    const log = complainingLogger(facts, options.name);
+    const metrics = {
+      ...noMetrics,
+      rooms: (change: 1 | -1) => {
+        this.#rooms += change;
+      },
+    };
+    const { redisChannelPrefix: channelPrefix, publishTimeoutMs: timeoutMs } = config;
+    const redis = redisBroker({ url: config.redisUrl, connect: link, channelPrefix, timeoutMs, world, metrics, log });
+    const broker = measuredBroker(redis, metrics, world);
+    this.#pod = createPod({ limits: config, handlers: builtInHandlers, broker, world, metrics, log });
+    this.#running.add(
+      this.#pod.broker.status$.subscribe(({ up }) => {
+        this.#isUp = up;
+      }),
+    );
+    this.#running.add(
+      this.#pod.pulse.tick$.subscribe(() => {
+        for (const socket of this.sockets) socket.tell(TICK);
+      }),
+    );
+    this.#telling = presence(this.#pod, config.presenceMaxMembers).subscribe();
+  }
+
+  /** What `/readyz` says. */
+  get isReady(): boolean {
+    return this.#isUp && !this.#draining;
+  }
+
+  get isDraining(): boolean {
+    return this.#draining;
+  }
+
+  /** Rooms with members, as the metric counts them. */
+  get rooms(): number {
+    return this.#rooms;
+  }
+
+  /** An upgrade; undefined where it is refused. */
+  open(made: Connection, reader: Reader, outside: Timeline): SimulatedSocket | undefined {
+    const { facts, timeline, chance, config } = this.#options;
+    const query = made.client.rooms.map((room) => `room=${encodeURIComponent(room)}`).join('&');
+    const occupancy = { draining: this.#draining, connections: this.sockets.size, maxConnections: config.maxConnections };
+    const rooms = admit({ method: 'GET', lacksHost: false, segment: undefined, query }, occupancy);
+    if (isRefusal(rooms)) return undefined;
+    const id = this.#pod.world.newId();
+    facts.tell({ kind: 'opened', connection: made });
+    const socket = new SimulatedSocket({
+      connection: made,
+      // The one place that knows how an actor is made.
+      actor: (inbound$, consumer) => connection(inbound$, consumer, { pod: this.#pod, id, identity: id, rooms }),
+      reader,
+      latencyMs: () => chance.integer(1, 20),
+      pod: timeline,
+      outside,
+      facts,
+      onEnd: (ended) => {
+        this.sockets.delete(ended);
+        this.#ended$.next();
+        if (!ended.isForgotten) facts.tell({ kind: 'left-over', what: `listeners of connection ${made.number}` });
+      },
+    });
+    this.sockets.add(socket);
+    return socket;
+  }
+
+  /** SIGTERM: what `ChatServer.close` does, but for HTTP. */
+  close(done: () => void): void {
+    if (this.#draining) return;
+    this.#draining = true;
+    const { world } = this.#pod;
+    const { shutdownDelayMs: delayMs, shutdownTimeoutMs: timeoutMs } = this.#options.config;
+    this.#running.add(
+      timer(delayMs, world.scheduler).subscribe(() => {
+        this.#telling.unsubscribe();
+      }),
+    );
+    drain({ connections: this.sockets, ended$: this.#ended$, delayMs, timeoutMs, world }).subscribe({
+      complete: () => {
+        this.#running.unsubscribe();
+        this.#telling.unsubscribe();
+        this.#pod.hub.close();
+        done();
+      },
+    });
+  }
+
+  /** SIGKILL: nothing of it happens any more. */
+  kill(): void {
+    this.timeline.isDead = true;
+    for (const socket of this.sockets) socket.kill();
+  }
+}
+
+function worldOf({ name, timeline, chance }: SimulatedPodOptions): World {
+  let ids = 0;
+  const pod = `${hex(name.slot + 1, 4)}${hex(name.life, 4)}`;
+  return {
+    scheduler: timeline,
+    turnEnd$: timer(0, timeline),
+    newId: () => `${pod}-0000-7000-8000-${hex((ids += 1), 12)}`,
+    random: chance.next,
+  };
+}
+
+function hex(value: number, digits: number): string {
+  return value.toString(16).padStart(digits, '0');
+}
+
+/** No fault of a machine or a client is an error of the service's own. */
+function complainingLogger(facts: Facts, pod: PodName): Logger {
+  const silent = () => undefined;
+  const warn = (details: unknown, text?: string) => {
+    facts.tell({ kind: 'warned', pod, what: `${text ?? 'logged'}: ${JSON.stringify(details)}` });
+  };
+  const complain = (details: { readonly err?: unknown }, text?: string) => {
+    facts.tell({ kind: 'failed', what: `${text ?? 'logged'}: ${String(details.err)}` });
+  };
+  return { debug: silent, info: silent, warn, error: complain, fatal: complain };
+}

@@ -1,0 +1,128 @@
+import { execFileSync } from 'node:child_process';
+import { parseArgs } from 'node:util';
+import { planOf, type Plan, type Selection, type Settings } from './plan.js';
+import { play, type Outcome } from './play.js';
+import { shrink } from './shrink.js';
+import { Tally } from './tally.js';
+
+const USAGE = `usage: npm run simulate -- [--seed N] [--seeds COUNT] [--pods N] [--connections N] [--minutes N]
+       a part of a seed's plan: [--faults 1,2] [--clients 3,4] [--for MS]`;
+const PROGRESS_MS = 5000;
+
+await main();
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      seed: { type: 'string', default: '1' },
+      seeds: { type: 'string', default: '1' },
+      pods: { type: 'string', default: '3' },
+      connections: { type: 'string', default: '24' },
+      minutes: { type: 'string', default: '1' },
+      faults: { type: 'string' },
+      clients: { type: 'string' },
+      for: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) {
+    print(USAGE);
+    return;
+  }
+  const settings = { pods: number(values.pods), connections: number(values.connections), minutes: number(values.minutes) };
+  const selection: Selection = {
+    faults: values.faults === undefined ? undefined : numbers(values.faults),
+    clients: values.clients === undefined ? undefined : numbers(values.clients),
+    durationMs: values.for === undefined ? undefined : number(values.for),
+  };
+  await runAll(number(values.seed), number(values.seeds), settings, selection);
+}
+
+async function runAll(first: number, count: number, common: Omit<Settings, 'seed'>, selection: Selection): Promise<void> {
+  const all = new Tally();
+  let toldMs = Date.now();
+  const isPart = Object.values(selection).some((part) => part !== undefined);
+  for (let seed = first; seed < first + count; seed++) {
+    const settings = { ...common, seed };
+    const startMs = Date.now();
+    const outcome = await play(planOf(settings, selection), { withHistory: isPart });
+    all.add(outcome.tally);
+    if (outcome.violations.length > 0) {
+      await fail(settings, outcome, isPart);
+      return;
+    }
+    if (count === 1) print(`seed ${seed}: nothing wrong, in ${Date.now() - startMs} ms; trace ${outcome.hash}\n${String(all)}`);
+    else if (Date.now() - toldMs > PROGRESS_MS) {
+      toldMs = Date.now();
+      print(`${seed - first + 1} of ${count} seeds: nothing wrong`);
+    }
+  }
+  if (count > 1) print(`${count} seeds from ${first}: nothing wrong\n${String(all)}`);
+}
+
+/** Prints what failed, in the smallest form that is found, and how to see it again. */
+async function fail(settings: Settings, outcome: Outcome, isPart: boolean): Promise<void> {
+  process.exitCode = 1;
+  const check = outcome.violations[0]?.check;
+  print(`seed ${settings.seed} fails at commit ${commit()}; trace ${outcome.hash}`);
+  if (isPart) {
+    tell(outcome);
+    return;
+  }
+  const again = async (plan: Plan): Promise<Outcome | undefined> => {
+    const tried = await play(plan);
+    return tried.violations[0]?.check === check ? tried : undefined;
+  };
+  print('looking for the shortest history that fails so...');
+  const selection = await shrink(settings, outcome, again);
+  tell(await play(planOf(settings, selection), { withHistory: true }));
+  print(`\nthe same again: npm run simulate -- ${argumentsOf(settings, selection)}`);
+}
+
+function tell({ violations, history, plan }: Outcome): void {
+  print(
+    `${plan.clients.length} clients, ${plan.faults.length} faults, ${plan.durationMs} ms; configured with ${JSON.stringify(plan.environment)}`,
+  );
+  for (const line of history) print(`  ${line}`);
+  for (const { check, atMs, what, connection } of violations) {
+    const who =
+      connection === undefined
+        ? ''
+        : `connection ${connection.number} of client ${connection.client.index} at pod ${connection.pod.slot} `;
+    print(`${new Date(atMs).toISOString().slice(11, 23)} ${check}: ${who}${what}`);
+  }
+}
+
+function argumentsOf({ seed, pods, connections, minutes }: Settings, { faults, clients, durationMs }: Selection): string {
+  return [
+    `--seed ${seed} --pods ${pods} --connections ${connections} --minutes ${minutes}`,
+    ...(faults ? [`--faults ${faults.join(',') || 'none'}`] : []),
+    ...(clients ? [`--clients ${clients.join(',')}`] : []),
+    ...(durationMs === undefined ? [] : [`--for ${durationMs}`]),
+  ].join(' ');
+}
+
+function commit(): string {
+  try {
+    return execFileSync('git', ['describe', '--always', '--dirty'], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim();
+  } catch {
+    return 'unknown';
+  }
+}
+
+function number(text: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value < 0) throw new Error(`${text} is no number; ${USAGE}`);
+  return value;
+}
+
+function numbers(text: string): readonly number[] {
+  return text === 'none' ? [] : text.split(',').map(number);
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}

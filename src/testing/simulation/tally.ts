@@ -1,0 +1,67 @@
+import type { Fact, Witness } from './facts.js';
+
+/** What a run, or many, came to: how much there was of what. */
+export class Tally implements Witness {
+  connections = 0;
+  welcomes = 0;
+  publishes = 0;
+  deliveries = 0;
+  /** Messages written after they had waited for a socket. */
+  waited = 0;
+  readonly faults = new Map<string, number>();
+  readonly gaps = new Map<string, number>();
+  readonly errors = new Map<string, number>();
+  readonly closes = new Map<string, number>();
+
+  see(fact: Fact): void {
+    if (fact.kind === 'opened') this.connections += 1;
+    else if (fact.kind === 'accepted') this.publishes += 1;
+    else if (fact.kind === 'written') this.waited += fact.waited ? fact.messages : 0;
+    else if (fact.kind === 'closed') count(this.closes, String(fact.code));
+    else if (fact.kind === 'fault' && fact.phase === 'begins') count(this.faults, fact.fault.kind);
+    else if (fact.kind === 'heard') this.#hear(fact.message.type, fact.message.data as Readonly<Record<string, string>>);
+  }
+
+  add(other: Tally): void {
+    this.connections += other.connections;
+    this.welcomes += other.welcomes;
+    this.publishes += other.publishes;
+    this.deliveries += other.deliveries;
+    this.waited += other.waited;
+    for (const [mine, theirs] of [
+      [this.faults, other.faults],
+      [this.gaps, other.gaps],
+      [this.errors, other.errors],
+      [this.closes, other.closes],
+    ] as const) {
+      for (const [what, times] of theirs) count(mine, what, times);
+    }
+  }
+
+  /** As lines for people. */
+  toString(): string {
+    const list = (counts: ReadonlyMap<string, number>) =>
+      [...counts]
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([what, times]) => `${what} ${times}`)
+        .join(', ') || 'none';
+    return [
+      `connections ${this.connections}, welcomes ${this.welcomes}, publishes ${this.publishes}, deliveries ${this.deliveries}, waited ${this.waited}`,
+      `faults: ${list(this.faults)}`,
+      `gaps: ${list(this.gaps)}`,
+      `errors told: ${list(this.errors)}`,
+      `closes: ${list(this.closes)}`,
+    ].join('\n');
+  }
+
+  #hear(type: string, { event, reason, code }: Readonly<Record<string, string>>): void {
+    if (type === 'error') count(this.errors, code ?? '');
+    else if (type !== 'system') this.deliveries += 1;
+    else if (event === 'gap') count(this.gaps, reason ?? '');
+    else if (event === 'welcome') this.welcomes += 1;
+  }
+}
+
+function count(counts: Map<string, number>, what: string, times = 1): void {
+  counts.set(what, (counts.get(what) ?? 0) + times);
+}
