@@ -69,7 +69,8 @@ export interface Handler {
  *
  * @param schema what `data` must be; a message that does not fit gets `invalid_message` and never reaches the operator
  * @param operate made with the first message of the type and subscribed to as long as the connection lives; an error costs the
- *   message it came with an `error`, and the next message makes the operator anew
+ *   message it came with an `error`, and the next message makes the operator anew. An error that comes later, as a promise's
+ *   does, takes along whatever the operator had under way, under one `error` without `ref`: catch it in the inner stream
  */
 export function handler<S extends TSchema>(
   type: string,

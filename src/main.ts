@@ -38,6 +38,10 @@ function serve(config: Config): void {
   rxjsConfig.onUnhandledError = (error) => {
     log.error({ err: error as unknown }, 'unhandled error in a stream');
   };
+  // Neither is a promise that nobody waited for, which would end the process.
+  process.on('unhandledRejection', (error) => {
+    log.error({ err: error }, 'unhandled rejection');
+  });
   const metrics = prometheusMetrics();
   const server = createChatServer({
     config,

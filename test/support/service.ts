@@ -32,9 +32,13 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** Starts it on a free port, by default on the in-process broker, and resolves when it listens. */
-export async function startService(environment: Readonly<Record<string, string>> = {}): Promise<Service> {
-  const child = spawn(process.execPath, [MAIN], {
+/**
+ * Starts it on a free port, by default on the in-process broker, and resolves when it listens.
+ *
+ * @param main what to start instead of the built service
+ */
+export async function startService(environment: Readonly<Record<string, string>> = {}, main = MAIN): Promise<Service> {
+  const child = spawn(process.execPath, [main], {
     env: { REDIS_URL: 'memory:', HOST: '127.0.0.1', PORT: '0', ...environment },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
