@@ -11,6 +11,7 @@ import {
   type OperatorFunction,
   type Subscriber,
 } from 'rxjs';
+import type { Access } from './authorize.js';
 import { conversation } from './conversation.js';
 import { withoutOldest, type Batch } from './frame.js';
 import type { MemberEvent } from './member.js';
@@ -46,6 +47,7 @@ export function connection(
     // One subscriber for both, where `merge` would make several: neither completes.
     heard$.subscribe(subscriber);
     said$.subscribe(subscriber);
+    if (context.access) expiry$(context.access, pod).subscribe(subscriber);
   }).pipe(buffered(context.pod, writable$), untilShut(context));
 }
 
@@ -97,6 +99,22 @@ class Ending extends Stage<Outbound, Outbound> {
   protected override _error(error: unknown): void {
     this.take(ending(error, this.#context));
   }
+}
+
+/** The token's time is over. */
+class TokenExpiredError extends Error {}
+
+/**
+ * Errors at the first tick at which the token has expired. It goes by the clock on the wall, as the token does, and sleeps through
+ * no part of it: a timer for a token of 30 days would fire at once.
+ */
+function expiry$({ expiresAtMs }: Access, { pulse, world }: Pod): Observable<never> {
+  return pulse.tick$.pipe(
+    filter(() => world.scheduler.now() >= expiresAtMs),
+    map(() => {
+      throw new TokenExpiredError('the token is expired');
+    }),
+  );
 }
 
 /** What is left to handle once a frame has been taken as a sign of life. */
@@ -176,6 +194,7 @@ const NO_WEIGHT = { messages: 0, bytes: 0 };
 function ending(error: unknown, { pod, id }: ConnectionContext): Shut {
   if (error instanceof BufferOverflowError) return shut(CloseCode.slowConsumer, 'too slow: its send buffer was full');
   if (error instanceof HeartbeatTimeoutError) return shut(CloseCode.pongTimeout, 'no sign of life', true);
+  if (error instanceof TokenExpiredError) return shut(CloseCode.tokenExpired, error.message);
   pod.log.error({ err: error, connection: id }, 'connection failed');
   return shut(CloseCode.handlerBug, 'internal error');
 }

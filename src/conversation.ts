@@ -13,6 +13,7 @@ import {
   type OperatorFunction,
 } from 'rxjs';
 import { validate } from 'uuid';
+import type { Access } from './authorize.js';
 import { PublishError } from './broker.js';
 import { destination } from './destination.js';
 import type { Effect, HandlerContext, Publish } from './handler.js';
@@ -123,11 +124,12 @@ function complain(rejection: Rejection | BadMessage, { pod }: ConnectionContext)
 
 /** Nothing comes out but an error: what is published returns from the broker, as it does to everybody else. */
 function publish({ message }: Publish, context: ConnectionContext, intake: Intake): ObservableInput<Outbound> {
-  const { pod, identity, rooms } = context;
+  const { pod, identity, rooms, access } = context;
   const { scheduler, newId } = pod.world;
   const room = destination(message.room, rooms);
   const ref = usableRef(message.id);
   if (typeof room !== 'string') return complain({ ...room, ref }, context);
+  if (access && !mayPublish(access, room)) return complain(reject('forbidden', 'the token does not grant this', ref), context);
   const envelope = writeEnvelope({
     id: isUuid(message.id) ? message.id : newId(),
     type: message.type,
@@ -148,6 +150,10 @@ function publish({ message }: Publish, context: ConnectionContext, intake: Intak
       intake.confirmed();
     }),
   );
+}
+
+function mayPublish({ grant }: Access, room: string): boolean {
+  return room === GLOBAL_ROOM ? grant.mayPublishGlobally() : grant.mayPublish(room);
 }
 
 function isUuid(id: string | undefined): id is string {

@@ -1,3 +1,4 @@
+import type { Access } from './authorize.js';
 import type { Broker } from './broker.js';
 import type { Handler } from './handler.js';
 import type { Hub } from './hub.js';
@@ -37,6 +38,8 @@ export interface ConnectionContext {
   readonly identity: string;
   /** The rooms it asked for; each once. */
   readonly rooms: readonly string[];
+  /** What its token lets it do, and how long; undefined without authentication, where everybody may do everything. */
+  readonly access: Access | undefined;
 }
 
 /** How often heartbeats look at the clock: often enough to be exact within a twenty-fifth of the interval, at most once in 10 ms. */

@@ -59,6 +59,15 @@ export async function rawUpgrade(port: number, path = '/ws'): Promise<Raw> {
   return raw;
 }
 
+/** The status that a request is answered with; the connection is given up then. */
+export async function statusOf(port: number, request: string | Buffer): Promise<number> {
+  const raw = await rawConnect(port);
+  raw.write(request);
+  await Promise.race([raw.receives((received) => received.includes('\r\n')), raw.closed]);
+  raw.socket.destroy();
+  return Number(raw.received.toString('latin1').split(' ')[1]);
+}
+
 export function upgradeRequest(path: string, headers: Readonly<Record<string, string>> = {}): string {
   const all = {
     Host: '127.0.0.1',
