@@ -162,7 +162,8 @@ function refusalAnswer({ status, code, message }: Refusal): Answer {
 }
 
 function asksForWebSocket({ headers, httpVersion }: IncomingMessage): boolean {
-  return headers.upgrade?.toLowerCase() === 'websocket' && httpVersion !== '1.0';
+  // RFC 6455 section 4.1 has 1.1 "or higher", but what is higher is not spoken here, whatever the request line says.
+  return headers.upgrade?.toLowerCase() === 'websocket' && httpVersion === '1.1';
 }
 
 /** Node hands over the socket for any `Upgrade` header; one that is not ours is ignored (RFC 9110 section 7.8) and answered as if it were not there. */
