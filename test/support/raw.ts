@@ -124,9 +124,9 @@ export function messagesIn(received: Buffer): Heard[] {
     .map(({ payload }) => JSON.parse(payload.toString()) as Heard);
 }
 
-/** The code of the close frame that a server sent; undefined where it sent none. */
+/** The code of the close frame that a server sent, 1005 where that has none (RFC 6455 section 7.1.5); undefined where it sent no such frame. */
 export function closeCodeIn(received: Buffer): number | undefined {
-  return framesIn(received)
-    .find(({ first }) => (first & 15) === 8)
-    ?.payload.readUInt16BE(0);
+  const close = framesIn(received).find(({ first }) => (first & 15) === 8);
+  if (close === undefined) return undefined;
+  return close.payload.length < 2 ? 1005 : close.payload.readUInt16BE(0);
 }
