@@ -33,39 +33,51 @@ const SERVERS: readonly string[] = ['presence', 'notification', 'system', 'error
 // RFC 9562 section 4: a version from 1 to 8 and the variant 10, or all bits alike.
 const UUID = /^([\da-f]{8}-[\da-f]{4}-[1-8][\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}|([0f])\2{7}(-\2{4}){3}-\2{12})$/i;
 
+interface Message {
+  readonly type: string;
+  readonly room: string | undefined;
+  readonly data: unknown;
+  readonly id: string | undefined;
+  /** What an error about it refers to. */
+  readonly ref: string | undefined;
+}
+
 export function outcomeOf(text: string, sender: Sender): Outcome {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    return { kind: 'error', code: 'invalid_json', ref: undefined };
+    return wrong('invalid_json', undefined);
   }
+  const message = messageIn(value);
+  return 'kind' in message ? message : handled(message, sender);
+}
+
+function messageIn(value: unknown): Message | Outcome {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return wrong('invalid_message', undefined);
-  const message = value as Record<string, unknown>;
-  const has = (name: string) => Object.hasOwn(message, name);
-  const id = has('id') ? message['id'] : undefined;
+  const own = new Map(Object.entries(value));
+  const [type, room, data, id] = ['type', 'room', 'data', 'id'].map((name): unknown => own.get(name));
   const ref = typeof id === 'string' && Buffer.byteLength(id) <= 128 ? id : undefined;
-  const type = message['type'];
-  if (typeof type !== 'string' || !isText(message['room']) || !isText(id) || message['data'] === null) {
-    return wrong('invalid_message', ref);
-  }
-  if (levels(value) > MAX_LEVELS || !isFinite(value)) return wrong('invalid_message', ref);
+  const isWhole = typeof type === 'string' && isText(room) && isText(id) && data !== null;
+  if (!isWhole || levels(value) > MAX_LEVELS || !isFinite(value)) return wrong('invalid_message', ref);
+  return { type, room, data, id, ref };
+}
+
+function handled(message: Message, sender: Sender): Outcome {
+  const { type, data, id, ref } = message;
   if (SERVERS.includes(type)) return wrong('forbidden_type', ref);
   if (type === 'boom') return { kind: 'broken' };
   if (!['chat', 'ping', 'pong'].includes(type)) return wrong('unknown_type', ref);
-  const data = message['data'];
-  if (type === 'chat' && !isChat(data)) return wrong('invalid_message', ref);
-  if (growsTooLarge(type, data, message['room'], sender)) return wrong('invalid_message', ref);
+  if ((type === 'chat' && !isChat(data)) || growsTooLarge(message, sender)) return wrong('invalid_message', ref);
   if (type === 'pong') return { kind: 'nothing' };
-  if (type === 'ping') return { kind: 'pong', id, data: data ?? {} };
-  return published(message['room'], data, id, sender, ref);
+  return type === 'ping' ? { kind: 'pong', id, data: data ?? {} } : published(message, sender);
 }
 
 /** Whether a pattern covers a name; slow, and plain to see. */
 export function covers(pattern: string, name: string): boolean {
   if (pattern === '') return name === '';
   if (pattern.startsWith('*')) return covers(pattern.slice(1), name) || (name !== '' && covers(pattern, name.slice(1)));
-  return name !== '' && name[0] === pattern[0] && covers(pattern.slice(1), name.slice(1));
+  return name.startsWith(pattern.charAt(0)) && covers(pattern.slice(1), name.slice(1));
 }
 
 /** Whether an upgrade into these rooms is let in. */
@@ -73,28 +85,24 @@ export function mayConnect({ rooms, claims }: Sender): boolean {
   return rooms.every((room) => claims?.rooms === undefined || claims.rooms.some((pattern) => covers(pattern, room)));
 }
 
-function published(
-  named: string | undefined,
-  data: unknown,
-  id: string | undefined,
-  sender: Sender,
-  ref: string | undefined,
-): Outcome {
-  const { rooms, claims } = sender;
+function published({ room: named, data, id, ref }: Message, sender: Sender): Outcome {
+  const { rooms } = sender;
   const room = named ?? (rooms.length === 0 ? '' : rooms.length === 1 ? rooms[0] : undefined);
   if (room === undefined) return wrong('room_required', ref);
   if (room !== '' && !rooms.includes(room)) return wrong('not_in_room', ref);
-  if (claims !== undefined) {
-    const patterns = claims.publish ?? claims.rooms;
-    const may =
-      room === '' ? claims.global === true : patterns === undefined || patterns.some((pattern) => covers(pattern, room));
-    if (!may) return wrong('forbidden', ref);
-  }
+  if (!mayPublish(room, sender)) return wrong('forbidden', ref);
   // The broker of these conversations does what it is told.
   const { content } = data as { content: string };
   if (content.startsWith('refuse')) return wrong('unavailable', ref);
   if (content.startsWith('doubt')) return wrong('unconfirmed', ref);
-  return { kind: 'publish', room: room === '' ? undefined : room, data, id: id !== undefined && UUID.test(id) ? id : undefined };
+  return { kind: 'publish', room: room || undefined, data, id: UUID.test(id ?? '') ? id : undefined };
+}
+
+function mayPublish(room: string, { claims }: Sender): boolean {
+  if (claims === undefined) return true;
+  if (room === '') return claims.global === true;
+  const patterns = claims.publish ?? claims.rooms ?? ['*'];
+  return patterns.some((pattern) => covers(pattern, room));
 }
 
 function wrong(code: string, ref: string | undefined): Outcome {
@@ -106,12 +114,8 @@ function isText(value: unknown): value is string | undefined {
 }
 
 function isChat(data: unknown): boolean {
-  return (
-    typeof data === 'object' &&
-    !Array.isArray(data) &&
-    typeof (data as { content?: unknown } | undefined)?.content === 'string' &&
-    Object.hasOwn(data as object, 'content')
-  );
+  if (typeof data !== 'object' || data === null || Array.isArray(data)) return false;
+  return typeof new Map<string, unknown>(Object.entries(data)).get('content') === 'string';
 }
 
 function levels(value: unknown): number {
@@ -131,8 +135,8 @@ function isFinite(value: unknown): boolean {
   return Object.values(value).every(isFinite);
 }
 
-function growsTooLarge(type: string, data: unknown, named: unknown, { rooms }: Sender): boolean {
-  const room = typeof named === 'string' ? named : rooms.length === 1 ? rooms[0] : undefined;
+function growsTooLarge({ type, data, room: named }: Message, { rooms }: Sender): boolean {
+  const room = named ?? (rooms.length === 1 ? rooms[0] : '');
   const envelope = {
     id: 'x'.repeat(36),
     type,
