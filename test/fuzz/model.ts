@@ -95,7 +95,12 @@ function published({ room: named, data, id, ref }: Message, sender: Sender): Out
   const { content } = data as { content: string };
   if (content.startsWith('refuse')) return wrong('unavailable', ref);
   if (content.startsWith('doubt')) return wrong('unconfirmed', ref);
-  return { kind: 'publish', room: room || undefined, data, id: UUID.test(id ?? '') ? id : undefined };
+  return { kind: 'publish', room: room || undefined, data, id: usable(id) };
+}
+
+/** Another id is replaced by a fresh one. */
+function usable(id = ''): string | undefined {
+  return UUID.test(id) ? id : undefined;
 }
 
 function mayPublish(room: string, { claims }: Sender): boolean {
