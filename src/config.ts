@@ -87,10 +87,10 @@ const VARIABLES = {
   ),
   allowedOrigins: text(
     'ALLOWED_ORIGINS',
-    undefined,
+    '*',
     readOrigins,
     'a comma-separated list like https://chat.example, or *',
-    'web pages that may connect; unset: all, or with authentication those of the same host',
+    'web pages that may connect; with authentication and unset, those of the same host',
   ),
   host: text('HOST', '0.0.0.0', host, 'a host name or address', 'where to listen'),
   port: integer('PORT', 8080, 0, 65535, 'the port to listen on; 0 takes a free one, which is logged'),
@@ -179,6 +179,8 @@ type Read<V> = V extends Variable<infer T> ? T : never;
 /** Every limit and address of the service, checked and frozen; units are in the names. Spec: "Limits and configuration". */
 export type Config = { readonly [K in keyof Variables]: Read<Variables[K]> };
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
 /** A variable whose value makes no sense, in one line: its name, what was given, what is allowed. */
 export class ConfigError extends Error {}
 
@@ -187,12 +189,15 @@ export class ConfigError extends Error {}
  *
  * @throws ConfigError for a bad value, or two that contradict each other
  */
-export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
+export function readConfig(environment: Environment): Config {
   const entries = Object.entries(VARIABLES).map(([key, variable]) => [key, readVariable(variable, environment[variable.name])]);
-  const config = Object.freeze(Object.fromEntries(entries) as Config);
+  const config = Object.fromEntries(entries) as Config;
   checkTogether(config);
-  checkAuth(config, environment['AUTH_ENABLED']);
-  return config;
+  if (config.authEnabled) checkAuth(config);
+  else checkNoAuth(environment);
+  return Object.freeze(
+    config.authEnabled && !environment['ALLOWED_ORIGINS'] ? { ...config, allowedOrigins: 'same-origin' } : config,
+  );
 }
 
 /** The table of variables, for `--help`. */
@@ -246,12 +251,14 @@ function refuse(name: string, given: string | undefined, allowed: string): void 
   if (given !== undefined) throw new ConfigError(`${name} is "${given}"; allowed: ${allowed}`);
 }
 
-function checkAuth({ authEnabled, authJwtSecret, authJwksUrl, authJwtAlgorithms }: Config, given: string | undefined): void {
-  if (!authEnabled) {
-    // Who sets a secret means to be protected. Who says false as well has been heard.
-    if (given || (authJwtSecret ?? authJwksUrl) === undefined) return;
-    throw new ConfigError('AUTH_ENABLED is unset; allowed: true or false, where AUTH_JWT_SECRET or AUTH_JWKS_URL is set');
-  }
+/** Who says anything of tokens means to be protected. Who says false as well has been heard. */
+function checkNoAuth(environment: Environment): void {
+  if (environment['AUTH_ENABLED']) return;
+  const said = Object.values(VARIABLES).find(({ name }) => name.startsWith('AUTH_') && environment[name]);
+  if (said) throw new ConfigError(`AUTH_ENABLED is unset; allowed: true or false, where ${said.name} is set`);
+}
+
+function checkAuth({ authJwtSecret, authJwksUrl, authJwtAlgorithms }: Config): void {
   if ((authJwtSecret === undefined) === (authJwksUrl === undefined)) {
     const how = authJwtSecret === undefined ? 'neither is' : 'both are';
     throw new ConfigError(`AUTH_ENABLED is "true"; allowed: with one of AUTH_JWT_SECRET and AUTH_JWKS_URL set, and ${how}`);

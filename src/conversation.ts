@@ -1,6 +1,6 @@
 import { Observable, map, pipe, type OperatorFunction, type Subscriber } from 'rxjs';
 import { validate } from 'uuid';
-import type { Access } from './authorize.js';
+import { mayPublish } from './authorize.js';
 import { PublishError } from './broker.js';
 import { destination } from './destination.js';
 import type { Effect, HandlerContext, Publish } from './handler.js';
@@ -153,8 +153,9 @@ class CarryingOut extends Stage<Outcome, Outbound> {
       this.#complain({ ...room, ref });
       return;
     }
-    if (access && !mayPublish(access, room)) {
-      this.#complain(reject('forbidden', 'the token does not grant this', ref));
+    const rejection = access && ungranted(this.#context, room, ref);
+    if (rejection) {
+      this.#complain(rejection);
       return;
     }
     const envelope = writeEnvelope({
@@ -217,8 +218,14 @@ function complain(rejection: Rejection, { pod }: ConnectionContext, output: Subs
   output.next(errorBatch(rejection, pod.world));
 }
 
-function mayPublish({ grant }: Access, room: string): boolean {
-  return room === GLOBAL_ROOM ? grant.mayPublishGlobally() : grant.mayPublish(room);
+/** A grant may be anybody's code: where it fails, nothing is published, and the connection lives on. */
+function ungranted({ pod, id, access }: ConnectionContext, room: string, ref: string | undefined): Rejection | undefined {
+  try {
+    return mayPublish(access, room) ? undefined : reject('forbidden', 'the token does not grant this', ref);
+  } catch (error) {
+    pod.log.error({ err: error, connection: id }, 'authorization failed');
+    return reject('unavailable', 'it is not known whether this is granted', ref);
+  }
 }
 
 function isUuid(id: string | undefined): id is string {

@@ -44,12 +44,13 @@ export interface WebSocketEndpoint {
 const JSON_TYPE = 'application/json';
 
 /**
- * Nothing here is a page to look at: no browser shall guess a type, run anything, put it into a frame, or keep what is true for
- * this moment alone.
+ * Nothing here is a page to look at: no browser shall guess a type, run anything, put it into a frame or into another site's page,
+ * or keep what is true for this moment alone.
  */
 const GUARDS = {
   'Cache-Control': 'no-store',
   'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+  'Cross-Origin-Resource-Policy': 'same-origin',
   'X-Content-Type-Options': 'nosniff',
 } as const;
 

