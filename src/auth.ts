@@ -22,7 +22,7 @@ export type Authenticate = (token: string) => Promise<Identity | Refusal>;
 /** Clocks of issuers may differ from ours by so much; `exp` counts so much longer, `nbf` so much earlier. */
 export const LEEWAY_S = 5;
 
-/** An answer with keys may take so long, where `UPGRADE_TIMEOUT_MS` is not less. */
+/** An answer with keys may take so long, or half of `UPGRADE_TIMEOUT_MS`: then there is time left to go on with older ones. */
 const FETCH_TIMEOUT_MS = 5000;
 
 /** Of the keys that a token without a key's name may be signed with, so many are tried. */
@@ -68,8 +68,8 @@ export function authenticator(config: AuthConfig, { scheduler }: World, log: Log
         complain(error);
         return AUTH_UNAVAILABLE;
       }
-      // The error itself holds the claims.
-      log.debug({ code: error.code, reason: error.message }, 'token refused');
+      // The error itself holds the claims, and its message may repeat what the token says.
+      log.debug({ code: error.code, claim: claimOf(error) }, 'token refused');
       const expired = error instanceof errors.JWTExpired;
       return unauthorized(expired ? 'the token is expired' : 'the token is not valid', 'invalid_token');
     }
@@ -78,7 +78,7 @@ export function authenticator(config: AuthConfig, { scheduler }: World, log: Log
 
 function keysOf({ authJwtSecret, authJwksUrl, upgradeTimeoutMs }: AuthConfig, now: () => number, onFailure: Complain): Keys {
   if (authJwtSecret !== undefined) return secretKey(authJwtSecret);
-  const timeoutMs = Math.min(FETCH_TIMEOUT_MS, upgradeTimeoutMs);
+  const timeoutMs = Math.min(FETCH_TIMEOUT_MS, Math.ceil(upgradeTimeoutMs / 2));
   return new KeySet({ url: new URL(authJwksUrl ?? ''), timeoutMs, now, onFailure });
 }
 
@@ -133,6 +133,11 @@ function mayHaveNewKey(error: unknown, token: string): boolean {
 
 function isTokenFault(error: unknown): error is errors.JOSEError {
   return error instanceof errors.JOSEError && TOKEN_FAULTS.has(error.code);
+}
+
+/** The claim that did not pass: always one that we asked for. */
+function claimOf(error: errors.JOSEError): string | undefined {
+  return error instanceof errors.JWTClaimValidationFailed || error instanceof errors.JWTExpired ? error.claim : undefined;
 }
 
 function identity(claims: JWTPayload): Identity | Refusal {

@@ -29,7 +29,7 @@ export interface KeySetOptions {
   /** An answer may take so long. */
   readonly timeoutMs: number;
   readonly now: () => number;
-  /** Told of each fetch that failed while older keys go on counting. */
+  /** Told of each fetch that failed, whether or not somebody waits for it. */
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -38,7 +38,7 @@ export class KeySet implements Keys {
   readonly #options: KeySetOptions;
   #find: JWTVerifyGetKey | undefined;
   #fetchedMs = -Infinity;
-  #triedMs = -Infinity;
+  #failedMs = -Infinity;
   #refreshedMs = -Infinity;
   #fetching: Promise<void> | undefined;
   /** Of the last fetch. */
@@ -63,11 +63,11 @@ export class KeySet implements Keys {
       return false;
     }
     if (this.#waiting >= MAX_WAITING) throw new Error('too many tokens wait for keys');
-    this.#refreshedMs = now();
     this.#waiting += 1;
     try {
       await this.#fetch();
     } finally {
+      this.#refreshedMs = now();
       this.#waiting -= 1;
     }
     return true;
@@ -78,14 +78,17 @@ export class KeySet implements Keys {
   }
 
   async #renew(): Promise<void> {
-    try {
-      const soon = this.#options.now() - this.#triedMs < FETCH_INTERVAL_MS;
-      if (this.#fetching === undefined && soon && this.#failure !== undefined) throw this.#failure;
-      await this.#fetch();
-    } catch (error) {
-      if (this.#ageMs >= MAX_STALE_MS) throw error;
-      this.#options.onFailure(error);
+    const failure = this.#failure;
+    const haveKeys = this.#ageMs < MAX_STALE_MS;
+    if (failure !== undefined && this.#options.now() - this.#failedMs < FETCH_INTERVAL_MS) {
+      if (haveKeys) return;
+      throw failure;
     }
+    const fetched = this.#fetch().catch((error: unknown) => {
+      if (!haveKeys) throw error;
+    });
+    // Of a server that did not answer, nobody waits for the next answer who can do without.
+    if (failure === undefined || !haveKeys) await fetched;
   }
 
   /** One at a time, for all who wait. */
@@ -97,14 +100,15 @@ export class KeySet implements Keys {
   }
 
   async #load(): Promise<void> {
-    const { url, timeoutMs, now } = this.#options;
-    this.#triedMs = now();
+    const { url, timeoutMs, now, onFailure } = this.#options;
     try {
       this.#find = createLocalJWKSet(await fetchJson(url, timeoutMs));
       this.#fetchedMs = now();
       this.#failure = undefined;
     } catch (error) {
+      this.#failedMs = now();
       this.#failure = new Error('the keys could not be fetched', { cause: error });
+      onFailure(this.#failure);
       throw this.#failure;
     }
   }

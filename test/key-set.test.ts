@@ -124,9 +124,19 @@ describe('while keys cannot be fetched', () => {
     await knows(first);
     breakServer();
     nowMs += 60 * MINUTE_MS - 1;
-    expect([await knows(first), await knows(first), failures, server.asked]).toEqual([true, true, 2, 2]);
+    expect([await knows(first), await knows(first), failures, server.asked]).toEqual([true, true, 1, 2]);
     nowMs += 1;
     await expect(knows(first)).rejects.toThrow('the keys could not be fetched');
+  });
+
+  test('nobody waits for a server that hangs, once it was seen to', async () => {
+    await knows(first);
+    server.answer = () => undefined;
+    nowMs += 10 * MINUTE_MS;
+    expect([await knows(first), failures]).toEqual([true, 1]);
+    nowMs += 1000;
+    // The second fetch has not failed yet.
+    expect([await knows(first), failures]).toEqual([true, 1]);
   });
 
   test('nothing is lost: they count again once they can be', async () => {
