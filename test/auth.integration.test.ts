@@ -188,7 +188,8 @@ describe('while a token is checked', () => {
         resolve();
       };
     });
-    const request = (path = '/ws/tea') => upgradeRequest(path, { Authorization: `Bearer ${key.sign(goodClaims())}` });
+    const request = (path = '/ws/tea') =>
+      upgradeRequest(path, { Authorization: `Bearer ${key.sign(goodClaims({ rooms: ['tea'] }))}` });
     return {
       service,
       asked,
@@ -226,6 +227,22 @@ describe('while a token is checked', () => {
     // The reset may come after the next request: who is refused for the token's sake was let past the limit.
     const wrong = () => refused(service.port, '/ws');
     for (let answer = await wrong(); answer.status !== 401; answer = await wrong()) expect(answer.status).toBe(503);
+  });
+
+  test('an address has its places, and gets them back however its upgrades end', async () => {
+    const { service, asked, request, token, release } = await waiting({ MAX_CONNECTIONS_PER_ADDRESS: '9' });
+    const raws = await Promise.all(Array.from({ length: 9 }, () => rawConnect(service.port)));
+    // A third is let in, a third refused for its room's sake, a third gives up.
+    for (const [n, raw] of raws.entries()) raw.write(request(n % 3 === 1 ? '/ws/milk' : '/ws/tea'));
+    await asked;
+    expect((await refused(service.port, '/ws', token)).status).toBe(503);
+    for (const raw of raws.filter((_, n) => n % 3 === 2)) raw.socket.resetAndDestroy();
+    release();
+    await Promise.all(raws.map((raw) => Promise.race([raw.receives((received) => received.includes('\r\n')), raw.closed])));
+    for (const raw of raws) raw.socket.destroy();
+    await service.metricIs('chat_connections', 0);
+    await Promise.all(raws.map(() => connect(service.port, '/ws', token)));
+    expect((await refused(service.port, '/ws', token)).status).toBe(503);
   });
 
   test('a pod that goes away refuses it at once', async () => {
