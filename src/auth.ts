@@ -1,12 +1,4 @@
-import {
-  decodeProtectedHeader,
-  errors,
-  jwtVerify,
-  type JWTPayload,
-  type JWTVerifyGetKey,
-  type JWTVerifyOptions,
-  type JWTVerifyResult,
-} from 'jose';
+import { errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey, type JWTVerifyOptions, type JWTVerifyResult } from 'jose';
 import { allowedAlgorithms } from './algorithms.js';
 import type { Identity } from './authorize.js';
 import { secretBytes, type Config } from './config.js';
@@ -106,7 +98,7 @@ async function verified(token: string, keys: Keys, verify: Verify): Promise<JWTV
   try {
     return await attempt();
   } catch (error) {
-    if (!mayHaveNewKey(error, token) || !(await keys.refresh())) throw error;
+    if (!(await hasNewKeys(error, keys))) throw error;
     return attempt();
   }
 }
@@ -126,9 +118,12 @@ async function verifiedByAny(token: string, error: unknown, verify: Verify): Pro
   throw new errors.JWSSignatureVerificationFailed();
 }
 
-function mayHaveNewKey(error: unknown, token: string): boolean {
-  if (error instanceof errors.JWKSNoMatchingKey) return true;
-  return error instanceof errors.JWSSignatureVerificationFailed && decodeProtectedHeader(token).kid === undefined;
+/** Whether there are other keys since a token failed for want of one. */
+async function hasNewKeys(error: unknown, keys: Keys): Promise<boolean> {
+  if (error instanceof errors.JWKSNoMatchingKey) return keys.refresh();
+  // Most likely it is forged, whether or not keys can be had at the moment.
+  if (error instanceof errors.JWSSignatureVerificationFailed) return keys.refresh().catch(() => false);
+  return false;
 }
 
 function isTokenFault(error: unknown): error is errors.JOSEError {

@@ -14,7 +14,7 @@ const MAX_AGE_MS = 600_000;
 /** While it cannot be fetched, it goes on counting until it is so old. */
 const MAX_STALE_MS = 3_600_000;
 
-/** From one fetch to the next, where the first was in vain or a token asks for a key that is not there, however many tokens come. */
+/** From one fetch to the next, where the first was in vain or a token fits no key that is there, however many tokens come. */
 const FETCH_INTERVAL_MS = 1000;
 
 /** It may have so many bytes: hundreds of keys. */
@@ -33,7 +33,7 @@ export interface KeySetOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
-/** The keys behind a URL (RFC 7517), fetched when first needed, when they are old, and when a token asks for one that is not there. */
+/** The keys behind a URL (RFC 7517), fetched when first needed, when they are old, and when a token fits none. */
 export class KeySet implements Keys {
   readonly #options: KeySetOptions;
   #find: JWTVerifyGetKey | undefined;

@@ -50,6 +50,7 @@ describe('keys of a key set', () => {
   test('forged tokens do not: another key, a secret, the public key taken for a secret, an unknown key', async () => {
     const key = signingKey('one', 'RS256');
     const { service, server } = await withKeys(() => [key, signingKey('weak', 'RS256', 1024)]);
+    const startedMs = performance.now();
     const pem = key.publicKey.export({ format: 'pem', type: 'spki' });
     const tokens = [
       signingKey('one', 'RS256').sign(goodClaims()),
@@ -65,8 +66,8 @@ describe('keys of a key set', () => {
     const answers = await Promise.all(tokens.map((token) => refused(service.port, '/ws', bearer(token))));
     expect(answers.map(({ status }) => status)).toEqual(tokens.map(() => 401));
     await (await connect(service.port, '/ws', bearer(key.sign(goodClaims())))).close();
-    // Once for the first, and once more for the unknown ones.
-    expect(server.asked).toBe(2);
+    // Once for the first, and once a second for the others.
+    expect(server.asked).toBeLessThanOrEqual(2 + Math.floor((performance.now() - startedMs) / 1000));
   });
 
   test('a token without a key’s name is tried with every key that it may be signed with', async () => {
@@ -87,10 +88,11 @@ describe('keys of a key set', () => {
 
 describe('keys that change', () => {
   test.each([
-    ['by name', {}],
-    ['without a name', { kid: undefined }],
-  ])('are picked up at once, %s, and the old one lets in as long as it is there', async (_, header) => {
-    const [old, fresh] = [signingKey('old'), signingKey('fresh')];
+    ['with a new name', 'fresh', {}],
+    ['with the same name', 'old', {}],
+    ['without a name', 'fresh', { kid: undefined }],
+  ])('are picked up at once, %s, and the old one lets in as long as it is there', async (_, name, header) => {
+    const [old, fresh] = [signingKey('old'), signingKey(name)];
     let keys = [old];
     const { service } = await withKeys(() => keys);
     const token = (key: SigningKey) => bearer(key.sign(goodClaims(), header));
@@ -100,6 +102,16 @@ describe('keys that change', () => {
     keys = [fresh];
     // Nothing makes the pod look before the keys are old, or somebody names one that is not there.
     await (await connect(service.port, '/ws', token(old))).close();
+  });
+
+  test('are not needed to say that a token is forged: 401, though their server hangs', async () => {
+    const key = signingKey('one');
+    const { server, service } = await withKeys(() => [key], { UPGRADE_TIMEOUT_MS: '400' });
+    await (await connect(service.port, '/ws', bearer(key.sign(goodClaims())))).close();
+    server.answer = () => undefined;
+    const forged = Array.from({ length: 20 }, () => bearer(signingKey('one').sign(goodClaims())));
+    const answers = await Promise.all(forged.map((token) => refused(service.port, '/ws', token)));
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([401]));
   });
 
   test('leave the connections that there are alone', async () => {
