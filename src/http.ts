@@ -58,9 +58,9 @@ const EXPECTATION_FAILED: Refusal = { status: 417, code: 'expectation_failed', m
 
 /** The HTTP side of the service: pages, refusals, and upgrades passed on. */
 export function httpServer({ pages, log, headersTimeoutMs, webSockets }: HttpOptions): Server {
-  const answers = new WeakMap<Duplex, ServerResponse>();
+  const unanswered = new Unanswered();
   const respond = (request: IncomingMessage, response: ServerResponse) => {
-    answers.set(request.socket, response);
+    unanswered.add(request.socket, response);
     void answerTo(request, pages, webSockets?.basePath)
       .catch((error: unknown): Refusal => {
         log.error({ err: error }, 'page failed');
@@ -80,14 +80,14 @@ export function httpServer({ pages, log, headersTimeoutMs, webSockets }: HttpOpt
   });
   server.on('request', respond);
   server.on('checkExpectation', (request, response: ServerResponse) => {
-    answers.set(request.socket, response);
+    unanswered.add(request.socket, response);
     send(response, EXPECTATION_FAILED);
   });
   server.on('upgrade', (request, socket: Socket, head) => {
     // Node has given up the socket, its listener for errors included, and the client may be gone already.
     socket.on('error', destroy);
     // Requests before it that are not answered yet: their answers would be read as frames, or as the answer to this.
-    if (answers.get(socket)?.writableFinished === false) {
+    if (unanswered.has(socket)) {
       socket.destroy();
       return;
     }
@@ -103,6 +103,24 @@ export function httpServer({ pages, log, headersTimeoutMs, webSockets }: HttpOpt
     refuse(socket, clientRefusal(error.code));
   });
   return server;
+}
+
+/** Connections on which an answer is under way or waits for its turn. */
+class Unanswered {
+  /** The last that each connection gets: they go out in order. */
+  readonly #last = new WeakMap<Duplex, ServerResponse>();
+
+  add(socket: Duplex, response: ServerResponse): void {
+    this.#last.set(socket, response);
+    // `writableFinished` is true before Node has let go of the answer.
+    response.once('close', () => {
+      if (this.#last.get(socket) === response) this.#last.delete(socket);
+    });
+  }
+
+  has(socket: Duplex): boolean {
+    return this.#last.has(socket);
+  }
 }
 
 /** Pages that say whether the process lives and may be sent clients. */
