@@ -29,5 +29,5 @@ export function wrap<const E extends string = never>(
   operate: (message$: Observable<ClientMessage>, handle: Handle, context: HandlerContext<E>) => Observable<Effect>,
   { events = [] }: HandlerOptions<E> = {},
 ): Wrap {
-  return { name, events, operate: operate as Wrap['operate'] };
+  return { name, events, operate: operate };
 }
