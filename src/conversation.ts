@@ -27,7 +27,7 @@ interface BadMessage extends Rejection {
   readonly nth: number;
 }
 
-type Outcome = Effect | Rejection | BadMessage;
+export type Outcome = Effect | Rejection | BadMessage;
 
 /**
  * From what a client says to what that does: held until the connection is welcome and its publish window has room, judged,
@@ -46,7 +46,7 @@ function held(intake: Intake) {
   return gate<string>({ open$: intake.open$, capacity: MAX_HELD, held: holding });
 }
 
-function judged({ pod, identity, rooms }: ConnectionContext): OperatorFunction<string, Accepted | BadMessage> {
+export function judged({ pod, identity, rooms }: ConnectionContext): OperatorFunction<string, Accepted | BadMessage> {
   const { handlers, limits, metrics } = pod;
   const options = { handlers, maxMessageBytes: limits.maxMessageBytes, identity, rooms };
   return (text$) =>
@@ -85,7 +85,7 @@ class Judging extends Stage<string, Accepted | BadMessage> {
 }
 
 /** Each message through its type's operator; a handler that fails costs the message that it failed on, and nothing else. */
-function handled({ pod, id, identity }: ConnectionContext): OperatorFunction<Accepted | BadMessage, Outcome> {
+export function handled({ pod, id, identity }: ConnectionContext): OperatorFunction<Accepted | BadMessage, Outcome> {
   const { scheduler, newId } = pod.world;
   const context: HandlerContext = { connectionId: id, identity, scheduler, newId, log: pod.log };
   return routeBy({
