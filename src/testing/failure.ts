@@ -105,5 +105,7 @@ function entryLines(legend: Legend, rows: readonly PlayedRow[]): readonly string
 /** A time as one says it. */
 export function time(ms: number): string {
   if (ms < 1000) return `${ms} ms`;
-  return ms < 60_000 ? `${ms / 1000} s` : `${Math.floor(ms / 60_000)} min ${(ms % 60_000) / 1000} s`;
+  if (ms < 60_000) return `${ms / 1000} s`;
+  const minutes = Math.floor(ms / 60_000);
+  return minutes < 60 ? `${minutes} min ${(ms % 60_000) / 1000} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }

@@ -93,7 +93,7 @@ export function testConversation(diagram: string, conversation: Conversation): C
       for (const participant of participants) participant.leave();
       test.pass(LINGER_MS);
       for (const [name, pod] of pods) {
-        for (const room of pod.rooms) test.faults.push(`${name} is still in ${room} when everybody has left`);
+        for (const room of pod.rooms) test.wrong(`${name} is still in ${room} when everybody has left`);
         pod.end();
       }
     });

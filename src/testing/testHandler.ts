@@ -78,8 +78,10 @@ export function testHandler(
       legend: new Legend(says ?? {}),
       marks: END,
       take: ({ mark, value }) => {
-        if (mark === END) running.unsubscribe();
-        else said$.next(frameOf(value as Said, handler.type));
+        if (mark === END) {
+          running.unsubscribe();
+          test.ended();
+        } else said$.next(frameOf(value as Said, handler.type));
       },
     });
     test.play(`the handler of ${handler.type} did something else`, test.read(diagram, 'effects'), () => {

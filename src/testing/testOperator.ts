@@ -1,4 +1,5 @@
 import { Observable, Subject, type OperatorFunction } from 'rxjs';
+import type { Including } from './difference.js';
 import { COMPLETE, ERROR } from './diagram.js';
 import { Legend } from './legend.js';
 import { SubscriptionLog } from './subscription-log.js';
@@ -7,7 +8,7 @@ import { VirtualTest, virtualTest, type Kit } from './virtual-test.js';
 /** What the letters of an operator's diagram stand for; absent: themselves. */
 export interface OperatorLegend<T, R> {
   readonly source?: Readonly<Record<string, T>>;
-  readonly output?: Readonly<Record<string, R>>;
+  readonly output?: Readonly<Record<string, R | Including>>;
   /** What `#` stands for: the source errors with it, and the output should. */
   readonly error?: unknown;
 }
@@ -68,6 +69,7 @@ export function testOperator<T, R>(
       marks: '!',
       take: () => {
         running.unsubscribe();
+        test.ended();
       },
     });
     test.play('the operator did something else', test.read(diagram, 'output'), () => {

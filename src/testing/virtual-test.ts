@@ -73,16 +73,17 @@ export class VirtualTest {
   background: () => number = () => 0;
   /** What may be the reason where a row does not come true. */
   readonly hints: string[] = [];
-  /** What is wrong, whatever the rows say. */
-  readonly faults: string[] = [];
   readonly #scheduler = new VirtualScheduler(0);
+  /** What is tested has timers of its own, which are not those of the rows. */
   readonly #timeline = new Timeline(this.#scheduler);
+  readonly #rows = new Timeline(this.#scheduler);
   readonly #stubs = new Stubs(this.#timeline);
   readonly #inputs = new Map<string, Input>();
   readonly #outputs = new Map<string, Output>();
   readonly #logs = new Map<string, SubscriptionLog>();
   readonly #families = new Map<string, (word: string) => SubscriptionLog>();
   readonly #strays: Strays;
+  readonly #faults = new Set<string>();
   #isOver = false;
 
   /** @param chance what the dice show */
@@ -169,9 +170,25 @@ export class VirtualTest {
     const held = this.#hold(rows);
     this.#isOver = true;
     end();
-    const faults = [...this.faults, ...this.#leftovers(), ...this.#strays.settle()];
+    this.ended();
+    const faults = [...this.#faults, ...this.#strays.settle()];
     const failure = failureOf({ title, rows: held, hints: this.hints, faults });
     if (failure) throw failure;
+  }
+
+  /** What is tested has ended, and may have left nothing behind. */
+  ended(): void {
+    const { pending } = this.#timeline;
+    if (pending > 0)
+      this.wrong(pending === 1 ? 'after its end a timer is still running' : `after its end ${pending} timers are still running`);
+    for (const { name, value$ } of this.#stubs.hot)
+      if (value$.observed) this.wrong(`after its end ${name} is still subscribed to`);
+    for (const [name, { log }] of this.#stubs.cold) if (log.open > 0) this.wrong(`after its end ${name} is still subscribed to`);
+  }
+
+  /** Something is wrong, whatever the rows say. */
+  wrong(what: string): void {
+    this.#faults.add(what);
   }
 
   /** Lets time pass, as the diagram does at its end. */
@@ -189,7 +206,7 @@ export class VirtualTest {
     const input = this.#inputs.get(row.name);
     if (input === undefined) return;
     for (const what of expectedOf(row, input)) {
-      this.#timeline.schedule(() => {
+      this.#rows.schedule(() => {
         input.take(what);
       }, what.atMs);
     }
@@ -199,7 +216,7 @@ export class VirtualTest {
     this.pass(lengthMs);
     for (let steps = 0; this.#timeline.pending > this.background(); steps++) {
       if (steps === MAX_STEPS)
-        throw new MarbleError(`it goes on and on: at ${time(this.nowMs)} it still is not over; end it with !`);
+        throw new MarbleError(`it goes on and on: at ${time(this.nowMs)} it is still not over; end it with "!"`);
       this.#scheduler.step(Infinity);
     }
   }
@@ -230,14 +247,6 @@ export class VirtualTest {
   #familiar(name: string): SubscriptionLog | undefined {
     for (const [beginning, logOf] of this.#families) if (name.startsWith(beginning)) return logOf(name.slice(beginning.length));
     return undefined;
-  }
-
-  #leftovers(): readonly string[] {
-    const { pending } = this.#timeline;
-    const timers = pending > 0 ? [`after its end ${pending === 1 ? 'a timer is' : `${pending} timers are`} still running`] : [];
-    const { hot, cold } = this.#stubs;
-    const open = [...hot.filter(({ value$ }) => value$.observed), ...[...cold.values()].filter(({ log }) => log.open > 0)];
-    return [...timers, ...open.map(({ name }) => `after its end ${name} is still subscribed to`)];
   }
 }
 
