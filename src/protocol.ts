@@ -110,6 +110,13 @@ function quoted(text: string): string {
 
 const encoder = new TextEncoder();
 
+/** The beginning of a text that takes at most so many bytes of UTF-8. */
+export function atMost(bytes: number, text: string): string {
+  if (text.length * 3 <= bytes) return text;
+  const { read } = encoder.encodeInto(text, new Uint8Array(bytes));
+  return text.slice(0, read);
+}
+
 /** Length of a text in UTF-8, in bytes. */
 export function byteLength(text: string): number {
   return encoder.encode(text).length;

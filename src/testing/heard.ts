@@ -26,7 +26,7 @@ export function left(room: string): Heard {
 }
 
 /** `gap`: messages may be missing here. */
-export function gap(reason: 'subscription' | 'slow_consumer'): Heard {
+export function gap(reason: 'subscription' | 'slow_consumer' | 'handler'): Heard {
   return system('gap', { reason });
 }
 

@@ -2,15 +2,11 @@ import { Subject, Subscription, timer } from 'rxjs';
 import type { Access, Authorize } from '../authorize.js';
 import type { Config } from '../config.js';
 import { drain } from '../drain.js';
-import type { Handler } from '../handler.js';
-import type { Logger } from '../log.js';
-import { noMetrics } from '../metrics.js';
-import { createPod, type Pod } from '../pod.js';
+import { createPod, type Pod, type PodParts } from '../pod.js';
 import { presence } from '../presence.js';
 import { GLOBAL_ROOM, type Envelope } from '../protocol.js';
 import type { Publication } from '../publication.js';
 import { TICK } from '../transport.js';
-import type { World } from '../world.js';
 import type { Closed } from './heard.js';
 import { MarbleError } from './marble-error.js';
 import { TestBroker } from './test-broker.js';
@@ -18,9 +14,7 @@ import { TestClient } from './test-client.js';
 
 export interface TestPodOptions {
   readonly config: Config;
-  readonly handlers: readonly Handler[];
-  readonly world: World;
-  readonly log: Logger;
+  readonly parts: Omit<PodParts, 'limits' | 'broker'>;
   readonly authorize: Authorize;
   /** What joins the pods. */
   readonly bus: Subject<Publication>;
@@ -47,10 +41,10 @@ export class TestPod {
   #isDraining = false;
 
   constructor(options: TestPodOptions) {
-    const { config, bus, handlers, world, log } = options;
+    const { config, bus, parts } = options;
     this.#options = options;
-    this.broker = new TestBroker(bus, () => world.scheduler.now());
-    this.#pod = createPod({ limits: config, handlers, broker: this.broker, world, metrics: noMetrics, log });
+    this.broker = new TestBroker(bus, () => parts.world.scheduler.now());
+    this.#pod = createPod({ ...parts, limits: config, broker: this.broker });
     this.#running.add(
       this.#pod.pulse.tick$.subscribe(() => {
         for (const client of this.clients) client.tell(TICK);
@@ -97,7 +91,8 @@ export class TestPod {
   drain(): void {
     if (this.#isDraining) return;
     this.#isDraining = true;
-    const { config, world } = this.#options;
+    const { config, parts } = this.#options;
+    const { world } = parts;
     const { shutdownDelayMs: delayMs, shutdownTimeoutMs: timeoutMs } = config;
     this.#running.add(
       timer(delayMs, world.scheduler).subscribe(() => {

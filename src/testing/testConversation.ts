@@ -4,13 +4,15 @@ import { readConfig } from '../config.js';
 import type { Handler } from '../handler.js';
 import { builtInHandlers } from '../handlers/index.js';
 import type { Publication } from '../publication.js';
-import type { Logger } from '../log.js';
+import { noMetrics } from '../metrics.js';
+import type { Hearing } from '../pod.js';
+import type { Wrap } from '../wrap.js';
 import { BEGIN, COMPLETE, END, type Row } from './diagram.js';
 import type { Heard } from './heard.js';
 import { Legend } from './legend.js';
 import { MarbleError } from './marble-error.js';
 import { Participant, legends } from './participant.js';
-import { recordingLogger, type Logged } from './recording-logger.js';
+import { reporting, type Report, type TestReport } from './report.js';
 import type { Said } from './said.js';
 import { TestPod } from './test-pod.js';
 import { VirtualTest, virtualTest, type Kit } from './virtual-test.js';
@@ -35,17 +37,16 @@ export interface Conversation {
   readonly says?: Readonly<Record<string, Said>>;
   readonly hears?: Readonly<Record<string, Heard>>;
   /** The message types there are; the built-in ones where absent. */
-  readonly handlers?: readonly Handler[] | ((kit: Kit) => readonly Handler[]);
+  readonly handlers?: readonly Handler[];
+  /** What goes around all handlers, the first of them outermost. */
+  readonly around?: readonly Wrap[];
+  /** How a connection hears what is said in its rooms. */
+  readonly hear?: Hearing;
   readonly authorize?: Authorize;
   /** Variables of the service's configuration, as in its environment. Presence is off where they don't say otherwise. */
   readonly environment?: Readonly<Record<string, string>>;
-  /** What the dice show; 0.5 where absent. */
+  /** What the dice show, from 0 up to, and without, 1; 0.5 where absent. */
   readonly chance?: number;
-}
-
-/** What else came of it. */
-export interface ConversationReport {
-  readonly logged: readonly Logged[];
 }
 
 /** Longer than a room outlives its last member. */
@@ -77,16 +78,14 @@ const LINGER_MS = 2000;
  * @throws MarbleError with the diagrams, expected under actual, where they hear something else; where something is left
  *   behind; where a timer was started in real time
  */
-export function testConversation(diagram: string, conversation: Conversation): ConversationReport {
-  const logged: Logged[] = [];
-  virtualTest(testConversation, (strays) => {
-    const test = new VirtualTest(strays, conversation.chance);
-    const log = recordingLogger((line) => {
-      logged.push(line);
-      if (line.level === 'error') test.hints.push(`logged: ${line.message}: ${String(line.details['err'])}`);
-    });
-    const pods = startPods(test, conversation, log);
-    const participants = invite(test, conversation, pods);
+export function testConversation(diagram: string, conversation: Conversation | ((kit: Kit) => Conversation)): TestReport {
+  return virtualTest(testConversation, (strays) => {
+    const test = new VirtualTest(strays);
+    const report = reporting(test);
+    const talk = typeof conversation === 'function' ? conversation(test.kit) : conversation;
+    test.chance = talk.chance ?? test.chance;
+    const pods = startPods(test, talk, report);
+    const participants = invite(test, talk, pods);
     const rows = test.read(diagram, 'hears');
     for (const participant of participants) if (!comesLater(participant, rows)) participant.connect();
     test.play('they heard something else', rows, () => {
@@ -97,20 +96,18 @@ export function testConversation(diagram: string, conversation: Conversation): C
         pod.end();
       }
     });
+    return report;
   });
-  return { logged };
 }
 
 type Pods = ReadonlyMap<string, TestPod>;
 
-function startPods(test: VirtualTest, conversation: Conversation, log: Logger): Pods {
-  const { pods: names = ['pod'], handlers = builtInHandlers, authorize = authorizeByClaims, environment } = conversation;
+function startPods(test: VirtualTest, conversation: Conversation, { log, handlerEvent }: Report): Pods {
+  const { pods: names = ['pod'], handlers = builtInHandlers, around, hear, environment } = conversation;
   const options = {
     config: readConfig({ PRESENCE_MAX_MEMBERS: '0', ...environment }),
-    handlers: typeof handlers === 'function' ? handlers(test.kit) : handlers,
-    world: test.world,
-    authorize,
-    log,
+    parts: { handlers, around, hear, world: test.world, metrics: { ...noMetrics, handlerEvent }, log },
+    authorize: conversation.authorize ?? authorizeByClaims,
     bus: new Subject<Publication>(),
   };
   const pods = new Map(names.map((name) => [name, new TestPod(options)]));

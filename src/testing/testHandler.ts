@@ -1,92 +1,57 @@
-import { Subject, tap } from 'rxjs';
-import { memoryBroker } from '../broker-memory.js';
-import { readConfig } from '../config.js';
-import { handled, judged, type Outcome } from '../conversation.js';
-import type { Effect, Handler } from '../handler.js';
-import { noMetrics } from '../metrics.js';
-import { createPod } from '../pod.js';
-import type { Rejection } from '../message.js';
-import { describeEffect } from './described-effect.js';
-import { COMPLETE, END } from './diagram.js';
-import { Legend } from './legend.js';
-import { recordingLogger, type Logged } from './recording-logger.js';
-import { frameOf, type Said } from './said.js';
+import { tap } from 'rxjs';
+import type { Handler } from '../handler.js';
+import { COMPLETE } from './diagram.js';
+import { effectLegend } from './effect-row.js';
+import { HandlerTest, type HandlerLegend } from './handler-test.js';
+import type { TestReport } from './report.js';
 import { SubscriptionLog } from './subscription-log.js';
 import { VirtualTest, virtualTest, type Kit } from './virtual-test.js';
 
-/** What the letters of a handler's diagram stand for, and the connection that it is played on. */
-export interface HandlerLegend {
-  readonly says?: Readonly<Record<string, Said>>;
-  readonly effects?: Readonly<Record<string, Effect | Rejection>>;
-  /** Where the connection is all the time. */
-  readonly rooms?: readonly string[];
-  /** `from` of what the connection publishes; `me` where absent. */
-  readonly identity?: string;
-  /** Variables of the service's configuration, as in its environment. */
-  readonly environment?: Readonly<Record<string, string>>;
-  /** What `random` gives; 0.5 where absent. */
-  readonly chance?: number;
-}
-
-/** What else came of a handler's test. */
-export interface HandlerReport {
-  readonly logged: readonly Logged[];
-}
-
-export function testHandler(
-  subject: Handler | ((kit: Kit) => Handler),
-  diagram: string,
-  { says, effects, rooms = [], identity = 'me', environment = {}, chance }: HandlerLegend = {},
-): HandlerReport {
-  const logged: Logged[] = [];
-  virtualTest(testHandler, (strays) => {
-    const test = new VirtualTest(strays, chance);
-    const log = recordingLogger((line) => {
-      logged.push(line);
-      if (line.level === 'error') test.hints.push(`${line.message}: ${String(line.details['err'])}`);
-    });
-    const recording = test.output('effects', new Legend(effects ?? {}, describeEffect), COMPLETE);
-    const subs = new SubscriptionLog(() => test.nowMs);
+/**
+ * Tests a message type with aligned rows, in virtual time: what a client says, and what the handler wants done.
+ *
+ * Messages pass the service's own checks, and errors are contained as they are there: what does not fit the schema, and what the
+ * handler fails on, is a `reject` in the row of effects.
+ *
+ * Rows: `says`, whose `!` is the end of the connection; `effects`, whose `|` is the handler's completion; `subs`, when the handler is
+ * subscribed to its messages (`^`) and no longer (`!`); `rooms`, where the connection is; and those of `hot` and `cold` streams.
+ * After the last row the test goes on until nothing is due.
+ *
+ * @example
+ * testHandler(
+ *   typing,
+ *   `
+ *     says     -k-k-- 3s k
+ *     effects  -t---- 3s t
+ *   `,
+ *   { says: { k: {} }, effects: { t: publish({ type: 'typing' }) } },
+ * );
+ *
+ * @param subject the handler, or what makes it of the kit
+ * @throws MarbleError with the diagrams, expected under actual, where it does something else; where it leaves a timer or a
+ *   subscription behind; where a timer was started in real time
+ */
+export function testHandler(subject: Handler | ((kit: Kit) => Handler), diagram: string, legend: HandlerLegend = {}): TestReport {
+  return virtualTest(testHandler, (strays) => {
+    const test = new VirtualTest(strays);
     const handler = typeof subject === 'function' ? subject(test.kit) : subject;
-    const observed: Handler = {
+    const subs = new SubscriptionLog(() => test.nowMs);
+    const effects = test.output('effects', effectLegend(legend.effects), COMPLETE);
+    const watched: Handler = {
       ...handler,
       operate: (message$, context) =>
         handler.operate(message$.pipe(subs.noted()), context).pipe(
           tap({
             complete: () => {
-              recording.mark(COMPLETE);
+              effects.mark(COMPLETE);
             },
           }),
         ),
     };
     test.subscriptions('subs', subs);
-    const pod = createPod({
-      limits: readConfig(environment),
-      handlers: [observed],
-      broker: memoryBroker(),
-      world: test.world,
-      metrics: noMetrics,
-      log,
-    });
-    const connection = { pod, id: 'connection', identity, rooms, access: undefined };
-    const said$ = new Subject<string>();
-    const running = said$.pipe(judged(connection), handled(connection)).subscribe((outcome: Outcome) => {
-      recording.value(outcome);
-      if (outcome.kind === 'close') running.unsubscribe();
-    });
-    test.input('says', {
-      legend: new Legend(says ?? {}),
-      marks: END,
-      take: ({ mark, value }) => {
-        if (mark === END) {
-          running.unsubscribe();
-          test.ended();
-        } else said$.next(frameOf(value as Said, handler.type));
-      },
-    });
-    test.play(`the handler of ${handler.type} did something else`, test.read(diagram, 'effects'), () => {
-      running.unsubscribe();
-    });
+    const playing = new HandlerTest(test, legend);
+    const title = `the handler of ${handler.type} did something else`;
+    playing.play(title, diagram, { type: handler.type, handlers: [watched], around: [] }, effects);
+    return playing.report;
   });
-  return { logged };
 }

@@ -69,6 +69,8 @@ const MAX_STEPS = 100_000;
 export class VirtualTest {
   readonly world: World;
   readonly kit: Kit;
+  /** What the dice show. */
+  chance = 0.5;
   /** Timers that go on for good, and need no end. */
   background: () => number = () => 0;
   /** What may be the reason where a row does not come true. */
@@ -86,10 +88,9 @@ export class VirtualTest {
   readonly #faults = new Set<string>();
   #isOver = false;
 
-  /** @param chance what the dice show */
-  constructor(strays: Strays, chance?: number) {
+  constructor(strays: Strays) {
     this.#strays = strays;
-    this.world = virtualWorld(this.#timeline, chance);
+    this.world = { ...virtualWorld(this.#timeline), random: () => this.chance };
     const stubs = this.#stubs;
     this.kit = {
       world: this.world,
@@ -268,11 +269,11 @@ function hotInput({ legend, value$, error }: Omit<Stubs['hot'][number], 'name'>)
  * @param caller the function that a failure's stack should not show
  * @throws MarbleError where the test does not come true
  */
-export function virtualTest(caller: (...parameters: never) => unknown, play: (strays: Strays) => void): void {
+export function virtualTest<T>(caller: (...parameters: never) => unknown, play: (strays: Strays) => T): T {
   const strays = new Strays();
-  strays.guard(() => {
+  return strays.guard(() => {
     try {
-      play(strays);
+      return play(strays);
     } catch (error) {
       // The line to look at is that of the test.
       if (error instanceof MarbleError) Error.captureStackTrace(error, caller);

@@ -163,11 +163,13 @@ function hex(value: number, digits: number): string {
 /** No fault of a machine or a client is an error of the service's own. */
 function complainingLogger(facts: Facts, pod: PodName): Logger {
   const silent = () => undefined;
-  const warn = (details: unknown, text?: string) => {
-    facts.tell({ kind: 'warned', pod, what: `${text ?? 'logged'}: ${JSON.stringify(details)}` });
+  const warn = (details: unknown, event = 'logged') => {
+    facts.tell({ kind: 'warned', pod, what: `${event}: ${JSON.stringify(details)}` });
   };
-  const complain = (details: { readonly err?: unknown }, text?: string) => {
-    facts.tell({ kind: 'failed', what: `${text ?? 'logged'}: ${String(details.err)}` });
+  const complain = (details: object | string, event = 'logged') => {
+    const cause: unknown = typeof details === 'object' && 'err' in details ? details.err : details;
+    facts.tell({ kind: 'failed', what: `${event}: ${String(cause)}` });
   };
-  return { debug: silent, info: silent, warn, error: complain, fatal: complain };
+  const log: Logger = { debug: silent, info: silent, warn, error: complain, fatal: complain, child: () => log };
+  return log;
 }
