@@ -21,7 +21,8 @@ export function comparable(effect: Effect): object {
 }
 
 function expectation(effect: Effect): Including {
-  return new Including(comparable(effect), (name) => OWN_MEMBERS.has(name));
+  const written = Object.entries(comparable(effect)).filter(([, member]) => member !== undefined);
+  return new Including(Object.fromEntries(written), (name) => OWN_MEMBERS.has(name));
 }
 
 /** An effect as a handler writes it. */
@@ -32,14 +33,10 @@ export function describeEffect(value: unknown): string {
 
 function parametersOf(effect: Effect): readonly unknown[] {
   switch (effect.kind) {
-    case 'reply': {
-      const { kind, ...message } = effect;
-      return [message];
-    }
-    case 'publish': {
-      const { kind, message, ...options } = effect;
-      return [message, ...some(options)];
-    }
+    case 'reply':
+      return [{ type: effect.type, data: effect.data, id: effect.id }];
+    case 'publish':
+      return [effect.message, ...some({ as: effect.as, outside: effect.outside, ref: effect.ref })];
     case 'join':
     case 'leave':
       return [effect.rooms, ...some({ ref: effect.ref })];
