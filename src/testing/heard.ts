@@ -1,5 +1,6 @@
 import type { Envelope, ErrorCode } from '../protocol.js';
-import { including, type Including } from './difference.js';
+import { Including, including } from './difference.js';
+import { show } from './show.js';
 
 /**
  * What a client should hear: a message, of which the members that are written are compared, each of them whole; or that the
@@ -64,4 +65,10 @@ function system(event: string, more: object = {}): Heard {
 /** What a row of a client compares. */
 export function expectation(heard: Heard): Including | Closed {
   return 'closed' in heard ? heard : including(heard);
+}
+
+/** Without what differs from message to message: where a row compares it, a difference tells it. */
+export function describeHeard(value: unknown): string {
+  if (typeof value !== 'object' || value === null || value instanceof Including) return show(value);
+  return show({ ...value, id: undefined, timestamp: undefined });
 }

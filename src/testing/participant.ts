@@ -1,5 +1,5 @@
 import { BEGIN, END } from './diagram.js';
-import { expectation, type Heard } from './heard.js';
+import { describeHeard, expectation, type Heard } from './heard.js';
 import { Legend } from './legend.js';
 import { MarbleError } from './marble-error.js';
 import { frameOf, type Said } from './said.js';
@@ -18,7 +18,7 @@ export function legends(
   hears: Readonly<Record<string, Heard>> | undefined,
 ): Legends {
   const heard = Object.entries(hears ?? {}).map(([letter, value]) => [letter, expectation(value)]);
-  return { says: new Legend(says ?? {}), hears: new Legend(Object.fromEntries(heard) as Record<string, unknown>) };
+  return { says: new Legend(says ?? {}), hears: new Legend(Object.fromEntries(heard) as Record<string, unknown>, describeHeard) };
 }
 
 /** A connection of a conversation, as its rows: who comes, talks, listens and goes. */
