@@ -5,7 +5,6 @@ import { judged, type Outcome } from '../conversation.js';
 import type { Effect } from '../effect.js';
 import type { Handler } from '../handler.js';
 import { handled } from '../handling.js';
-import { noMetrics } from '../metrics.js';
 import { createPod, type ConnectionContext } from '../pod.js';
 import type { Wrap } from '../wrap.js';
 import { END } from './diagram.js';
@@ -82,14 +81,14 @@ export class HandlerTest {
   #connect({ handlers, around }: Subjects): ConnectionContext {
     const { environment = {}, identity = 'me' } = this.#legend;
     const { world } = this.#test;
-    const { log, handlerEvent } = this.report;
+    const { log, metrics } = this.report;
     const pod = createPod({
       limits: readConfig(environment),
       handlers,
       around,
       broker: memoryBroker(),
       world,
-      metrics: { ...noMetrics, handlerEvent },
+      metrics,
       log,
     });
     return { pod, id: 'connection', identity, rooms: [], access: undefined };

@@ -1,4 +1,5 @@
 import type { Logger } from '../log.js';
+import { noMetrics, type Metrics } from '../metrics.js';
 import { show } from './show.js';
 import { recordingLogger, type Logged } from './recording-logger.js';
 import type { VirtualTest } from './virtual-test.js';
@@ -14,7 +15,7 @@ export interface TestReport {
 /** A report that is being written. */
 export interface Report extends TestReport {
   readonly log: Logger;
-  readonly handlerEvent: (type: string, event: string) => void;
+  readonly metrics: Metrics;
 }
 
 /** Writes down what is logged and counted; what failed is a hint, where rows do not come true. */
@@ -26,9 +27,12 @@ export function reporting(test: VirtualTest): Report {
     const { level, event, details } = line;
     if (level === 'error' || level === 'fatal') test.hints.push(`logged: ${event}: ${show(details['err'])}`);
   });
-  const handlerEvent = (type: string, event: string) => {
-    const name = `${type} ${event}`;
-    counted[name] = (counted[name] ?? 0) + 1;
+  const metrics: Metrics = {
+    ...noMetrics,
+    handlerEvent: (type, event) => {
+      const name = `${type} ${event}`;
+      counted[name] = (counted[name] ?? 0) + 1;
+    },
   };
-  return { logged, counted, log, handlerEvent };
+  return { logged, counted, log, metrics };
 }

@@ -4,7 +4,6 @@ import { readConfig } from '../config.js';
 import type { Handler } from '../handler.js';
 import { builtInHandlers } from '../handlers/index.js';
 import type { Publication } from '../publication.js';
-import { noMetrics } from '../metrics.js';
 import type { Hearing } from '../pod.js';
 import type { Wrap } from '../wrap.js';
 import { BEGIN, COMPLETE, END, type Row } from './diagram.js';
@@ -102,11 +101,11 @@ export function testConversation(diagram: string, conversation: Conversation | (
 
 type Pods = ReadonlyMap<string, TestPod>;
 
-function startPods(test: VirtualTest, conversation: Conversation, { log, handlerEvent }: Report): Pods {
+function startPods(test: VirtualTest, conversation: Conversation, { log, metrics }: Report): Pods {
   const { pods: names = ['pod'], handlers = builtInHandlers, around, hear, environment } = conversation;
   const options = {
     config: readConfig({ PRESENCE_MAX_MEMBERS: '0', ...environment }),
-    parts: { handlers, around, hear, world: test.world, metrics: { ...noMetrics, handlerEvent }, log },
+    parts: { handlers, around, hear, world: test.world, metrics, log },
     authorize: conversation.authorize ?? authorizeByClaims,
     bus: new Subject<Publication>(),
   };
