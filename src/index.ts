@@ -3,7 +3,7 @@ export { type Broker, type BrokerEvent, type BrokerStatus, type Gap, PublishErro
 export { memoryBroker } from './broker-memory.js';
 export { redisBroker, type RedisBrokerOptions } from './broker-redis.js';
 export { redisClusterBroker, type RedisClusterOptions } from './broker-redis-cluster.js';
-export { type Config, ConfigError, readConfig } from './config.js';
+export { type Config, ConfigError, type Settings, readConfig } from './config.js';
 export {
   type Cause,
   type Close,

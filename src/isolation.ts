@@ -1,7 +1,8 @@
-import { concat, defer, map, takeUntil, timer, type OperatorFunction } from 'rxjs';
+import { map, type OperatorFunction } from 'rxjs';
 import type { Effect } from './effect.js';
 import { flawOf } from './effect-rules.js';
 import { reject, usableRef, type Rejection } from './message.js';
+import { routeBy } from './operators/routeBy.js';
 import { causedBy } from './per-message.js';
 import type { ConnectionContext } from './pod.js';
 import type { ClientMessage } from './protocol.js';
@@ -32,15 +33,14 @@ export class Isolation {
 
   /** The operator, or where it errored again and again, a rest before it. */
   rested(type: string, operator: OperatorFunction<ClientMessage, Effect>): OperatorFunction<ClientMessage, Effect> {
-    const restMs = this.#restMs(type);
-    if (restMs <= 0) return operator;
-    const awake$ = timer(restMs, this.#context.pod.world.scheduler);
+    const { scheduler } = this.#context.pod.world;
+    const untilMs = this.#restsUntilMs(type);
+    if (untilMs <= scheduler.now()) return operator;
     const refused = map(({ id }: ClientMessage) => reject('unavailable', `${type} failed too often and rests`, usableRef(id)));
-    return (message$) =>
-      concat(
-        message$.pipe(takeUntil(awake$), refused),
-        defer(() => message$.pipe(operator)),
-      );
+    return routeBy({
+      key: () => scheduler.now() < untilMs,
+      route: (rests) => (rests ? refused : operator),
+    });
   }
 
   /** Its operator has errored, and what it was at is told so. */
@@ -75,10 +75,9 @@ export class Isolation {
     return failedMessage(type, message);
   }
 
-  #restMs(type: string): number {
+  #restsUntilMs(type: string): number {
     const trouble = this.#troubles?.get(type);
-    if (trouble === undefined || trouble.errors < RESTS_AFTER) return 0;
-    return trouble.lastMs + REST_MS - this.#context.pod.world.scheduler.now();
+    return trouble === undefined || trouble.errors < RESTS_AFTER ? 0 : trouble.lastMs + REST_MS;
   }
 }
 
