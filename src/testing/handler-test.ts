@@ -1,6 +1,6 @@
 import { BehaviorSubject, Subject } from 'rxjs';
 import { memoryBroker } from '../broker-memory.js';
-import { readConfig } from '../config.js';
+import { checkConfig, type Settings } from '../config.js';
 import { judged, type Outcome } from '../conversation.js';
 import type { Effect } from '../effect.js';
 import type { Handler } from '../handler.js';
@@ -24,8 +24,8 @@ export interface HandlerLegend {
   readonly rooms?: readonly string[] | Readonly<Record<string, readonly string[]>>;
   /** `from` of what the connection publishes; `me` where absent. */
   readonly identity?: string;
-  /** Variables of the service's configuration, as in its environment. */
-  readonly environment?: Readonly<Record<string, string>>;
+  /** Limits of the service, as for `createChatServer`. */
+  readonly config?: Settings;
   /** What the dice show, from 0 up to, and without, 1; 0.5 where absent. */
   readonly chance?: number;
 }
@@ -79,11 +79,11 @@ export class HandlerTest {
   }
 
   #connect({ handlers, around }: Subjects): ConnectionContext {
-    const { environment = {}, identity = 'me' } = this.#legend;
+    const { config = {}, identity = 'me' } = this.#legend;
     const { world } = this.#test;
     const { log, metrics } = this.report;
     const pod = createPod({
-      limits: readConfig(environment),
+      limits: checkConfig(config),
       handlers,
       around,
       broker: memoryBroker(),

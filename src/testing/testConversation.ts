@@ -1,6 +1,6 @@
 import { Subject } from 'rxjs';
 import { authorizeByClaims, type Authorize } from '../authorize.js';
-import { readConfig } from '../config.js';
+import { checkConfig, type Settings } from '../config.js';
 import type { Handler } from '../handler.js';
 import { builtInHandlers } from '../handlers/index.js';
 import type { Publication } from '../publication.js';
@@ -42,8 +42,8 @@ export interface Conversation {
   /** How a connection hears what is said in its rooms. */
   readonly hear?: Hearing;
   readonly authorize?: Authorize;
-  /** Variables of the service's configuration, as in its environment. Presence is off where they don't say otherwise. */
-  readonly environment?: Readonly<Record<string, string>>;
+  /** Limits of the service, as for `createChatServer`; but presence is off where `presenceMaxMembers` doesn't say otherwise. */
+  readonly config?: Settings;
   /** What the dice show, from 0 up to, and without, 1; 0.5 where absent. */
   readonly chance?: number;
 }
@@ -102,9 +102,9 @@ export function testConversation(diagram: string, conversation: Conversation | (
 type Pods = ReadonlyMap<string, TestPod>;
 
 function startPods(test: VirtualTest, conversation: Conversation, { log, metrics }: Report): Pods {
-  const { pods: names = ['pod'], handlers = builtInHandlers, around, hear, environment } = conversation;
+  const { pods: names = ['pod'], handlers = builtInHandlers, around, hear, config } = conversation;
   const options = {
-    config: readConfig({ PRESENCE_MAX_MEMBERS: '0', ...environment }),
+    config: checkConfig({ presenceMaxMembers: 0, ...config }),
     parts: { handlers, around, hear, world: test.world, metrics, log },
     authorize: conversation.authorize ?? authorizeByClaims,
     bus: new Subject<Publication>(),

@@ -42,7 +42,7 @@ describe('a conversation that goes as the rows say passes', () => {
     );
   });
 
-  test('with presence, where the environment says so', () => {
+  test('with presence, where the settings say so', () => {
     testConversation(
       `
         alice        ^---------
@@ -53,7 +53,7 @@ describe('a conversation that goes as the rows say passes', () => {
       {
         connections: { alice: tea, bob: tea },
         hears: { w: welcome, A: online('alice'), B: online('bob'), b: offline('bob') },
-        environment: { PRESENCE_MAX_MEMBERS: '10' },
+        config: { presenceMaxMembers: 10 },
       },
     );
   });
@@ -142,7 +142,7 @@ describe('a conversation that goes as the rows say passes', () => {
         connections: { alice: tea, bob: tea },
         says,
         hears: { ...hears, x: closed(4000) },
-        environment: { SEND_BUFFER_MESSAGES: '3' },
+        config: { sendBufferMessages: 3 },
       },
     );
   });
