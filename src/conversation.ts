@@ -28,7 +28,7 @@ interface BadMessage extends Rejection {
   readonly nth: number;
 }
 
-type Outcome = Effect | BadMessage;
+export type Outcome = Effect | BadMessage;
 
 /**
  * From what a client says to what that does: held until the connection is welcome and its publish window has room, judged,
@@ -51,7 +51,11 @@ function held(intake: Intake) {
   return gate<string>({ open$: intake.open$, capacity: MAX_HELD, held: holding });
 }
 
-function judged({ pod, identity }: ConnectionContext, membership: Membership): OperatorFunction<string, Accepted | BadMessage> {
+/** Each text by its checks: what passes has a handler, what does not is counted. */
+export function judged(
+  { pod, identity }: ConnectionContext,
+  membership: Pick<Membership, 'rooms'>,
+): OperatorFunction<string, Accepted | BadMessage> {
   const { handlers, limits, metrics } = pod;
   const options: JudgeOptions = {
     handlers,

@@ -13,7 +13,7 @@ import type { Handle, Wrap } from './wrap.js';
 export type Verdict = Accepted | Rejection;
 
 /** Each message through its type's operator, and through what goes around all of them. A handler's failure is its own. */
-export function handled(context: ConnectionContext, membership: Membership): OperatorFunction<Verdict, Effect> {
+export function handled(context: ConnectionContext, membership: Pick<Membership, 'rooms$'>): OperatorFunction<Verdict, Effect> {
   const { handlers, around } = context.pod;
   const isolation = new Isolation(context);
   const typed = byType(context, membership, isolation);
@@ -32,7 +32,7 @@ export function handled(context: ConnectionContext, membership: Membership): Ope
   });
 }
 
-function byType(context: ConnectionContext, membership: Membership, isolation: Isolation): OperatorFunction<Verdict, Effect> {
+function byType(context: ConnectionContext, membership: Pick<Membership, 'rooms$'>, isolation: Isolation): OperatorFunction<Verdict, Effect> {
   return routeBy<Accepted['handler'], Verdict, Effect, Rejection>({
     passes: isRejection,
     key: ({ handler }) => handler,

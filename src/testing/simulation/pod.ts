@@ -16,7 +16,7 @@ import type { World } from '../../world.js';
 import type { Chance } from './chance.js';
 import type { Connection, Facts, PodName } from './facts.js';
 import { SimulatedSocket, type Reader } from './socket.js';
-import type { Timeline } from './virtual-scheduler.js';
+import type { Timeline } from '../virtual-scheduler.js';
 
 export interface SimulatedPodOptions {
   readonly name: PodName;
