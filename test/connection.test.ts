@@ -21,25 +21,21 @@ import { memoryBroker } from '../src/broker-memory.js';
 import { measuredBroker } from '../src/broker-measured.js';
 import { readConfig } from '../src/config.js';
 import { connection } from '../src/connection.js';
-import { handler, reply } from '../src/handler.js';
+import { reply } from '../src/effect.js';
+import { handler } from '../src/handler.js';
 import { builtInHandlers } from '../src/handlers/index.js';
 import { silentLogger, type Logger } from '../src/log.js';
 import { noMetrics, type Metrics } from '../src/metrics.js';
-import type { Consumer } from '../src/operators/boundedBuffer.js';
 import type { ConnectionContext, Pod } from '../src/pod.js';
 import { presence } from '../src/presence.js';
 import type { Inbound } from '../src/transport.js';
 import { ScriptedBroker } from './support/broker.js';
-import { brief } from './support/brief.js';
-import { READY, rowConsumer } from './support/consumer.js';
+import { ask, text } from './support/ask.js';
+import { rowConsumer } from './support/consumer.js';
 import { marbles, virtualWorld } from './support/marbles.js';
-import { inRooms, mailbox, readable, virtualPod } from './support/pod.js';
+import { inRooms, readable, virtualPod } from './support/pod.js';
 
 const LAST = '2024-01-15T10:30:00.000Z';
-
-function text(message: unknown): Inbound {
-  return { kind: 'text', text: typeof message === 'string' ? message : JSON.stringify(message) };
-}
 
 function chat(content: string, more: object = {}): Inbound {
   return text({ type: 'chat', data: { content }, ...more });
@@ -47,11 +43,6 @@ function chat(content: string, more: object = {}): Inbound {
 
 const alive: Inbound = { kind: 'alive' };
 const drain: Inbound = { kind: 'drain', closeInMs: 5, reconnectInMs: 1234 };
-
-/** The actor's rows: what it asks of its socket, in brief. */
-function ask(inbound$: Observable<Inbound>, context: ConnectionContext, socket: Consumer = READY): Observable<string> {
-  return connection(mailbox(inbound$, context.pod), socket, context).pipe(map(brief));
-}
 
 /** A pod whose broker is scripted. */
 function scripted(scheduler: TestScheduler, environment: Record<string, string> = {}) {

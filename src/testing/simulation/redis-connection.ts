@@ -3,7 +3,7 @@ import { LinkError, RefusedError, type RedisLink, type RedisMessage, type Settle
 import type { Facts, PodName } from './facts.js';
 import { Pipe, type Lane } from './network.js';
 import type { RedisClient, RedisServer } from './redis-server.js';
-import type { Timeline } from './virtual-scheduler.js';
+import type { Timeline } from '../virtual-scheduler.js';
 
 /** The way from a pod to Redis and back. */
 export interface Route {

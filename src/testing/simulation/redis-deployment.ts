@@ -1,7 +1,7 @@
 import type { Facts } from './facts.js';
 import { RedisServer } from './redis-server.js';
 import { Lane, Pipe } from './network.js';
-import type { Timeline } from './virtual-scheduler.js';
+import type { Timeline } from '../virtual-scheduler.js';
 
 /** What a server took to be published. */
 export interface Accepted {

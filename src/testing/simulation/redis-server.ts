@@ -1,4 +1,4 @@
-import type { Timeline } from './virtual-scheduler.js';
+import type { Timeline } from '../virtual-scheduler.js';
 
 /** The far end of one connection, as a server sees it. */
 export interface RedisClient {

@@ -10,7 +10,7 @@ import { redisConnection$, type RedisConnection, type Route } from './redis-conn
 import { RedisDeployment } from './redis-deployment.js';
 import { Service } from './service.js';
 import type { Reader, SimulatedSocket } from './socket.js';
-import { Timeline, VirtualScheduler } from './virtual-scheduler.js';
+import { Timeline, VirtualScheduler } from '../virtual-scheduler.js';
 
 /** When every run begins. */
 export const START_MS = Date.UTC(2026, 0, 1);

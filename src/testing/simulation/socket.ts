@@ -4,8 +4,8 @@ import type { Batch } from '../../frame.js';
 import type { Consumer } from '../../operators/boundedBuffer.js';
 import type { Drain, Inbound, Outbound, Shut } from '../../transport.js';
 import type { Connection, Facts } from './facts.js';
-import { readFrames } from './frames.js';
-import type { Timeline } from './virtual-scheduler.js';
+import { readFrames } from '../frames.js';
+import type { Timeline } from '../virtual-scheduler.js';
 import type { Envelope } from '../../protocol.js';
 
 /** What travels to a client. */
