@@ -2,10 +2,10 @@
 export type Said = string | SaidMessage;
 
 export interface SaidMessage {
-  readonly type?: string;
-  readonly room?: string;
+  readonly type?: string | undefined;
+  readonly room?: string | undefined;
   readonly data?: unknown;
-  readonly id?: string;
+  readonly id?: string | undefined;
 }
 
 /**
