@@ -7,6 +7,7 @@ import { createShard, type Shard } from './redis-shard.js';
 import { slotOf, type SlotTable } from './redis-slots.js';
 import { RedisTopology } from './redis-topology.js';
 
+/** Where a cluster is; user, password and TLS are those of `url`. */
 export interface RedisClusterOptions extends Omit<RedisBrokerOptions, 'sentinel'> {
   /** Some servers of the cluster; the others are found out from them. */
   readonly servers: readonly Server[];

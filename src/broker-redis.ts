@@ -11,13 +11,19 @@ import { urlAt, type Server } from './redis-server.js';
 import { CHANNELS_PER_COMMAND, chunks } from './redis-subscription.js';
 import type { World } from './world.js';
 
+/** Where Redis is, and what its broker needs of the pod: the same `world`, `metrics` and `log` as `createChatServer` is given. */
 export interface RedisBrokerOptions {
-  /** `redis:` or `rediss:`. */
+  /** `redis:` or `rediss:`, with user, password and database as needed. */
   readonly url: string;
-  /** How connections are made, if not by `redisLink$`: a simulation has its own. */
+  /**
+   * How connections are made, if not by `redisLink$`: a simulation has its own.
+   *
+   * @internal
+   */
   readonly connect?: ((options: RedisLinkOptions) => Observable<RedisLink>) | undefined;
   /** Where the server is found out from sentinels; the URL's host is not used then. */
   readonly sentinel?: { readonly servers: readonly Server[]; readonly master: string } | undefined;
+  /** What channel names begin with: `{prefix}:room:{room}` and `{prefix}:global`. */
   readonly channelPrefix: string;
   /** Redis answers within this, or its connection is replaced. */
   readonly timeoutMs: number;

@@ -183,10 +183,19 @@ const VARIABLES = {
 type Variables = typeof VARIABLES;
 type Read<V> = V extends Variable<infer T> ? T : never;
 
-/** Every limit and address of the service, checked and frozen; units are in the names. The README's table says what each means. */
+/**
+ * Every limit and address of the service, checked and frozen; units are in the names. The README's table says what each means, under
+ * the name of its variable: `pingIntervalMs` is `PING_INTERVAL_MS`.
+ *
+ * @interface
+ */
 export type Config = { readonly [K in keyof Variables]: Read<Variables[K]> };
 
-/** Some of it, each as a value or as the text of its variable: `{ port: 0, trustProxy: '10.0.0.0/8' }`. What is absent has its default. */
+/**
+ * Some of `Config`, each as a value or as the text of its variable: `{ port: 0, trustProxy: '10.0.0.0/8' }`. What is absent has its default.
+ *
+ * @interface
+ */
 export type Settings = { readonly [K in keyof Config]?: Config[K] | string | undefined };
 
 /** What the service was given makes no sense, in one line: its name, what was given, what is allowed. */

@@ -19,7 +19,7 @@ export interface Reply {
 export interface Publish {
   readonly kind: 'publish';
   readonly message: ClientMessage;
-  /** Who is said to have sent it, if not who did: 1 to 128 bytes, and never `server`. */
+  /** Who is said to have sent it, if not who did: 1 to 255 bytes without control characters, and never `server`. */
   readonly as?: string | undefined;
   /** To the room that it names, though the connection is not in it. What the connection may not write to stays shut. */
   readonly outside?: boolean | undefined;

@@ -7,6 +7,7 @@ import type { ClientMessage } from './protocol.js';
 
 /** A message that its handler's schema has checked. */
 export interface HandledMessage<D> extends ClientMessage {
+  /** As the schema has it. */
   readonly data: D;
 }
 
@@ -38,9 +39,11 @@ export interface Handler {
   readonly events: readonly string[];
   /** What is wrong with a message's data, or undefined. */
   readonly check: (data: unknown) => string | undefined;
+  /** The operator, of checked messages of one connection. */
   readonly operate: (message$: Observable<ClientMessage>, context: HandlerContext) => Observable<Effect>;
 }
 
+/** What a handler, or what goes around all, may say of itself. */
 export interface HandlerOptions<E extends string> {
   /** The names that it may count, which is a fixed list since each makes a time series: `['added', 'removed']`. */
   readonly events?: readonly E[];

@@ -1,5 +1,6 @@
 export { type Authorize, type Grant, type Identity, authorizeByClaims } from './authorize.js';
 export { type Broker, type BrokerEvent, type BrokerStatus, type Gap, PublishError } from './broker.js';
+export type { Networks } from './address.js';
 export { memoryBroker } from './broker-memory.js';
 export { redisBroker, type RedisBrokerOptions } from './broker-redis.js';
 export { redisClusterBroker, type RedisClusterOptions } from './broker-redis-cluster.js';
@@ -39,6 +40,7 @@ export {
   SERVER_ID,
   SUBPROTOCOL,
 } from './protocol.js';
+export type { Publication } from './publication.js';
 export { type ChatServer, type ChatServerOptions, createChatServer } from './server.js';
 export type { World } from './world.js';
 export { nodeWorld } from './world-node.js';

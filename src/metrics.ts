@@ -4,22 +4,35 @@ import type { Wrap } from './wrap.js';
 
 /** What the service counts; spec's list of metrics says what each means. Labels outside their fixed list become `other`. */
 export interface Metrics {
+  /** A connection was opened, or has ended. */
   connections(change: 1 | -1): void;
+  /** A room has its first member on this pod, or has lost its last. */
   rooms(change: 1 | -1): void;
+  /** A message came from a client; its type is `invalid` where it failed its check. */
   received(type: string): void;
+  /** A publish was confirmed or failed, so long after it was begun. */
   published(outcome: 'ok' | 'unavailable' | 'unconfirmed', seconds: number): void;
+  /** So many messages were handed to a socket. */
   delivered(messages: number): void;
+  /** A publication arrived so long after its timestamp. */
   deliveryLag(seconds: number): void;
+  /** A connection ended for which so many messages had to wait at most. */
   sendBufferHighWater(messages: number): void;
+  /** A connection ended with this close code (RFC 6455 section 7.4). */
   closed(code: number): void;
+  /** An upgrade was refused, by the `code` of its answer. */
   upgradeRefused(reason: string): void;
+  /** A client was told an error. */
   errorSent(code: string): void;
+  /** Publishing and receiving work, or do not. */
   brokerUp(up: boolean): void;
+  /** A connection to the broker was lost. */
   brokerReconnected(): void;
+  /** A publication was no valid envelope. */
   brokerInvalid(): void;
-  /** @param type the handler's, or the name of what goes around all */
+  /** A handler failed, by its type; or what goes around all, by its name. */
   handlerFailed(type: string): void;
-  /** @param event one of those that the handler declares */
+  /** A handler counts one of its events. */
   handlerEvent(type: string, event: string): void;
 }
 

@@ -4,6 +4,7 @@ import { reject, usableRef, type Rejection } from './message.js';
 import { mergeBounded } from './operators/mergeBounded.js';
 import type { ClientMessage } from './protocol.js';
 
+/** The bounds of `perMessage`. */
 export interface PerMessageOptions {
   /** So many messages are worked on at once; 1, the default, keeps them in order. */
   readonly concurrency?: number;

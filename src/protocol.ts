@@ -41,6 +41,7 @@ export const SERVER_TYPES: ReadonlySet<string> = new Set(['presence', 'notificat
 /** Message types between one connection and its pod, which never travel through the broker. */
 export const PRIVATE_TYPES: ReadonlySet<string> = new Set(['ping', 'pong', 'error', 'system']);
 
+/** `data.code` of an `error`; docs/protocol.md says what each means and what to do. */
 export type ErrorCode =
   | 'invalid_json'
   | 'invalid_message'

@@ -11,6 +11,7 @@ export interface Wrap {
   readonly name: string;
   /** What it counts. */
   readonly events: readonly string[];
+  /** The operator, around `handle`. */
   readonly operate: (message$: Observable<ClientMessage>, handle: Handle, context: HandlerContext) => Observable<Effect>;
 }
 

@@ -62,6 +62,36 @@ describe('a label takes only values from a fixed list, the rest is `other`', () 
     expect(ours(after)).toEqual(ours(before));
   });
 
+  test('handlers and what goes around them count the events that they declare', async () => {
+    const options = {
+      handlers: [{ type: 'reaction', events: ['added', 'removed'] }],
+      around: [{ name: 'limit', events: ['refused'] }],
+    };
+    const lines = await scraped(
+      [
+        ['handlerEvent', 'reaction', 'added'],
+        ['handlerEvent', 'reaction', 'added'],
+        ['handlerEvent', 'limit', 'refused'],
+        ['handlerEvent', 'reaction', 'refused'],
+        ['handlerEvent', 'unheard of', 'added'],
+        ['handlerFailed', 'limit'],
+        ['handlerFailed', 'unheard of'],
+      ],
+      options,
+    );
+    const counted = [...lines].filter(([line]) => line.startsWith('chat_handler_'));
+    expect(Object.fromEntries(counted)).toEqual({
+      'chat_handler_events_total{type="reaction",event="added"}': 2,
+      'chat_handler_events_total{type="reaction",event="removed"}': 0,
+      'chat_handler_events_total{type="limit",event="refused"}': 1,
+      'chat_handler_events_total{type="other",event="other"}': 2,
+      'chat_handler_errors_total{type="reaction"}': 0,
+      'chat_handler_errors_total{type="limit"}': 1,
+      'chat_handler_errors_total{type="hear"}': 0,
+      'chat_handler_errors_total{type="other"}': 1,
+    });
+  });
+
   test('types that were installed are in the list', async () => {
     const lines = await scraped([['received', 'weather']], { handlers: [{ type: 'weather', events: [] }] });
     expect(lines.get('chat_messages_received_total{type="weather"}')).toBe(1);

@@ -5,9 +5,9 @@ import { handler, type Handler } from '../../src/handler.js';
 import type { Inbound } from '../../src/transport.js';
 import { text } from './ask.js';
 
-/** A message type `do`, with which a client has done what a test says: its `data` chooses by name. */
-export function acting(effects: Readonly<Record<string, () => ObservableInput<Effect>>>): Handler {
-  return handler('do', Type.String(), (message$) => message$.pipe(concatMap(({ data }) => from(effects[data]?.() ?? []))));
+/** A message type with which a client has done what a test says: its `data` chooses by name. */
+export function acting(effects: Readonly<Record<string, () => ObservableInput<Effect>>>, type = 'do'): Handler {
+  return handler(type, Type.String(), (message$) => message$.pipe(concatMap(({ data }) => from(effects[data]?.() ?? []))));
 }
 
 /** What a client says to have it done. */
