@@ -32,7 +32,11 @@ export function handled(context: ConnectionContext, membership: Pick<Membership,
   });
 }
 
-function byType(context: ConnectionContext, membership: Pick<Membership, 'rooms$'>, isolation: Isolation): OperatorFunction<Verdict, Effect> {
+function byType(
+  context: ConnectionContext,
+  membership: Pick<Membership, 'rooms$'>,
+  isolation: Isolation,
+): OperatorFunction<Verdict, Effect> {
   return routeBy<Accepted['handler'], Verdict, Effect, Rejection>({
     passes: isRejection,
     key: ({ handler }) => handler,

@@ -27,6 +27,7 @@ const EDGES: ReadonlyMap<string, string> = new Map([
   ['testing/simulation/shrink.ts', 'runs that end later'],
   ['testing/simulation/redis-connection.ts', 'the promises of a link'],
   ['testing/brokerContract.ts', 'brokers as they are, in real time'],
+  ['testing/broker-listener.ts', 'the same'],
 ]);
 
 /** What builds on an edge's values and yet is pure itself: it says what is exported, or speaks to Redis through its link. */

@@ -1,7 +1,7 @@
 import type { Effect } from '../effect.js';
-import { Including } from './difference.js';
-import { Legend } from './legend.js';
-import { show } from './show.js';
+import { Including } from './diagram/difference.js';
+import { Legend } from './diagram/legend.js';
+import { show } from './diagram/show.js';
 
 /** Filled in by the connection, or for its log; compared where a test names them. */
 const OWN_MEMBERS: ReadonlySet<string> = new Set(['ref', 'by', 'error', 'nth']);

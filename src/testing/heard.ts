@@ -1,6 +1,6 @@
 import type { Envelope, ErrorCode } from '../protocol.js';
-import { Including, including } from './difference.js';
-import { show } from './show.js';
+import { Including, including } from './diagram/difference.js';
+import { show } from './diagram/show.js';
 
 /**
  * What a client should hear: a message, of which the members that are written are compared, each of them whole; or that the

@@ -3,11 +3,11 @@
  * true throws.
  */
 export { type ContractCase, type ContractSetup, type Outage, brokerContract } from './brokerContract.js';
-export { Including, including } from './difference.js';
+export { Including, including } from './diagram/difference.js';
 export { envelope } from './envelope.js';
 export type { HandlerLegend } from './handler-test.js';
 export { type Closed, type Heard, closed, error, gap, joined, left, offline, online, shutdown, welcome } from './heard.js';
-export { MarbleError } from './marble-error.js';
+export { MarbleError } from './diagram/marble-error.js';
 export type { Logged } from './recording-logger.js';
 export type { TestReport } from './report.js';
 export type { Said, SaidMessage } from './said.js';

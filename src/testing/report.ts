@@ -1,6 +1,6 @@
 import type { Logger } from '../log.js';
 import { noMetrics, type Metrics } from '../metrics.js';
-import { show } from './show.js';
+import { show } from './diagram/show.js';
 import { recordingLogger, type Logged } from './recording-logger.js';
 import type { VirtualTest } from './virtual-test.js';
 

@@ -3,10 +3,10 @@ export type Said = string | SaidMessage;
 
 /** What `ClientMessage` says; a type that is left out is that of the handler under test. */
 export interface SaidMessage {
-  readonly type?: string;
-  readonly room?: string;
+  readonly type?: string | undefined;
+  readonly room?: string | undefined;
   readonly data?: unknown;
-  readonly id?: string;
+  readonly id?: string | undefined;
 }
 
 /**

@@ -1,7 +1,7 @@
 import { Observable, Subject, type SchedulerLike } from 'rxjs';
-import { COMPLETE, ERROR, readMarbles } from './diagram.js';
-import { Legend } from './legend.js';
-import { SubscriptionLog } from './subscription-log.js';
+import { COMPLETE, ERROR, readMarbles } from './diagram/rows.js';
+import { Legend } from './diagram/legend.js';
+import { SubscriptionLog } from './diagram/subscription-log.js';
 
 /** A stream that a row of the diagram gives. */
 export interface HotStub {

@@ -1,8 +1,8 @@
 import { Observable, Subject, type OperatorFunction } from 'rxjs';
-import type { Including } from './difference.js';
-import { COMPLETE, ERROR } from './diagram.js';
-import { Legend } from './legend.js';
-import { SubscriptionLog } from './subscription-log.js';
+import type { Including } from './diagram/difference.js';
+import { COMPLETE, ERROR } from './diagram/rows.js';
+import { Legend } from './diagram/legend.js';
+import { SubscriptionLog } from './diagram/subscription-log.js';
 import { VirtualTest, virtualTest, type Kit } from './virtual-test.js';
 
 /** What the letters of an operator's diagram stand for; absent: themselves. */

@@ -2,11 +2,11 @@ import { tap } from 'rxjs';
 import type { Handler } from '../handler.js';
 import { builtInHandlers } from '../handlers/index.js';
 import type { Wrap } from '../wrap.js';
-import { COMPLETE } from './diagram.js';
+import { COMPLETE } from './diagram/rows.js';
 import { effectLegend } from './effect-row.js';
 import { HandlerTest, type HandlerLegend } from './handler-test.js';
 import type { TestReport } from './report.js';
-import { SubscriptionLog } from './subscription-log.js';
+import { SubscriptionLog } from './diagram/subscription-log.js';
 import { VirtualTest, virtualTest, type Kit } from './virtual-test.js';
 
 /** What the letters of a wrap's diagram stand for, and what is inside it. */

@@ -1,13 +1,13 @@
 import type { Observable } from 'rxjs';
 import type { World } from '../world.js';
-import { compare, expectedOf, type Came, type Expected } from './comparison.js';
-import { COMPLETE, ERROR, readDiagram, type Row } from './diagram.js';
-import { failureOf, time, type PlayedRow } from './failure.js';
-import { Legend } from './legend.js';
-import { MarbleError } from './marble-error.js';
+import { compare, expectedOf, type Came, type Expected } from './diagram/comparison.js';
+import { COMPLETE, ERROR, readDiagram, type Row } from './diagram/rows.js';
+import { failureOf, time, type PlayedRow } from './diagram/failure.js';
+import { Legend } from './diagram/legend.js';
+import { MarbleError } from './diagram/marble-error.js';
 import { Strays } from './strays.js';
 import { Stubs } from './stubs.js';
-import { compareSubscriptions, type SubscriptionLog } from './subscription-log.js';
+import { compareSubscriptions, type SubscriptionLog } from './diagram/subscription-log.js';
 import { Timeline, VirtualScheduler } from './virtual-scheduler.js';
 import { virtualWorld } from './virtual-world.js';
 

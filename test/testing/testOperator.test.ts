@@ -17,8 +17,8 @@ import {
   withLatestFrom,
   type MonoTypeOperatorFunction,
 } from 'rxjs';
-import { including } from '../../src/testing/difference.js';
-import { MarbleError } from '../../src/testing/marble-error.js';
+import { including } from '../../src/testing/diagram/difference.js';
+import { MarbleError } from '../../src/testing/diagram/marble-error.js';
 import { testOperator } from '../../src/testing/testOperator.js';
 import type { Kit } from '../../src/testing/virtual-test.js';
 import { failing, lines } from '../support/failing.js';

@@ -1,6 +1,6 @@
 import type { Compared } from './comparison.js';
 import { draw, type DrawnRow, type Drawing } from './drawing.js';
-import type { Mark } from './diagram.js';
+import type { Mark } from './rows.js';
 import type { Legend } from './legend.js';
 import { MarbleError } from './marble-error.js';
 

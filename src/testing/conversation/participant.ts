@@ -1,11 +1,11 @@
-import { BEGIN, END } from './diagram.js';
-import { describeHeard, expectation, type Heard } from './heard.js';
-import { Legend } from './legend.js';
-import { MarbleError } from './marble-error.js';
-import { frameOf, type Said } from './said.js';
+import { BEGIN, END } from '../diagram/rows.js';
+import { describeHeard, expectation, type Heard } from '../heard.js';
+import { Legend } from '../diagram/legend.js';
+import { MarbleError } from '../diagram/marble-error.js';
+import { frameOf, type Said } from '../said.js';
 import type { TestClient } from './test-client.js';
 import type { Caller, TestPod } from './test-pod.js';
-import type { Recording, VirtualTest } from './virtual-test.js';
+import type { Recording, VirtualTest } from '../virtual-test.js';
 
 /** What the letters of all connections' rows stand for. */
 export interface Legends {
@@ -28,6 +28,8 @@ export class Participant {
   readonly #pod: TestPod;
   readonly #hears: Recording;
   #client: TestClient | undefined;
+  /** It has gone by itself. */
+  #hasLeft = false;
 
   constructor(test: VirtualTest, caller: Caller, pod: TestPod, { says, hears }: Legends) {
     this.name = caller.name;
@@ -55,16 +57,19 @@ export class Participant {
   /** @throws MarbleError where it is there already, or may not */
   connect(): void {
     if (this.#client?.isOver === false) throw new MarbleError(`${this.name} is connected already`);
+    this.#hasLeft = false;
     this.#client = this.#pod.connect(this.#caller, this.#hears.value);
   }
 
   /** Its socket is gone. */
   leave(): void {
+    this.#hasLeft = true;
     this.#client?.terminate();
   }
 
   #say(said: Said): void {
-    if (this.#client?.isOver !== false) throw new MarbleError(`${this.name} says something, but is not connected`);
+    if (this.#client === undefined || this.#hasLeft) throw new MarbleError(`${this.name} says something, but is not connected`);
+    // Whom the server has closed may not know it yet.
     this.#client.say(frameOf(said));
   }
 }

@@ -1,8 +1,8 @@
 import { test } from '@jest/globals';
 import { Subject } from 'rxjs';
-import type { Publication } from '../../src/publication.js';
-import { brokerContract, type ContractSetup } from '../../src/testing/brokerContract.js';
-import { TestBroker } from '../../src/testing/test-broker.js';
+import type { Publication } from '../../../src/publication.js';
+import { brokerContract, type ContractSetup } from '../../../src/testing/brokerContract.js';
+import { TestBroker } from '../../../src/testing/conversation/test-broker.js';
 
 for (const { name, run } of brokerContract(createPods)) test(`a conversation's broker: ${name}`, run);
 

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { including } from '../../src/testing/difference.js';
-import { show } from '../../src/testing/show.js';
+import { including } from '../../../src/testing/diagram/difference.js';
+import { show } from '../../../src/testing/diagram/show.js';
 
 class Cup {
   readonly of = 'tea';

@@ -1,8 +1,8 @@
 import { BehaviorSubject, Observable, Subject, filter, map, merge, throwError } from 'rxjs';
-import { PublishError, type Broker, type BrokerEvent, type BrokerStatus, type Gap } from '../broker.js';
-import { memoryBroker } from '../broker-memory.js';
-import type { Publication } from '../publication.js';
-import { SubscriptionLog } from './subscription-log.js';
+import { PublishError, type Broker, type BrokerEvent, type BrokerStatus, type Gap } from '../../broker.js';
+import { memoryBroker } from '../../broker-memory.js';
+import type { Publication } from '../../publication.js';
+import { SubscriptionLog } from '../diagram/subscription-log.js';
 
 /** An in-process broker that can lose its way to the others. */
 export class TestBroker implements Broker {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { readDiagram, readMarbles } from '../../src/testing/diagram.js';
-import { MarbleError } from '../../src/testing/marble-error.js';
+import { readDiagram, readMarbles } from '../../../src/testing/diagram/rows.js';
+import { MarbleError } from '../../../src/testing/diagram/marble-error.js';
 
 /** Marks as `5 a`. */
 function marks(marbles: string): string[] {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { Including, differences, including } from '../../src/testing/difference.js';
+import { Including, differences, including } from '../../../src/testing/diagram/difference.js';
 
 describe('two values are the same', () => {
   class Cup {

@@ -1,6 +1,6 @@
 import { Observable, type MonoTypeOperatorFunction } from 'rxjs';
 import { compare, type Compared, type Expected } from './comparison.js';
-import { BEGIN, END, type Mark, type Row } from './diagram.js';
+import { BEGIN, END, type Mark, type Row } from './rows.js';
 import { Legend } from './legend.js';
 import { MarbleError } from './marble-error.js';
 

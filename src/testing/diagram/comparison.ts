@@ -1,5 +1,5 @@
 import { differences, type Difference } from './difference.js';
-import { ERROR, type Mark, type Row } from './diagram.js';
+import { ERROR, type Mark, type Row } from './rows.js';
 import type { Legend } from './legend.js';
 import { quoted, show } from './show.js';
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { readMarbles } from '../../src/testing/diagram.js';
-import { draw } from '../../src/testing/drawing.js';
+import { readMarbles } from '../../../src/testing/diagram/rows.js';
+import { draw } from '../../../src/testing/diagram/drawing.js';
 
 /** Rows drawn again. */
 function redrawn(...rows: readonly string[]): readonly string[] {

@@ -1,4 +1,4 @@
-import type { Mark } from './diagram.js';
+import type { Mark } from './rows.js';
 
 /** A row to draw. */
 export interface DrawnRow {
