@@ -196,7 +196,9 @@ export class Simulation {
         this.#outside.schedule(back, backInMs);
       },
       stall: (slot, ms) => {
-        for (const { timeline } of this.#pods[slot] ?? []) timeline.stalledUntilMs = this.#scheduler.now() + ms;
+        const untilMs = this.#scheduler.now() + ms;
+        // A second stall ends none before its time: what waits for that would be overtaken.
+        for (const { timeline } of this.#pods[slot] ?? []) timeline.stalledUntilMs = Math.max(timeline.stalledUntilMs, untilMs);
       },
     };
   }
