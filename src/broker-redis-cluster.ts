@@ -2,6 +2,7 @@ import { BehaviorSubject, Observable, catchError, distinctUntilChanged, skip, ty
 import { PublishError, type Broker, type BrokerEvent, type BrokerStatus } from './broker.js';
 import type { RedisBrokerOptions } from './broker-redis.js';
 import { roomChannels, type RoomChannels } from './redis-channels.js';
+import { redisLink$ } from './redis-link.js';
 import type { Server } from './redis-server.js';
 import { createShard, type Shard } from './redis-shard.js';
 import { slotOf, type SlotTable } from './redis-slots.js';
@@ -50,7 +51,11 @@ class RedisCluster {
   constructor(options: RedisClusterOptions) {
     this.#options = options;
     this.#channels = roomChannels(options.channelPrefix);
-    this.#topology = new RedisTopology({ ...options, known: () => [...this.#shards.keys()] });
+    this.#topology = new RedisTopology({
+      ...options,
+      connect: options.connect ?? redisLink$,
+      known: () => [...this.#shards.keys()],
+    });
     this.events$ = new Observable((subscriber) => {
       const hear = (event: BrokerEvent) => {
         subscriber.next(event);

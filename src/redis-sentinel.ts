@@ -1,6 +1,6 @@
-import { EMPTY, NEVER, catchError, defer, from, ignoreElements, map, tap, throwError, type Observable } from 'rxjs';
+import { EMPTY, NEVER, catchError, concatMap, defer, from, map, of, throwError, type Observable } from 'rxjs';
 import { LinkError } from './redis-link.js';
-import { answered } from './redis-master.js';
+import { DemotedError, answered } from './redis-master.js';
 import type { Server } from './redis-server.js';
 import { RedisWatch, type RedisWatchOptions } from './redis-watch.js';
 
@@ -43,14 +43,18 @@ export class Sentinels {
     });
   }
 
-  /** Completes where the sentinels call this server the master, or none can be asked; errors with `LinkError` where they call another so. */
-  agree(server: Server): Observable<never> {
+  /**
+   * Completes where the sentinels call this server the master; errors with `DemotedError` where they call another so. Where none
+   * can be asked, it says so and completes: a pod stays with the master it has.
+   */
+  agree(server: Server): Observable<'not known'> {
     return this.master$().pipe(
-      catchError(() => EMPTY),
-      tap((master) => {
-        if (master !== server) throw new LinkError(`the master is ${master} now, not ${server}`);
+      catchError(() => of(undefined)),
+      concatMap((master) => {
+        if (master === undefined) return of('not known' as const);
+        if (master !== server) throw new DemotedError(`the master is ${master} now, not ${server}`);
+        return EMPTY;
       }),
-      ignoreElements(),
     );
   }
 }

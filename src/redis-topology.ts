@@ -14,7 +14,7 @@ import {
 import type { BrokerStatus } from './broker.js';
 import type { Logger } from './log.js';
 import { gatherTurn } from './operators/gatherTurn.js';
-import type { RedisLink } from './redis-link.js';
+import type { Connect, RedisLink } from './redis-link.js';
 import { answered } from './redis-master.js';
 import { hostOf, type Server } from './redis-server.js';
 import { SLOTS, readMoved, readSlots, type SlotTable } from './redis-slots.js';
@@ -32,6 +32,7 @@ const ELSEWHERE = /^(MOVED|ASK|TRYAGAIN|CLUSTERDOWN)\b/;
 
 export interface RedisTopologyOptions {
   readonly url: string;
+  readonly connect: Connect;
   readonly channelPrefix: string;
   readonly servers: readonly Server[];
   /** Servers that were found out, to be asked before the others. */

@@ -1,6 +1,6 @@
 import { BehaviorSubject, Observable, defer, ignoreElements, retry, switchMap, tap, timer } from 'rxjs';
 import type { Logger } from './log.js';
-import { redisLink$, type RedisLink } from './redis-link.js';
+import type { Connect, RedisLink } from './redis-link.js';
 import { urlAt, withoutLogin, type Server } from './redis-server.js';
 import type { World } from './world.js';
 
@@ -10,6 +10,7 @@ const MAX_RETRY_MS = 500;
 export interface RedisWatchOptions {
   /** `redis:` or `rediss:`, with the login to use; its host is not. */
   readonly url: string;
+  readonly connect: Connect;
   /** What `CLIENT LIST` shows. */
   readonly name: string;
   /** Whom to ask, the first first. */
@@ -38,12 +39,12 @@ export class RedisWatch {
    * @param use what is done with a connection; errors when it is over
    */
   connected(use: (link: RedisLink, server: Server) => Observable<unknown>): Observable<never> {
-    const { url, name, servers, world } = this.#options;
+    const { url, connect, name, servers, world } = this.#options;
     return defer(() => {
       const all = servers();
       const server = all[this.#turn % all.length] ?? '';
       const at = urlAt(url, server);
-      return redisLink$({ url: this.#login ? at : withoutLogin(at), name }).pipe(
+      return connect({ url: this.#login ? at : withoutLogin(at), name }).pipe(
         tap((link) => {
           this.link$.next({ link, server });
         }),

@@ -30,6 +30,9 @@ export const FAULT_KINDS = {
 
 export type FaultKind = keyof typeof FAULT_KINDS;
 
+/** Object.keys knows no literal types. */
+export const ALL_FAULT_KINDS = Object.keys(FAULT_KINDS) as [FaultKind, ...FaultKind[]];
+
 export interface Fault {
   /** In the plan, from 0; what a replay names it by. */
   readonly index: number;
@@ -134,12 +137,10 @@ function clientOf(index: number, { chance, rooms, calm, talksEveryMs }: ClientSe
 }
 
 function faultsOf(chance: Chance, { pods }: Settings, wholeMs: number): Fault[] {
-  // Object.keys knows no literal types.
-  const kinds = Object.keys(FAULT_KINDS) as [FaultKind, ...FaultKind[]];
   const faults: Fault[] = [];
   for (let atMs = WARM_UP_MS; ;) {
     atMs += chance.wait(FAULT_EVERY_MS) + (chance.happens(RESTS) ? REST_MS : 0);
-    const kind = chance.pick(kinds);
+    const kind = chance.pick(ALL_FAULT_KINDS);
     const {
       lastsMs: [least, most],
       hits,

@@ -9,6 +9,7 @@ import type { Logger } from '../../log.js';
 import { noMetrics } from '../../metrics.js';
 import { createPod, type Pod } from '../../pod.js';
 import { presence } from '../../presence.js';
+import { SERVER_ID, type Envelope } from '../../protocol.js';
 import { admit, isRefusal } from '../../request.js';
 import type { RedisLink } from '../../redis-link.js';
 import { TICK } from '../../transport.js';
@@ -150,6 +151,11 @@ function worldOf({ name, timeline, chance }: SimulatedPodOptions): World {
     newId: () => `${pod}-0000-7000-8000-${hex((ids += 1), 12)}`,
     random: chance.next,
   };
+}
+
+/** Where the pod ran that made an envelope: its ids, and those of its connections, begin with that. */
+export function slotOf({ id, from }: Pick<Envelope, 'id' | 'from'>): number {
+  return parseInt((from === SERVER_ID ? id : from).slice(0, 4), 16) - 1;
 }
 
 function hex(value: number, digits: number): string {
