@@ -1,3 +1,8 @@
+import { readNetworks } from './address.js';
+import { ALGORITHMS, LEAST_SECRET_BYTES, allowedAlgorithms } from './algorithms.js';
+import { readOrigins } from './origin.js';
+import { byteLength } from './protocol.js';
+
 /** A variable of the environment: how its text is read, and what `--help` says of it. */
 interface Variable<T> {
   readonly name: string;
@@ -50,13 +55,43 @@ const VARIABLES = {
     'letters, digits, `.`, `-` and `_`',
     'what the sentinels call the master',
   ),
-  authEnabled: notYet('AUTH_ENABLED', 'false', 'authentication'),
-  authJwtSecret: notYet('AUTH_JWT_SECRET', undefined, 'authentication'),
-  authJwksUrl: notYet('AUTH_JWKS_URL', undefined, 'authentication'),
-  authJwtIssuer: notYet('AUTH_JWT_ISSUER', undefined, 'authentication'),
-  authJwtAudience: notYet('AUTH_JWT_AUDIENCE', undefined, 'authentication'),
-  authJwtAlgorithms: notYet('AUTH_JWT_ALGORITHMS', undefined, 'authentication'),
-  allowedOrigins: notYet('ALLOWED_ORIGINS', '*', 'a list of origins'),
+  authEnabled: flag('AUTH_ENABLED', false, 'require a token of whoever connects'),
+  authJwtSecret: text(
+    'AUTH_JWT_SECRET',
+    undefined,
+    secret,
+    `at least ${LEAST_SECRET_BYTES} bytes`,
+    'what tokens are signed with, as it stands; with authentication, either this or AUTH_JWKS_URL',
+  ),
+  authJwksUrl: text(
+    'AUTH_JWKS_URL',
+    undefined,
+    jwksUrl,
+    'an http: or https: URL without user and password',
+    'where the public keys of tokens are (RFC 7517)',
+  ),
+  authJwtIssuer: text('AUTH_JWT_ISSUER', undefined, any, 'any text', 'what `iss` of a token must be'),
+  authJwtAudience: text(
+    'AUTH_JWT_AUDIENCE',
+    undefined,
+    list(() => true),
+    'a comma-separated list',
+    'one of these must be in `aud` of a token',
+  ),
+  authJwtAlgorithms: text(
+    'AUTH_JWT_ALGORITHMS',
+    undefined,
+    list((name) => ALGORITHMS.includes(name)),
+    `a comma-separated list of ${ALGORITHMS.join(', ')}`,
+    'how tokens may be signed; unset: in every way that the secret is long enough for, or with any of the keys',
+  ),
+  allowedOrigins: text(
+    'ALLOWED_ORIGINS',
+    undefined,
+    readOrigins,
+    'a comma-separated list like https://chat.example, or *',
+    'web pages that may connect; unset: all, or with authentication those of the same host',
+  ),
   host: text('HOST', '0.0.0.0', host, 'a host name or address', 'where to listen'),
   port: integer('PORT', 8080, 0, 65535, 'the port to listen on; 0 takes a free one, which is logged'),
   basePath: text(
@@ -73,7 +108,13 @@ const VARIABLES = {
     'an integer from 0 to 65535, or off',
     'serves `/metrics` there instead; `off` for nowhere',
   ),
-  trustProxy: notYet('TRUST_PROXY', undefined, 'proxies'),
+  trustProxy: text(
+    'TRUST_PROXY',
+    undefined,
+    readNetworks,
+    'a comma-separated list of networks like 10.0.0.0/8',
+    'proxies whose `X-Forwarded-For` and `X-Forwarded-Host` are believed',
+  ),
   maxMessageBytes: integer('MAX_MESSAGE_BYTES', 65_536, 1, MAX_MESSAGE, 'the largest message from a client'),
   sendBufferMessages: integer(
     'SEND_BUFFER_MESSAGES',
@@ -105,9 +146,21 @@ const VARIABLES = {
     MAX_MS,
     'a connection that says nothing for so long is dead; more than PING_INTERVAL_MS',
   ),
-  upgradeTimeoutMs: integer('UPGRADE_TIMEOUT_MS', 10_000, 1, MAX_MS, "for the headers of a client's request"),
+  upgradeTimeoutMs: integer(
+    'UPGRADE_TIMEOUT_MS',
+    10_000,
+    1,
+    MAX_MS,
+    "for the headers of a client's request, and again for its token's check",
+  ),
   maxConnections: integer('MAX_CONNECTIONS', 0, 0, MAX_COUNT, 'connections at once; 0 is no limit'),
-  maxConnectionsPerAddress: notYet('MAX_CONNECTIONS_PER_ADDRESS', '0', 'a limit per address'),
+  maxConnectionsPerAddress: integer(
+    'MAX_CONNECTIONS_PER_ADDRESS',
+    0,
+    0,
+    MAX_COUNT,
+    'connections at once of one address, or of one /64 network of IPv6; 0 is no limit',
+  ),
   presenceMaxMembers: integer(
     'PRESENCE_MAX_MEMBERS',
     100,
@@ -138,6 +191,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const entries = Object.entries(VARIABLES).map(([key, variable]) => [key, readVariable(variable, environment[variable.name])]);
   const config = Object.freeze(Object.fromEntries(entries) as Config);
   checkTogether(config);
+  checkAuth(config, environment['AUTH_ENABLED']);
   return config;
 }
 
@@ -192,6 +246,30 @@ function refuse(name: string, given: string | undefined, allowed: string): void 
   if (given !== undefined) throw new ConfigError(`${name} is "${given}"; allowed: ${allowed}`);
 }
 
+function checkAuth({ authEnabled, authJwtSecret, authJwksUrl, authJwtAlgorithms }: Config, given: string | undefined): void {
+  if (!authEnabled) {
+    // Who sets a secret means to be protected. Who says false as well has been heard.
+    if (given || (authJwtSecret ?? authJwksUrl) === undefined) return;
+    throw new ConfigError('AUTH_ENABLED is unset; allowed: true or false, where AUTH_JWT_SECRET or AUTH_JWKS_URL is set');
+  }
+  if ((authJwtSecret === undefined) === (authJwksUrl === undefined)) {
+    const how = authJwtSecret === undefined ? 'neither is' : 'both are';
+    throw new ConfigError(`AUTH_ENABLED is "true"; allowed: with one of AUTH_JWT_SECRET and AUTH_JWKS_URL set, and ${how}`);
+  }
+  const algorithms = allowedAlgorithms(secretBytes(authJwtSecret), authJwtAlgorithms);
+  if (!('unfit' in algorithms)) return;
+  const { unfit, leastBytes } = algorithms;
+  if (authJwtSecret === undefined) {
+    throw new ConfigError(`AUTH_JWT_ALGORITHMS has "${unfit}"; allowed: what the keys of AUTH_JWKS_URL can sign`);
+  }
+  if (leastBytes === undefined) {
+    throw new ConfigError(`AUTH_JWT_ALGORITHMS has "${unfit}"; allowed: what AUTH_JWT_SECRET can sign: HS256, HS384, HS512`);
+  }
+  throw new ConfigError(
+    `AUTH_JWT_SECRET is "***"; allowed: at least ${leastBytes} bytes, as ${unfit} of AUTH_JWT_ALGORITHMS wants`,
+  );
+}
+
 function complaint({ name, allowed }: Variable<unknown>, given: string): ConfigError {
   // This line goes to a log: what stands before an @ may be a password.
   const shown = name.includes('SECRET') ? '***' : given.replace(/(\/\/|:).*@/s, '$1***@');
@@ -206,6 +284,11 @@ function text<T, D extends string | undefined>(
   meaning: string,
 ): Variable<D extends string ? T : T | undefined> {
   return { name, default: fallback, allowed, meaning, read };
+}
+
+function flag(name: string, fallback: boolean, meaning: string): Variable<boolean> {
+  const read = (given: string) => (given === 'true' ? true : given === 'false' ? false : undefined);
+  return { name, default: String(fallback), allowed: 'true or false', meaning, read };
 }
 
 function integer(name: string, fallback: number, least: number, most: number, meaning: string): Variable<number> {
@@ -225,18 +308,6 @@ function oneOf<const T extends string>(name: string, fallback: T, values: readon
     allowed: `one of ${values.join(', ')}`,
     meaning,
     read: (given) => values.find((value) => value === given),
-  };
-}
-
-/** Known, but not to be had yet: any value but the default stops the process rather than being ignored. */
-function notYet(name: string, fallback: string | undefined, what: string): Variable<string | undefined> {
-  const allowed = fallback === undefined ? 'nothing' : `"${fallback}"`;
-  return {
-    name,
-    default: fallback,
-    allowed: `${allowed}: ${what} is not supported yet`,
-    meaning: `${what}, not supported yet`,
-    read: (given) => (given === fallback ? given : undefined),
   };
 }
 
@@ -277,6 +348,33 @@ function prefix(given: string): string | undefined {
 
 function basePath(given: string): string | undefined {
   return /^\/[^?#\s]*$/.test(given) ? given.replace(/\/+$/, '') : undefined;
+}
+
+function any(given: string): string {
+  return given;
+}
+
+function secret(given: string): string | undefined {
+  return byteLength(given) >= LEAST_SECRET_BYTES ? given : undefined;
+}
+
+/** The secret's length; undefined where there is none. */
+export function secretBytes(given: string | undefined): number | undefined {
+  return given === undefined ? undefined : byteLength(given);
+}
+
+function jwksUrl(given: string): string | undefined {
+  if (!/^https?:\/\//.test(given) || !URL.canParse(given)) return undefined;
+  const { username, password } = new URL(given);
+  return username === '' && password === '' ? given : undefined;
+}
+
+/** Comma-separated; white space around an item does not count. */
+function list(isItem: (item: string) => boolean): (given: string) => readonly string[] | undefined {
+  return (given) => {
+    const items = given.split(',').map((item) => item.trim());
+    return items.every((item) => item !== '' && isItem(item)) ? items : undefined;
+  };
 }
 
 function metricsPort(given: string): number | 'off' | undefined {

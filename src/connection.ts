@@ -1,4 +1,5 @@
 import { Observable, of, type MonoTypeOperatorFunction, type OperatorFunction, type Subscriber } from 'rxjs';
+import { TokenExpiredError, untilExpired } from './expiry.js';
 import { Inbox } from './inbox.js';
 import { Intake } from './intake.js';
 import type { MemberEvent } from './member.js';
@@ -19,12 +20,13 @@ import { shut, type Inbound, type Mail, type Outbound, type Shut } from './trans
  * @param socket whether it takes more
  */
 export function connection(inbound$: Observable<Inbound>, socket: Consumer, context: ConnectionContext): Observable<Outbound> {
-  const { pod, id, rooms } = context;
+  const { pod, id, rooms, access } = context;
   return new Observable<Outbound>((subscriber) => {
     const intake = new Intake(pod.limits.publishWindow, pod.pulse.now);
     const entry$ = of({ kind: 'join', rooms: [GLOBAL_ROOM, ...rooms] } as const);
     const heard$ = pod.hub.member$(id, entry$).pipe(welcomed(context, intake));
-    const said$ = inbound$.pipe(heartbeat(pod.keepAlive, intake), answered(context, intake));
+    const valid$ = access === undefined ? inbound$ : inbound$.pipe(untilExpired(access, pod.world));
+    const said$ = valid$.pipe(heartbeat(pod.keepAlive, intake), answered(context, intake));
     // One subscriber for both, where `merge` would make several: neither completes.
     heard$.subscribe(subscriber);
     said$.subscribe(subscriber);
@@ -89,6 +91,7 @@ class Ending extends Stage<Outbound, Outbound> {
 function ending(error: unknown, { pod, id }: ConnectionContext): Shut {
   if (error instanceof BufferOverflowError) return shut(CloseCode.slowConsumer, 'too slow: its send buffer was full');
   if (error instanceof HeartbeatTimeoutError) return shut(CloseCode.pongTimeout, 'no sign of life', true);
+  if (error instanceof TokenExpiredError) return shut(CloseCode.tokenExpired, error.message);
   pod.log.error({ err: error, connection: id }, 'connection failed');
   return shut(CloseCode.handlerBug, 'internal error');
 }

@@ -1,5 +1,6 @@
 import { Observable, map, pipe, type OperatorFunction, type Subscriber } from 'rxjs';
 import { validate } from 'uuid';
+import type { Access } from './authorize.js';
 import { PublishError } from './broker.js';
 import { destination } from './destination.js';
 import type { Effect, HandlerContext, Publish } from './handler.js';
@@ -144,12 +145,16 @@ class CarryingOut extends Stage<Outcome, Outbound> {
   }
 
   #publish({ message }: Publish): void {
-    const { pod, identity, rooms } = this.#context;
+    const { pod, identity, rooms, access } = this.#context;
     const { scheduler, newId } = pod.world;
     const room = destination(message.room, rooms);
     const ref = usableRef(message.id);
     if (typeof room !== 'string') {
       this.#complain({ ...room, ref });
+      return;
+    }
+    if (access && !mayPublish(access, room)) {
+      this.#complain(reject('forbidden', 'the token does not grant this', ref));
       return;
     }
     const envelope = writeEnvelope({
@@ -210,6 +215,10 @@ function complain(rejection: Rejection, { pod }: ConnectionContext, output: Subs
   if (output.closed) return;
   pod.metrics.errorSent(rejection.code);
   output.next(errorBatch(rejection, pod.world));
+}
+
+function mayPublish({ grant }: Access, room: string): boolean {
+  return room === GLOBAL_ROOM ? grant.mayPublishGlobally() : grant.mayPublish(room);
 }
 
 function isUuid(id: string | undefined): id is string {

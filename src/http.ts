@@ -3,7 +3,17 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { BrokerStatus } from './broker.js';
 import type { Logger } from './log.js';
-import { NOT_FOUND, NO_HOST, UPGRADE_REQUIRED, methodNotAllowed, target, type Refusal, type UpgradeRequest } from './request.js';
+import {
+  DRAINING,
+  INTERNAL,
+  NOT_FOUND,
+  NO_HOST,
+  UPGRADE_REQUIRED,
+  methodNotAllowed,
+  target,
+  type Refusal,
+  type UpgradeRequest,
+} from './request.js';
 import type { Upgrade } from './websocket.js';
 
 /** A page of plain HTTP: what GET answers. */
@@ -33,7 +43,16 @@ export interface WebSocketEndpoint {
 
 const JSON_TYPE = 'application/json';
 
-const INTERNAL: Refusal = { status: 500, code: 'internal', message: 'the page failed' };
+/**
+ * Nothing here is a page to look at: no browser shall guess a type, run anything, put it into a frame, or keep what is true for
+ * this moment alone.
+ */
+const GUARDS = {
+  'Cache-Control': 'no-store',
+  'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+  'X-Content-Type-Options': 'nosniff',
+} as const;
+
 const EXPECTATION_FAILED: Refusal = { status: 417, code: 'expectation_failed', message: 'the expectation is not met here' };
 
 /** The HTTP side of the service: pages, refusals, and upgrades passed on. */
@@ -65,8 +84,8 @@ export function httpServer({ pages, log, headersTimeoutMs, webSockets }: HttpOpt
     socket.on('error', destroy);
     const place = target(request.url ?? '', webSockets?.basePath);
     if (webSockets && place.kind === 'webSocket' && asksForWebSocket(request)) {
-      const { method } = request;
-      webSockets.onUpgrade({ request, socket, head }, { method, lacksHost: lacksHost(request), ...place });
+      const { method, headersDistinct: headers } = request;
+      webSockets.onUpgrade({ request, socket, head }, { method, headers, peer: socket.remoteAddress, ...place });
     } else {
       respondOnSocket(request, socket, respond);
     }
@@ -81,7 +100,7 @@ export function httpServer({ pages, log, headersTimeoutMs, webSockets }: HttpOpt
 export function healthPages(status: () => BrokerStatus, isDraining: () => boolean): ReadonlyMap<string, Page> {
   const ready = () => {
     const broker = status();
-    if (isDraining()) return refusalAnswer({ status: 503, code: 'draining', message: 'the pod goes away' });
+    if (isDraining()) return refusalAnswer(DRAINING);
     if (!broker.up) return refusalAnswer({ status: 503, code: 'broker_down', message: broker.reason });
     return { status: 200, contentType: JSON_TYPE, body: '{"status":"ready"}' };
   };
@@ -103,7 +122,7 @@ export function refuse(socket: Duplex, refusal: Refusal): void {
     'Connection: close',
     `Content-Type: ${contentType}`,
     `Content-Length: ${Buffer.byteLength(body)}`,
-    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+    ...Object.entries({ ...GUARDS, ...headers }).map(([name, value]) => `${name}: ${value}`),
   ];
   socket.once('finish', () => socket.destroy());
   socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`);
@@ -111,7 +130,7 @@ export function refuse(socket: Duplex, refusal: Refusal): void {
 
 async function answerTo(request: IncomingMessage, pages: ReadonlyMap<string, Page>, basePath?: string): Promise<RefusalOrAnswer> {
   const { method, url = '' } = request;
-  if (lacksHost(request)) return NO_HOST;
+  if (!hasOneHost(request)) return NO_HOST;
   const place = target(url, basePath);
   if (place.kind === 'webSocket') return method === 'GET' || method === 'HEAD' ? UPGRADE_REQUIRED : methodNotAllowed(['GET']);
   const page = pages.get(place.path);
@@ -119,9 +138,9 @@ async function answerTo(request: IncomingMessage, pages: ReadonlyMap<string, Pag
   return method === 'GET' || method === 'HEAD' ? page() : methodNotAllowed(['GET', 'HEAD']);
 }
 
-/** RFC 9112 section 3.2. */
-function lacksHost({ headers, httpVersion }: IncomingMessage): boolean {
-  return headers.host === undefined && httpVersion === '1.1';
+/** RFC 9112 section 3.2; before HTTP/1.1 there may be none. */
+function hasOneHost({ headersDistinct: { host = [] }, httpVersion }: IncomingMessage): boolean {
+  return host.length === 1 || (host.length === 0 && httpVersion !== '1.1');
 }
 
 type RefusalOrAnswer = Refusal | Answer;
@@ -129,7 +148,12 @@ type RefusalOrAnswer = Refusal | Answer;
 function send(response: ServerResponse, outcome: RefusalOrAnswer): void {
   const { status, contentType, body } = 'body' in outcome ? outcome : refusalAnswer(outcome);
   const headers = 'headers' in outcome ? outcome.headers : {};
-  response.writeHead(status, { 'Content-Type': contentType, 'Content-Length': Buffer.byteLength(body), ...headers });
+  response.writeHead(status, {
+    ...GUARDS,
+    'Content-Type': contentType,
+    'Content-Length': Buffer.byteLength(body),
+    ...headers,
+  });
   response.end(body);
 }
 
@@ -138,7 +162,8 @@ function refusalAnswer({ status, code, message }: Refusal): Answer {
 }
 
 function asksForWebSocket({ headers, httpVersion }: IncomingMessage): boolean {
-  return headers.upgrade?.toLowerCase() === 'websocket' && httpVersion !== '1.0';
+  // RFC 6455 section 4.1 has 1.1 "or higher", but what is higher is not spoken here, whatever the request line says.
+  return headers.upgrade?.toLowerCase() === 'websocket' && httpVersion === '1.1';
 }
 
 /** Node hands over the socket for any `Upgrade` header; one that is not ours is ignored (RFC 9110 section 7.8) and answered as if it were not there. */

@@ -1,3 +1,4 @@
+export { type Authorize, type Grant, type Identity, authorizeByClaims } from './authorize.js';
 export { type Broker, type BrokerEvent, type BrokerStatus, type Gap, PublishError } from './broker.js';
 export { memoryBroker } from './broker-memory.js';
 export { redisBroker, type RedisBrokerOptions } from './broker-redis.js';

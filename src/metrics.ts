@@ -40,7 +40,10 @@ function noop(): void {
 
 const MESSAGE_TYPES = ['chat', 'ping', 'pong', 'presence', 'notification', 'system', 'error', 'invalid'];
 const CLOSE_CODES = [1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011, 4000, 4001, 4002, 4500].map(String);
-const REFUSALS = ['bad_request', 'bad_room', 'forbidden', 'method', 'overloaded', 'draining', 'origin', 'unauthorized'];
+const REFUSALS = [
+  ...['bad_request', 'bad_room', 'forbidden', 'method', 'overloaded', 'draining', 'origin', 'unauthorized'],
+  ...['auth_unavailable', 'internal'],
+];
 const ERROR_CODES = [
   'invalid_json',
   'invalid_message',

@@ -1,3 +1,4 @@
+import type { Access } from './authorize.js';
 import type { Broker } from './broker.js';
 import type { Handler } from './handler.js';
 import { Hub } from './hub.js';
@@ -47,6 +48,8 @@ export interface ConnectionContext {
   readonly identity: string;
   /** The rooms it asked for; each once. */
   readonly rooms: readonly string[];
+  /** What its token lets it do, and how long; undefined without authentication, where everybody may do everything. */
+  readonly access: Access | undefined;
 }
 
 /** How long a room's subscription outlives its last member: who reloads a page finds it still there. */

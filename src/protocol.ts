@@ -12,6 +12,9 @@ export const SERVER_ID = 'server';
 /** The only WebSocket subprotocol (RFC 6455 section 1.9) that is ever chosen. */
 export const SUBPROTOCOL = 'chat-api';
 
+/** A browser offers its token as a subprotocol that begins so, beside the one above; it is never chosen. */
+export const SUBPROTOCOL_TOKEN_PREFIX = 'bearer.';
+
 /** What everybody receives: one such JSON object per text frame. */
 export interface Envelope {
   readonly id: string;

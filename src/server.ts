@@ -1,6 +1,8 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Subscription, filter, lastValueFrom, timer, type Observable } from 'rxjs';
+import { authenticator } from './auth.js';
+import { authorizeByClaims, type Authorize } from './authorize.js';
 import type { Broker, BrokerStatus } from './broker.js';
 import { measuredBroker } from './broker-measured.js';
 import type { Config } from './config.js';
@@ -25,6 +27,8 @@ export interface ChatServerOptions {
   readonly world: World;
   readonly metrics: ScrapedMetrics;
   readonly log: Logger;
+  /** What a token's owner may do; absent, the claims say it. Not asked without authentication. */
+  readonly authorize?: Authorize;
 }
 
 /** A pod that serves, or did. */
@@ -37,10 +41,11 @@ export interface ChatServer {
 
 /** One pod: its broker, hub, reception and HTTP server, put together. */
 export function createChatServer(options: ChatServerOptions): ChatServer {
-  const { config, handlers, world, metrics, log } = options;
+  const { config, handlers, world, metrics, log, authorize = authorizeByClaims } = options;
   const broker = measuredBroker(options.broker, metrics, world);
   const pod = createPod({ limits: config, handlers, broker, world, metrics, log });
-  const reception = new Reception(pod, config.maxConnections);
+  const gatekeeper = config.authEnabled ? { authenticate: authenticator(config, world, log), authorize, log } : undefined;
+  const reception = new Reception(pod, config, gatekeeper);
   const running = new Subscription();
   let status: BrokerStatus = { up: false, reason: 'not connected yet' };
   running.add(
@@ -87,7 +92,7 @@ export function createChatServer(options: ChatServerOptions): ChatServer {
       return address;
     },
     close: async () => {
-      reception.draining = true;
+      reception.drain();
       const { connections, ended$ } = reception;
       const { shutdownDelayMs: delayMs, shutdownTimeoutMs: timeoutMs } = config;
       // Who leaves during the delay leaves by itself, and is told; who is made to leave is not.

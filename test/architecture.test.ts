@@ -12,6 +12,7 @@ const EDGES: ReadonlyMap<string, string> = new Map([
   ['main.ts', 'the process: arguments, environment, signals'],
   ['server.ts', 'composition: listens and closes, which end later'],
   ['http.ts', 'HTTP'],
+  ['auth.ts', 'jose and its promises'],
   ['reception.ts', 'the sockets of upgrades'],
   ['websocket.ts', 'ws and its sockets'],
   ['redis-link.ts', 'ioredis and its promises'],
@@ -34,8 +35,14 @@ const BUILT_ON_EDGES: ReadonlySet<string> = new Set([
   'testing/simulation/pod.ts',
 ]);
 
-/** Packages that neither tell the time nor throw dice nor do anything later; of uuid only its check. */
-const PURE_PACKAGES: readonly RegExp[] = [/^rxjs$/, /^typebox(\/.*)?$/, /^uuid$/, /^node:buffer$/];
+/** Packages that neither tell the time nor throw dice nor do anything later; of uuid and of node:net only what is said below. */
+const PURE_PACKAGES: readonly RegExp[] = [/^rxjs$/, /^typebox(\/.*)?$/, /^uuid$/, /^node:buffer$/, /^node:net$/];
+
+/** All that the core takes of packages that can do more than compute. */
+const PURE_VALUES: ReadonlyMap<string, readonly string[]> = new Map([
+  ['uuid', ['validate']],
+  ['node:net', ['BlockList', 'isIP', 'isIPv4']],
+]);
 
 const FORBIDDEN_NAMES = ['types.ts', 'utils.ts', 'helpers.ts', 'interfaces.ts', 'common.ts'];
 
@@ -226,6 +233,10 @@ describe('the edges', () => {
     expect(importersOf('ioredis')).toEqual(['redis-link.ts']);
   });
 
+  test('jose is imported by auth.ts alone', () => {
+    expect(importersOf('jose')).toEqual(['auth.ts']);
+  });
+
   test.each([...EDGES])('%s is there and needs to be an edge, for %s', (path) => {
     const edge = sources.find((source) => source.path === path);
     const packages = edge?.imports.map(({ from }) => from).filter((from) => !from.startsWith('.')) ?? [];
@@ -239,16 +250,16 @@ describe('the pure core', () => {
     expect(offences(core, ({ impurities }) => impurities)).toEqual([]);
   });
 
-  test('imports no package that could, and nothing of Node’s but node:buffer', () => {
+  test('imports no package that could, and of Node’s nothing but bytes and addresses', () => {
     const foreign = ({ imports }: Source) =>
       imports.map(({ from }) => from).filter((from) => !from.startsWith('.') && !PURE_PACKAGES.some((pure) => pure.test(from)));
     expect(offences(core, foreign)).toEqual([]);
   });
 
-  test('makes no ids: of uuid it takes the check alone', () => {
-    const makers = ({ imports }: Source) =>
-      imports.filter(({ from }) => from === 'uuid').flatMap(({ values }) => values.filter((value) => value !== 'validate'));
-    expect(offences(core, makers)).toEqual([]);
+  test.each([...PURE_VALUES])('takes of %s no more than %p: it makes no ids and opens no sockets', (name, pure) => {
+    const others = ({ imports }: Source) =>
+      imports.filter(({ from }) => from === name).flatMap(({ values }) => values.filter((value) => !pure.includes(value)));
+    expect(offences(core, others)).toEqual([]);
   });
 
   test('knows the edges by their types alone', () => {

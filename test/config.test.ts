@@ -3,20 +3,24 @@ import { ConfigError, describeConfig, readConfig, type Config } from '../src/con
 
 const MAX_MS = 2 ** 31 - 1;
 
+const SECRET = 'secret'.repeat(11).slice(0, 64);
+const JWKS = 'https://issuer.example/jwks';
+const ON = { AUTH_ENABLED: 'true' };
+
 /** Every variable, what it is called in the configuration, and its default. */
-const DEFAULTS: readonly (readonly [variable: string, key: keyof Config, value: Config[keyof Config]])[] = [
+const DEFAULTS: readonly (readonly [variable: string, key: keyof Config, value: string | number | boolean | undefined])[] = [
   ['REDIS_URL', 'redisUrl', 'redis://localhost:6379'],
   ['REDIS_CLUSTER_NODES', 'redisClusterNodes', undefined],
   ['REDIS_SENTINELS', 'redisSentinels', undefined],
   ['REDIS_SENTINEL_NAME', 'redisSentinelName', undefined],
   ['REDIS_CHANNEL_PREFIX', 'redisChannelPrefix', 'chat-api'],
-  ['AUTH_ENABLED', 'authEnabled', 'false'],
+  ['AUTH_ENABLED', 'authEnabled', false],
   ['AUTH_JWT_SECRET', 'authJwtSecret', undefined],
   ['AUTH_JWKS_URL', 'authJwksUrl', undefined],
   ['AUTH_JWT_ISSUER', 'authJwtIssuer', undefined],
   ['AUTH_JWT_AUDIENCE', 'authJwtAudience', undefined],
   ['AUTH_JWT_ALGORITHMS', 'authJwtAlgorithms', undefined],
-  ['ALLOWED_ORIGINS', 'allowedOrigins', '*'],
+  ['ALLOWED_ORIGINS', 'allowedOrigins', undefined],
   ['HOST', 'host', '0.0.0.0'],
   ['PORT', 'port', 8080],
   ['BASE_PATH', 'basePath', '/api/chat-api'],
@@ -32,7 +36,7 @@ const DEFAULTS: readonly (readonly [variable: string, key: keyof Config, value: 
   ['PONG_TIMEOUT_MS', 'pongTimeoutMs', 60000],
   ['UPGRADE_TIMEOUT_MS', 'upgradeTimeoutMs', 10000],
   ['MAX_CONNECTIONS', 'maxConnections', 0],
-  ['MAX_CONNECTIONS_PER_ADDRESS', 'maxConnectionsPerAddress', '0'],
+  ['MAX_CONNECTIONS_PER_ADDRESS', 'maxConnectionsPerAddress', 0],
   ['PRESENCE_MAX_MEMBERS', 'presenceMaxMembers', 100],
   ['SHUTDOWN_DELAY_MS', 'shutdownDelayMs', 0],
   ['SHUTDOWN_TIMEOUT_MS', 'shutdownTimeoutMs', 10000],
@@ -103,6 +107,9 @@ test.each<[variable: string, given: string, key: keyof Config, value: Config[key
   ['PONG_TIMEOUT_MS', String(MAX_MS), 'pongTimeoutMs', MAX_MS],
   ['UPGRADE_TIMEOUT_MS', '1', 'upgradeTimeoutMs', 1],
   ['MAX_CONNECTIONS', '10000', 'maxConnections', 10_000],
+  ['MAX_CONNECTIONS_PER_ADDRESS', '5', 'maxConnectionsPerAddress', 5],
+  ['AUTH_JWT_ISSUER', 'https://issuer.example/', 'authJwtIssuer', 'https://issuer.example/'],
+  ['ALLOWED_ORIGINS', '*', 'allowedOrigins', '*'],
   ['PRESENCE_MAX_MEMBERS', '0', 'presenceMaxMembers', 0],
   ['SHUTDOWN_DELAY_MS', '5000', 'shutdownDelayMs', 5000],
   ['SHUTDOWN_TIMEOUT_MS', '1', 'shutdownTimeoutMs', 1],
@@ -163,6 +170,7 @@ describe('a bad value is refused in one line: its variable, what was given, what
     ['PONG_TIMEOUT_MS', 1, MAX_MS],
     ['UPGRADE_TIMEOUT_MS', 1, MAX_MS],
     ['MAX_CONNECTIONS', 0, 1_000_000_000],
+    ['MAX_CONNECTIONS_PER_ADDRESS', 0, 1_000_000_000],
     ['PRESENCE_MAX_MEMBERS', 0, 1_000_000_000],
     ['SHUTDOWN_DELAY_MS', 0, MAX_MS],
     ['SHUTDOWN_TIMEOUT_MS', 1, MAX_MS],
@@ -180,6 +188,12 @@ describe('a bad value is refused in one line: its variable, what was given, what
     ['METRICS_PORT', 'none', 'an integer from 0 to 65535, or off'],
     ['SLOW_CONSUMER_POLICY', 'drop', 'one of disconnect, drop-oldest'],
     ['SLOW_CONSUMER_POLICY', 'Disconnect', 'one of disconnect, drop-oldest'],
+    ['AUTH_ENABLED', 'yes', 'true or false'],
+    ['AUTH_ENABLED', 'TRUE', 'true or false'],
+    ['AUTH_ENABLED', '1', 'true or false'],
+    ['AUTH_JWKS_URL', 'issuer.example/jwks', 'an http: or https: URL without user and password'],
+    ['AUTH_JWKS_URL', 'file:///etc/keys', 'an http: or https: URL without user and password'],
+    ['AUTH_JWT_AUDIENCE', 'chat,', 'a comma-separated list'],
     ['LOG_LEVEL', 'loud', 'one of trace, debug, info, warn, error, fatal, silent'],
     ['BASE_PATH', 'chat', 'a path that begins with a slash'],
     ['BASE_PATH', '/a b', 'a path that begins with a slash'],
@@ -220,20 +234,94 @@ describe('a bad value is refused in one line: its variable, what was given, what
   });
 });
 
-describe('what is not supported yet', () => {
-  test.each([
-    ['AUTH_ENABLED', 'true'],
-    ['AUTH_JWT_SECRET', 'key'],
-    ['AUTH_JWKS_URL', 'https://issuer.example/jwks'],
-    ['AUTH_JWT_ISSUER', 'issuer'],
-    ['AUTH_JWT_AUDIENCE', 'chat'],
-    ['AUTH_JWT_ALGORITHMS', 'HS256'],
-    ['ALLOWED_ORIGINS', 'https://chat.example'],
-    ['TRUST_PROXY', '10.0.0.0/8'],
-    ['MAX_CONNECTIONS_PER_ADDRESS', '5'],
-  ])('%s is refused rather than ignored', (variable, given) => {
-    expect(complaint({ [variable]: given })).toMatch(new RegExp(`^${variable} is .*; allowed: .*$`));
+describe('lists', () => {
+  test.each<[variable: string, given: string, key: keyof Config, value: readonly string[]]>([
+    ['AUTH_JWT_AUDIENCE', 'chat', 'authJwtAudience', ['chat']],
+    ['AUTH_JWT_AUDIENCE', 'chat, admin', 'authJwtAudience', ['chat', 'admin']],
+    ['AUTH_JWT_ALGORITHMS', 'ES256,EdDSA', 'authJwtAlgorithms', ['ES256', 'EdDSA']],
+    ['ALLOWED_ORIGINS', 'https://a.example,http://b.example:81', 'allowedOrigins', ['https://a.example', 'http://b.example:81']],
+  ])('%s may be %p', (variable, given, key, value) => {
+    expect(readConfig({ ...ON, AUTH_JWKS_URL: JWKS, [variable]: given })[key]).toEqual(value);
   });
+
+  test.each([
+    ['AUTH_JWT_ALGORITHMS', 'none', 'a comma-separated list of HS256'],
+    ['AUTH_JWT_ALGORITHMS', 'HS256,none', 'a comma-separated list of HS256'],
+    ['AUTH_JWT_ALGORITHMS', 'HS256,HS257', 'a comma-separated list of HS256'],
+    ['AUTH_JWT_ALGORITHMS', 'hs256', 'a comma-separated list of HS256'],
+    ['ALLOWED_ORIGINS', 'null', 'a comma-separated list like https://chat.example'],
+    ['ALLOWED_ORIGINS', 'https://chat.example/', 'a comma-separated list like https://chat.example'],
+    ['ALLOWED_ORIGINS', 'chat.example', 'a comma-separated list like https://chat.example'],
+    ['ALLOWED_ORIGINS', 'https://*.example', 'a comma-separated list like https://chat.example'],
+    ['ALLOWED_ORIGINS', 'https://a.example,*', 'a comma-separated list like https://chat.example'],
+    ['TRUST_PROXY', 'localhost', 'a comma-separated list of networks like 10.0.0.0/8'],
+    ['TRUST_PROXY', '10.0.0.0/33', 'a comma-separated list of networks like 10.0.0.0/8'],
+    ['TRUST_PROXY', '10.0.0.0/8,', 'a comma-separated list of networks like 10.0.0.0/8'],
+    ['TRUST_PROXY', '::1/129', 'a comma-separated list of networks like 10.0.0.0/8'],
+  ])('%s=%s is refused', (variable, given, allowed) => {
+    expect(complaint({ [variable]: given })).toContain(`${variable} is "${given}"; allowed: ${allowed}`);
+  });
+
+  test('TRUST_PROXY is a set of addresses', () => {
+    const { trustProxy } = readConfig({ TRUST_PROXY: '10.0.0.0/8, ::1' });
+    expect(['10.1.2.3', '::1', '11.0.0.1'].map((address) => trustProxy?.has(address))).toEqual([true, true, false]);
+  });
+});
+
+describe('authentication', () => {
+  test.each<[what: string, environment: Record<string, string>]>([
+    ['a secret', { ...ON, AUTH_JWT_SECRET: SECRET }],
+    ['a secret of 32 bytes', { ...ON, AUTH_JWT_SECRET: SECRET.slice(0, 32) }],
+    ['a secret of 32 bytes in 16 characters', { ...ON, AUTH_JWT_SECRET: 'é'.repeat(16) }],
+    ['a key set', { ...ON, AUTH_JWKS_URL: JWKS }],
+    ['a secret that is said to be unused', { AUTH_ENABLED: 'false', AUTH_JWT_SECRET: SECRET }],
+    ['a secret and what it can sign', { ...ON, AUTH_JWT_SECRET: SECRET, AUTH_JWT_ALGORITHMS: 'HS512' }],
+  ])('starts with %s', (_, environment) => {
+    expect(readConfig(environment).authEnabled).toBe(environment['AUTH_ENABLED'] === 'true');
+  });
+
+  test.each<[what: string, environment: Record<string, string>, line: string]>([
+    [
+      'neither secret nor key set',
+      ON,
+      'AUTH_ENABLED is "true"; allowed: with one of AUTH_JWT_SECRET and AUTH_JWKS_URL set, and neither is',
+    ],
+    [
+      'both',
+      { ...ON, AUTH_JWT_SECRET: SECRET, AUTH_JWKS_URL: JWKS },
+      'AUTH_ENABLED is "true"; allowed: with one of AUTH_JWT_SECRET and AUTH_JWKS_URL set, and both are',
+    ],
+    ['a short secret', { ...ON, AUTH_JWT_SECRET: SECRET.slice(0, 31) }, 'AUTH_JWT_SECRET is "***"; allowed: at least 32 bytes'],
+    [
+      'a secret shorter than its hash',
+      { ...ON, AUTH_JWT_SECRET: SECRET.slice(0, 63), AUTH_JWT_ALGORITHMS: 'HS256,HS512' },
+      'AUTH_JWT_SECRET is "***"; allowed: at least 64 bytes, as HS512 of AUTH_JWT_ALGORITHMS wants',
+    ],
+    [
+      'a secret and algorithms of keys',
+      { ...ON, AUTH_JWT_SECRET: SECRET, AUTH_JWT_ALGORITHMS: 'HS256,RS256' },
+      'AUTH_JWT_ALGORITHMS has "RS256"; allowed: what AUTH_JWT_SECRET can sign: HS256, HS384, HS512',
+    ],
+    [
+      'keys and algorithms of secrets',
+      { ...ON, AUTH_JWKS_URL: JWKS, AUTH_JWT_ALGORITHMS: 'HS256' },
+      'AUTH_JWT_ALGORITHMS has "HS256"; allowed: what the keys of AUTH_JWKS_URL can sign',
+    ],
+    [
+      'a secret, and nothing said of whether it counts',
+      { AUTH_JWT_SECRET: SECRET },
+      'AUTH_ENABLED is unset; allowed: true or false, where AUTH_JWT_SECRET or AUTH_JWKS_URL is set',
+    ],
+  ])('does not start with %s', (_, environment, line) => {
+    expect(complaint(environment)).toBe(line);
+  });
+
+  test.each([{ AUTH_JWT_SECRET: 'hunter2' }, { ...ON, AUTH_JWKS_URL: 'https://me:hunter2@issuer.example/jwks' }])(
+    'no secret is printed: %p',
+    (environment) => {
+      expect(complaint(environment)).not.toContain('hunter2');
+    },
+  );
 });
 
 describe('two values that contradict each other are refused', () => {

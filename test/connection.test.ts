@@ -6,6 +6,7 @@ import {
   concatMap,
   filter,
   ignoreElements,
+  interval,
   map,
   mergeMap,
   of,
@@ -15,6 +16,7 @@ import {
 } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 import Type from 'typebox';
+import type { Grant } from '../src/authorize.js';
 import { PublishError, type Broker } from '../src/broker.js';
 import { memoryBroker } from '../src/broker-memory.js';
 import { measuredBroker } from '../src/broker-measured.js';
@@ -25,7 +27,7 @@ import { builtInHandlers } from '../src/handlers/index.js';
 import { silentLogger, type Logger } from '../src/log.js';
 import { noMetrics, type Metrics } from '../src/metrics.js';
 import type { Consumer } from '../src/operators/boundedBuffer.js';
-import type { ConnectionContext } from '../src/pod.js';
+import type { ConnectionContext, Pod } from '../src/pod.js';
 import { presence } from '../src/presence.js';
 import type { Inbound } from '../src/transport.js';
 import { ScriptedBroker } from './support/broker.js';
@@ -534,6 +536,91 @@ describe('the end', () => {
       expect(rooms).toEqual([['', 'tea'], ['', 'tea'], ['', 'tea'], ['']]);
       expect(socket.writable$.observed).toBe(false);
       expect(scheduler.actions).toEqual([]);
+    });
+  });
+});
+
+describe('with a token', () => {
+  const DAY_MS = 86_400_000;
+  const anything: Grant = { mayRead: () => true, mayPublish: () => true, mayPublishGlobally: () => true };
+  const holding = (pod: Pod, expiresAtMs: number, grant: Partial<Grant> = {}): ConnectionContext => ({
+    ...inRooms(pod, 'ada', ['a']),
+    access: { grant: { ...anything, ...grant }, expiresAtMs },
+  });
+
+  test('it ends with 4002 at the first tick at which the token has expired, and what was said before is answered', () => {
+    marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
+      const { pod } = scripted(scheduler, { PING_INTERVAL_MS: '25000' });
+      const inbound$ = cold<Inbound>('2400ms a', { a: text({ type: 'ping' }) });
+      expectObservable(ask(inbound$, holding(pod, 2500))).toBe('w 2399ms p 599ms (x|)', {
+        w: 'welcome',
+        p: 'pong',
+        x: 'shut 4002',
+      });
+      expectSubscriptions(inbound$.subscriptions).toBe('^ 2999ms !');
+    });
+  });
+
+  test('it ends though its rooms were never confirmed, its socket is full and its client not read', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const { broker, pod } = scripted(scheduler);
+      broker.confirm = () => NEVER;
+      const inbound$ = hot<Inbound>(`(${'m'.repeat(32)})`, { m: text({ type: 'pong' }) });
+      const actual$ = ask(inbound$, holding(pod, 1000), rowConsumer(hot, 'f'));
+      expectObservable(actual$).toBe('p 999ms (x|)', { p: 'pause', x: 'shut 4002' });
+    });
+  });
+
+  test('it ends after 30 days, not at once, as a timer would', () => {
+    marbles(({ expectObservable }, scheduler) => {
+      // A tick each 12 hours, so that virtual time gets there soon.
+      const { pod } = scripted(scheduler, { PING_INTERVAL_MS: String((25 * DAY_MS) / 2), PONG_TIMEOUT_MS: String(20 * DAY_MS) });
+      const inbound$ = interval(DAY_MS, scheduler).pipe(map(() => alive));
+      const ends$ = ask(inbound$, holding(pod, 30 * DAY_MS)).pipe(filter((said) => said.startsWith('shut')));
+      expectObservable(ends$).toBe(`${30 * DAY_MS}ms (x|)`, { x: 'shut 4002' });
+    });
+  });
+
+  test('what the token does not grant is answered `forbidden` with its id, is no bad message and is not published', () => {
+    marbles(({ cold, expectObservable, flush }, scheduler) => {
+      const { broker, pod } = scripted(scheduler);
+      const context = holding(pod, DAY_MS, { mayPublish: (room) => room === 'b', mayPublishGlobally: () => false });
+      const inbound$ = cold<Inbound>('abcd', {
+        a: chat('x', { id: '1' }),
+        b: chat('x', { room: '', id: '2' }),
+        c: chat('x', { room: 'b', id: '3' }),
+        d: chat('x', { room: 'elsewhere', id: '4' }),
+      });
+      const actual$ = ask(inbound$, { ...context, rooms: ['a', 'b'] }).pipe(filter((said) => said !== 'welcome'));
+      expectObservable(actual$, '10ms !').toBe('rb-d', {
+        r: 'error room_required 1',
+        b: 'error forbidden 2',
+        d: 'error not_in_room 4',
+      });
+      flush();
+      expect(broker.published.map((each) => each.split(' ')[0])).toEqual(['b']);
+    });
+  });
+
+  test('20 messages that it may not publish close nothing', () => {
+    marbles(({ cold, expectObservable }, scheduler) => {
+      const { pod } = scripted(scheduler);
+      const context = holding(pod, DAY_MS, { mayPublish: () => false });
+      const actual$ = ask(cold<Inbound>(`(${'m'.repeat(20)})`, { m: chat('x') }), context);
+      expectObservable(actual$, '10ms !').toBe(`(w${'f'.repeat(20)})`, { w: 'welcome', f: 'error forbidden' });
+    });
+  });
+
+  test('a grant that fails ends its connection, and publishes nothing', () => {
+    marbles(({ cold, expectObservable, flush }, scheduler) => {
+      const { broker, pod } = scripted(scheduler);
+      const mayPublish = () => {
+        throw new Error('no idea');
+      };
+      const actual$ = ask(cold<Inbound>('a', { a: chat('x') }), holding(pod, DAY_MS, { mayPublish }));
+      expectObservable(actual$, '10ms !').toBe('(wx|)', { w: 'welcome', x: 'shut 1011' });
+      flush();
+      expect(broker.published).toEqual([]);
     });
   });
 });

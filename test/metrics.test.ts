@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { noMetrics, prometheusMetrics, type Metrics } from '../src/metrics.js';
 import { CloseCode } from '../src/protocol.js';
-import { admit } from '../src/request.js';
+import { AUTH_UNAVAILABLE, FORBIDDEN, INTERNAL, admit, unauthorized, type Border } from '../src/request.js';
 
 /** One use of the metrics: which, and with what. */
 type Use = { readonly [K in keyof Metrics]: readonly [K, ...Parameters<Metrics[K]>] }[keyof Metrics];
@@ -84,18 +84,22 @@ describe('a label takes only values from a fixed list, the rest is `other`', () 
   });
 
   test('every reason for which an upgrade is refused is in it', async () => {
-    const request = { lacksHost: false, method: 'GET', segment: undefined, query: '' };
-    const full = { draining: false, connections: 1, maxConnections: 1 };
+    const request = { method: 'GET', headers: { host: ['h'] }, peer: undefined, segment: undefined, query: '' };
+    const free = { draining: false, full: false };
+    const border: Border = { origins: 'same-origin', trusted: undefined };
     const refusals = [
-      admit(request, { ...full, draining: true }),
-      admit(request, full),
-      admit({ ...request, method: 'POST' }, full),
-      admit({ ...request, segment: '' }, { ...full, maxConnections: 0 }),
+      ...[AUTH_UNAVAILABLE, FORBIDDEN, INTERNAL, unauthorized('a token is needed')],
+      admit(request, { ...free, draining: true }, border),
+      admit(request, { ...free, full: true }, border),
+      admit({ ...request, headers: {} }, free, border),
+      admit({ ...request, method: 'POST' }, free, border),
+      admit({ ...request, headers: { ...request.headers, origin: ['null'] } }, free, border),
+      admit({ ...request, segment: '' }, free, border),
     ];
     const reasons = refusals.map((refusal) => ('code' in refusal ? refusal.code : 'let in'));
     const lines = await scraped(reasons.map((reason) => ['upgradeRefused', reason]));
-    expect(new Set(reasons).size).toBe(4);
-    expect(reasons.map((reason) => lines.get(`chat_upgrades_refused_total{reason="${reason}"}`))).toEqual([1, 1, 1, 1]);
+    expect(new Set(reasons).size).toBe(10);
+    expect(reasons.map((reason) => lines.get(`chat_upgrades_refused_total{reason="${reason}"}`))).toEqual(reasons.map(() => 1));
   });
 });
 

@@ -29,7 +29,7 @@ export function mailbox(client$: Observable<Inbound>, { pulse }: Pod): Observabl
 
 /** A connection's context; its identity is its id, as without authentication. */
 export function inRooms(pod: Pod, id: string, rooms: readonly string[] = []): ConnectionContext {
-  return { pod, id, identity: id, rooms };
+  return { pod, id, identity: id, rooms, access: undefined };
 }
 
 /** What a client would read of an outbound: `[type or event, data…]` per message, or the order's kind. */

@@ -59,6 +59,15 @@ export async function rawUpgrade(port: number, path = '/ws'): Promise<Raw> {
   return raw;
 }
 
+/** The status that a request is answered with; the connection is given up then. */
+export async function statusOf(port: number, request: string | Buffer): Promise<number> {
+  const raw = await rawConnect(port);
+  raw.write(request);
+  await Promise.race([raw.receives((received) => received.includes('\r\n')), raw.closed]);
+  raw.socket.destroy();
+  return Number(raw.received.toString('latin1').split(' ')[1]);
+}
+
 export function upgradeRequest(path: string, headers: Readonly<Record<string, string>> = {}): string {
   const all = {
     Host: '127.0.0.1',
@@ -115,9 +124,9 @@ export function messagesIn(received: Buffer): Heard[] {
     .map(({ payload }) => JSON.parse(payload.toString()) as Heard);
 }
 
-/** The code of the close frame that a server sent; undefined where it sent none. */
+/** The code of the close frame that a server sent, 1005 where that has none (RFC 6455 section 7.1.5); undefined where it sent no such frame. */
 export function closeCodeIn(received: Buffer): number | undefined {
-  return framesIn(received)
-    .find(({ first }) => (first & 15) === 8)
-    ?.payload.readUInt16BE(0);
+  const close = framesIn(received).find(({ first }) => (first & 15) === 8);
+  if (close === undefined) return undefined;
+  return close.payload.length < 2 ? 1005 : close.payload.readUInt16BE(0);
 }

@@ -10,7 +10,7 @@ import { noMetrics } from '../../metrics.js';
 import { createPod, type Pod } from '../../pod.js';
 import { presence } from '../../presence.js';
 import { SERVER_ID, type Envelope } from '../../protocol.js';
-import { admit, isRefusal } from '../../request.js';
+import { admit, isRefusal, type Border } from '../../request.js';
 import type { RedisLink } from '../../redis-link.js';
 import { TICK } from '../../transport.js';
 import type { World } from '../../world.js';
@@ -27,6 +27,8 @@ export interface SimulatedPodOptions {
   readonly facts: Facts;
   readonly link: () => Observable<RedisLink>;
 }
+
+const ANYWHERE: Border = { origins: '*', trusted: undefined };
 
 /** One pod's process: all that production runs in it but sockets, HTTP and ioredis. */
 export class SimulatedPod {
@@ -90,15 +92,17 @@ export class SimulatedPod {
   open(made: Connection, reader: Reader, outside: Timeline): SimulatedSocket | undefined {
     const { facts, timeline, chance, config } = this.#options;
     const query = made.client.rooms.map((room) => `room=${encodeURIComponent(room)}`).join('&');
-    const occupancy = { draining: this.#draining, connections: this.sockets.size, maxConnections: config.maxConnections };
-    const rooms = admit({ method: 'GET', lacksHost: false, segment: undefined, query }, occupancy);
+    const full = config.maxConnections > 0 && this.sockets.size >= config.maxConnections;
+    const request = { method: 'GET', headers: { host: ['pod'] }, peer: undefined, segment: undefined, query };
+    const rooms = admit(request, { draining: this.#draining, full }, ANYWHERE);
     if (isRefusal(rooms)) return undefined;
     const id = this.#pod.world.newId();
     facts.tell({ kind: 'opened', connection: made });
     const socket = new SimulatedSocket({
       connection: made,
       // The one place that knows how an actor is made.
-      actor: (inbound$, consumer) => connection(inbound$, consumer, { pod: this.#pod, id, identity: id, rooms }),
+      actor: (inbound$, consumer) =>
+        connection(inbound$, consumer, { pod: this.#pod, id, identity: id, rooms, access: undefined }),
       reader,
       latencyMs: () => chance.integer(1, 20),
       pod: timeline,
