@@ -120,8 +120,10 @@ class RedisCluster {
 
   /** Rooms go where their slots are, and servers that have none left are left. */
   #follow(table: SlotTable, hear: (event: BrokerEvent) => void): void {
-    const owners = new Set(table.filter((server) => server !== undefined));
-    const born = [...owners].filter((server) => !this.#shards.has(server)).map((server) => this.#create(server));
+    const owners = new Set(table);
+    const born = [...owners].flatMap((server) =>
+      server === undefined || this.#shards.has(server) ? [] : [this.#create(server)],
+    );
     for (const seat of this.#seats.values()) this.#place(seat, table);
     for (const [server, { life }] of this.#shards) {
       if (owners.has(server)) continue;

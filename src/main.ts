@@ -1,15 +1,12 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { config as rxjsConfig } from 'rxjs';
-import type { Broker } from './broker.js';
-import { memoryBroker } from './broker-memory.js';
-import { redisBroker } from './broker-redis.js';
-import { redisClusterBroker } from './broker-redis-cluster.js';
+import { configuredBroker } from './broker-configured.js';
 import { ConfigError, describeConfig, readConfig, type Config } from './config.js';
 import { builtInHandlers } from './handlers/index.js';
-import { createLogger, type Logger } from './log.js';
+import { createLogger } from './log.js';
 import { boundHeapGrowth } from './memory.js';
-import { prometheusMetrics, type Metrics } from './metrics.js';
+import { prometheusMetrics } from './metrics.js';
 import { createChatServer } from './server.js';
 import { nodeWorld as world } from './world-node.js';
 
@@ -46,7 +43,7 @@ function serve(config: Config): void {
   const server = createChatServer({
     config,
     handlers: builtInHandlers,
-    broker: brokerOf(config, log, metrics),
+    broker: configuredBroker(config, { world, metrics, log }),
     world,
     metrics,
     log,
@@ -63,15 +60,6 @@ function serve(config: Config): void {
     });
   }
   server.listen().catch(fail);
-}
-
-function brokerOf(config: Config, log: Logger, metrics: Metrics): Broker {
-  const { redisUrl: url, redisClusterNodes, redisSentinels, redisSentinelName, redisChannelPrefix, publishTimeoutMs } = config;
-  if (url === 'memory:') return memoryBroker();
-  const options = { url, channelPrefix: redisChannelPrefix, timeoutMs: publishTimeoutMs, world, metrics, log };
-  if (redisClusterNodes) return redisClusterBroker({ ...options, servers: redisClusterNodes });
-  if (redisSentinels === undefined || redisSentinelName === undefined) return redisBroker(options);
-  return redisBroker({ ...options, sentinel: { servers: redisSentinels, master: redisSentinelName } });
 }
 
 function usage(): string {

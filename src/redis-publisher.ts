@@ -23,7 +23,7 @@ import { Misplaced, writeSpan, type PastLife } from './redis-misplaced.js';
 const MAX_UNCONFIRMED_BYTES = 64 * 1024 * 1024;
 
 /** A server can turn into a replica while connections stay; as often as the subscription's canary flies. */
-const VERIFY_INTERVAL_MS = 2000;
+const VERIFY_INTERVAL_MS = 1500;
 
 interface Waiting {
   readonly sentMs: number;
@@ -153,8 +153,10 @@ class PublisherLife {
 
   /** What may have gone to a server that was the master no longer, as far as this life can tell. */
   get doubtful(): Pick<PastLife, 'sinceMs' | 'untilMs' | 'published'> {
-    const sinceMs = this.#provenMs;
-    return { sinceMs, untilMs: this.#options.time.scheduler.now(), published: this.#sentMs >= sinceMs };
+    const { time, timeoutMs } = this.#options;
+    // An envelope is a little older than its publish, and sentinels hear of a new master one after the other.
+    const sinceMs = this.#provenMs - timeoutMs;
+    return { sinceMs, untilMs: time.scheduler.now(), published: this.#sentMs >= sinceMs };
   }
 
   publish(channel: string, payload: string, subscriber: Subscriber<never>, matters: boolean): void {

@@ -110,7 +110,7 @@ export class RedisTopology {
   }
 
   #tell(table: SlotTable): void {
-    const told = Array.from({ length: SLOTS }, (_, slot) => table[slot]);
+    const told = table.length === SLOTS ? table.slice() : new Array<string | undefined>(SLOTS).fill(undefined);
     const nowMs = this.#options.world.scheduler.now();
     for (const [slot, { server, untilMs }] of this.#hints) {
       if (untilMs <= nowMs || told[slot] === server) this.#hints.delete(slot);

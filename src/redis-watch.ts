@@ -1,4 +1,4 @@
-import { BehaviorSubject, Observable, defer, ignoreElements, retry, switchMap, tap, timer } from 'rxjs';
+import { BehaviorSubject, Observable, defer, first, ignoreElements, retry, switchMap, tap, timer } from 'rxjs';
 import type { Logger } from './log.js';
 import type { Connect, RedisLink } from './redis-link.js';
 import { urlAt, withoutLogin, type Server } from './redis-server.js';
@@ -19,18 +19,25 @@ export interface RedisWatchOptions {
   readonly log: Logger;
 }
 
+/** A connection to ask, or why there is none. */
+export type Asked = { readonly link: RedisLink; readonly server: Server } | { readonly reason: string };
+
+const NOT_YET: Asked = { reason: 'not connected yet' };
+
 /** A connection for questions to any one of several servers that can answer them. */
 export class RedisWatch {
-  /** The connection, and why there is none. */
-  readonly link$ = new BehaviorSubject<{ readonly link: RedisLink; readonly server: Server } | { readonly reason: string }>({
-    reason: 'not connected yet',
-  });
+  readonly link$ = new BehaviorSubject<Asked>(NOT_YET);
   readonly #options: RedisWatchOptions;
   #turn = 0;
   #login = true;
 
   constructor(options: RedisWatchOptions) {
     this.#options = options;
+  }
+
+  /** What has come of connecting, once something has; then completes. */
+  get tried$(): Observable<Asked> {
+    return this.link$.pipe(first((asked) => asked !== NOT_YET));
   }
 
   /**

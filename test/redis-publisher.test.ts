@@ -154,12 +154,12 @@ describe('a publish', () => {
 });
 
 describe('a connection', () => {
-  test('is asked every 2 s whether its server is still a master, and is over when it is not', () => {
+  test('is asked every 1.5 s whether its server is still a master, and is over when it is not', () => {
     scene((it) => {
       it.live();
-      it.at(3000, () => (it.link.role = 'slave'));
-      expect(it.until(10_000)).toEqual(['4001 over: the server is a slave, not a master']);
-      expect(it.link.asked).toEqual(['2000 ROLE', '4000 ROLE']);
+      it.at(3500, () => (it.link.role = 'slave'));
+      expect(it.until(10_000)).toEqual(['4501 over: the server is a slave, not a master']);
+      expect(it.link.asked).toEqual(['1500 ROLE', '3000 ROLE', '4500 ROLE']);
     });
   });
 
@@ -167,7 +167,7 @@ describe('a connection', () => {
     scene((it) => {
       it.live();
       it.link.outcome = () => NEVER;
-      expect(it.until(10_000)).toEqual(['2300 over: ROLE was not answered within 300 ms']);
+      expect(it.until(10_000)).toEqual(['1800 over: ROLE was not answered within 300 ms']);
     });
   });
 });
@@ -176,15 +176,15 @@ describe('what went to a server that was the master no longer', () => {
   test('is told to all pods by the next life, since the server was last known to be the master', () => {
     scene((it) => {
       it.live();
-      it.at(2500, () => {
+      it.at(3200, () => {
         it.publish('misplaced');
       });
-      it.at(3000, () => (it.link.role = 'slave'));
+      it.at(3500, () => (it.link.role = 'slave'));
       it.at(5000, () => {
         it.live();
       });
       it.until(6000);
-      expect(it.told).toEqual(['5000 2000 4001']);
+      expect(it.told).toEqual(['5000 2700 4501']);
     });
   });
 
@@ -198,7 +198,7 @@ describe('what went to a server that was the master no longer', () => {
         it.live();
       });
       it.until(3000);
-      expect(it.told).toEqual(['2500 2000 2500']);
+      expect(it.told).toEqual(['2500 1200 2500']);
     });
   });
 
@@ -218,13 +218,13 @@ describe('what went to a server that was the master no longer', () => {
   test('is nothing where nothing was published since it was known to be the master, canaries aside', () => {
     scene((it) => {
       it.live();
-      it.at(1500, () => {
+      it.at(2500, () => {
         it.publish('in time');
       });
-      it.at(2500, () => {
+      it.at(3500, () => {
         it.publisher.publish('test:canary:pod', '1', false).subscribe();
       });
-      it.at(3000, () => (it.link.role = 'slave'));
+      it.at(3600, () => (it.link.role = 'slave'));
       it.at(5000, () => {
         it.live();
       });
@@ -236,7 +236,7 @@ describe('what went to a server that was the master no longer', () => {
   test('reaches back to when somebody could be asked last', () => {
     scene((it) => {
       it.live();
-      it.at(3000, () => (it.isKnown = false));
+      it.at(4000, () => (it.isKnown = false));
       it.at(9000, () => {
         it.publish('misplaced');
       });
@@ -245,7 +245,7 @@ describe('what went to a server that was the master no longer', () => {
         it.live();
       });
       it.until(12_000);
-      expect(it.told).toEqual(['11000 2000 10001']);
+      expect(it.told).toEqual(['11000 2700 10501']);
     });
   });
 
@@ -271,7 +271,7 @@ describe('what went to a server that was the master no longer', () => {
         });
       });
       it.until(1500);
-      expect(it.told).toEqual(['500 0 500', '600 0 600']);
+      expect(it.told).toEqual(['500 -300 500', '600 -300 600']);
     });
   });
 });

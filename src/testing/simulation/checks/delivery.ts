@@ -1,8 +1,8 @@
 import { CloseCode, type Envelope } from '../../../protocol.js';
 import type { Connection, Fact } from '../facts.js';
 import type { Accepted } from '../redis-deployment.js';
-import { ALL_FAULT_KINDS } from '../plan.js';
-import { slotOf } from '../pod.js';
+import { ALL_FAULT_KINDS, type FaultKind } from '../plan.js';
+import { podSlotOf } from '../pod.js';
 import { channelOf, type Check, type CheckOptions } from './check.js';
 
 /** How far a connection is in a channel's log. */
@@ -31,7 +31,10 @@ interface Listener {
 /** How often a pod asks its servers whether they are masters. */
 const NOTICE_MS = 2000;
 
-/** After these a pod has other connections, or is no more, and cannot know what its last server was (docs/operations.md). */
+/** After these a pod is no more. */
+const ENDS_A_POD: readonly FaultKind[] = ['crash', 'drain'];
+
+/** After these it has other connections, and cannot know what its last server was where no sentinel tells (docs/operations.md). */
 const HIDES_A_DEMOTION = ALL_FAULT_KINDS.filter((kind) => kind !== 'demotion' && kind !== 'stall');
 
 /** So long a publication may take from Redis to a client when nothing is wrong. */
@@ -140,10 +143,11 @@ export class DeliveryCheck implements Check {
 
   /** It may yet be told; or the pod that said it to the replica could not find out that it was one, for something else befell it. */
   #isExcused(accepted: Accepted, { pod }: Connection, nowMs: number): boolean {
-    const { weather, config } = this.#options;
+    const { weather, config, plan } = this.#options;
     const { publishedMs, atMs } = accepted;
+    const hides = plan.redis === 'single' ? HIDES_A_DEMOTION : ENDS_A_POD;
     if (nowMs <= weather.calmFrom(atMs, pod.slot) + WAY_MS) return true;
-    return weather.befell(slotOf(accepted), HIDES_A_DEMOTION, publishedMs, atMs + NOTICE_MS + config.publishTimeoutMs);
+    return weather.befell(podSlotOf(accepted), hides, publishedMs, atMs + NOTICE_MS + config.publishTimeoutMs);
   }
 
   /** What should have come between the last and a position, and no gap excuses. */
