@@ -31,7 +31,8 @@ describe('many small deployments, each with misfortunes of its own', () => {
     const faults = Object.keys(FAULT_KINDS).map((kind) => [kind, all.faults.get(kind) ?? 0] as const);
     expect(faults.filter(([, times]) => times < LEAST_OF_EACH_FAULT)).toEqual([]);
     expect(tooFew(all)).toEqual([]);
-  }, 120_000);
+    // Half a minute by itself; other work on the machine makes it minutes.
+  }, 400_000);
 });
 
 describe('a run', () => {
