@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { EMPTY, Observable, concatMap, filter, from, map, of, throwError } from 'rxjs';
 import type { MemberEvent } from '../../../src/member.js';
+import type { Publish } from '../../../src/effect.js';
 import type { Outbound } from '../../../src/transport.js';
 import type { RedisLink } from '../../../src/redis-link.js';
 import type { Room } from '../../../src/room.js';
@@ -316,11 +317,24 @@ describe('manners: a welcome first, nothing after the close', () => {
 
   test('sees a second welcome', async () => {
     const again = every(20);
-    await patching('member.js', 'Member', (member: Receive) => {
-      const { receive } = member;
-      member.receive = function (this: unknown, event) {
-        receive.call(this, event);
-        if (event.kind === 'joined' && again()) receive.call(this, event);
+    interface Welcoming {
+      take: (event: MemberEvent) => void;
+      output: { next?: (outbound: Outbound) => void };
+    }
+    await patching('membership.js', 'Membership', (membership: Welcoming) => {
+      const { take } = membership;
+      membership.take = function (this: Welcoming, event) {
+        const { output } = this;
+        const { next } = output;
+        if (event.kind === 'joined' && again()) {
+          output.next = (outbound) => {
+            next?.call(output, outbound);
+            next?.call(output, outbound);
+          };
+        }
+        take.call(this, event);
+        // What stands behind it is the prototype's.
+        delete output.next;
       };
     });
     expect(await firstViolation('manners')).toMatch(/^manners: was welcome twice/);
@@ -362,8 +376,12 @@ describe('bounds', () => {
   });
 
   test('sees a publish window that is not kept', async () => {
-    await patching('intake.js', 'Intake', (intake: { published: () => void; confirmed: () => void }) => {
-      intake.published = intake.confirmed = () => undefined;
+    await patching('outbox.js', 'Outbox', (outbox: { publish: (effect: Publish) => void; settled: () => void }) => {
+      const { publish } = outbox;
+      outbox.publish = function (this: typeof outbox, effect) {
+        publish.call(this, effect);
+        this.settled();
+      };
     });
     expect(await firstViolation()).toMatch(/^bounds: .*unconfirmed/);
   });
