@@ -52,23 +52,34 @@ test('a promise escapes virtual time; a stream of the test’s does not', () => 
 
 test('an operator without a scheduler is in real time, which the test says', () => {
   const rows = 'source a\noutput --a';
-  expect(failing(() => testOperator(() => delay(2), rows))).toContain("started on a scheduler of RxJS' own");
+  expect(
+    failing(() => {
+      testOperator(() => delay(2), rows);
+    }),
+  ).toContain("started on a scheduler of RxJS' own");
   testOperator(({ world }) => delay(2, world.scheduler), rows);
 });
 
 test('timestamp() without a scheduler does not tell the test’s time', () => {
   const times = (operator: OperatorFunction<string, Timestamp<string>>) => operator;
   const rows = 'source ---a\noutput ---t';
-  expect(failing(() => testOperator(() => times(timestamp()), rows, { output: { t: { value: 'a', timestamp: 3 } } }))).toContain(
-    'timestamp is 0 instead of 3',
-  );
+  expect(
+    failing(() => {
+      testOperator(() => times(timestamp()), rows, { output: { t: { value: 'a', timestamp: 3 } } });
+    }),
+  ).toContain('timestamp is 0 instead of 3');
   testOperator(({ world }) => times(timestamp(world.scheduler)), rows, { output: { t: { value: 'a', timestamp: 3 } } });
 });
 
 test('what is said goes before a timer that is due in the same millisecond', () => {
-  const throttled = (ms: number) =>
+  const throttled = (ms: number) => {
     testOperator(({ world }) => throttleTime(10, world.scheduler), `source a ${ms - 1}ms b\noutput a ${ms - 1}ms b`);
-  expect(failing(() => throttled(10))).toContain('b was expected, and nothing came');
+  };
+  expect(
+    failing(() => {
+      throttled(10);
+    }),
+  ).toContain('b was expected, and nothing came');
   throttled(11);
 });
 
@@ -79,7 +90,11 @@ test('a stream that is made once keeps what it knows from test to test', () => {
     merge(latest, source$.pipe(tap(word$), ignoreElements()));
   const rows = 'source -a\noutput -a';
   testOperator(remembering(latest$), rows);
-  expect(failing(() => testOperator(remembering(latest$), rows))).toContain('output, 0 ms: a came, and nothing was expected');
+  expect(
+    failing(() => {
+      testOperator(remembering(latest$), rows);
+    }),
+  ).toContain('output, 0 ms: a came, and nothing was expected');
 });
 
 describe('next within next', () => {
