@@ -29,7 +29,7 @@ export const authorizeMailboxes: Authorize = (identity) => {
   const grant = authorizeByClaims(identity);
   return (
     grant && {
-      mayRead: (room) => (room.startsWith('@') ? room === mailbox(identity.subject) : grant.mayRead(room)),
+      mayJoin: (room) => (room.startsWith('@') ? room === mailbox(identity.subject) : grant.mayJoin(room)),
       mayPublish: (room) => room.startsWith('@') || grant.mayPublish(room),
       mayPublishGlobally: () => grant.mayPublishGlobally(),
     }
