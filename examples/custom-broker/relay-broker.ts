@@ -77,7 +77,8 @@ export class RelayBroker implements Broker {
       });
       this.#join([...this.#rooms], () => {
         // Before anything else comes from a connection that replaces another.
-        if (this.#provenMs !== undefined) hub.next({ kind: 'gap', sinceMs: this.#provenMs });
+        // What was published just before may bear a time from before it went out.
+        if (this.#provenMs !== undefined) hub.next({ kind: 'gap', sinceMs: this.#provenMs - this.#timeoutMs });
         this.status$.next({ up: true });
       });
       const proving = interval(this.#timeoutMs / 2).subscribe(() => {
@@ -118,7 +119,9 @@ export class RelayBroker implements Broker {
     });
   }
 
+  /** Without a connection there is nothing to wait for: the next one begins with a fence for all rooms. */
   #fence(passed: () => void): void {
+    if (!this.#relay) return;
     const nth = (this.#count += 1);
     this.#fences.set(nth, { sentMs: Date.now(), passed });
     this.#tell(['fence', nth]);
