@@ -1,12 +1,17 @@
 export default {
   testEnvironment: 'node',
-  testMatch: ['<rootDir>/test/**/*.test.ts'],
+  testMatch: ['<rootDir>/{test,examples}/**/*.test.ts'],
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
     '^.+\\.ts$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'es6' } }],
   },
-  // Sources import `./x.js`, which is what they are called once compiled.
-  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
+  moduleNameMapper: {
+    // Sources import `./x.js`, which is what they are called once compiled.
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+    // Examples import what a package would.
+    '^chat-api$': '<rootDir>/src/index.ts',
+    '^chat-api/testing$': '<rootDir>/src/testing/index.ts',
+  },
   // It has a package.json and a build of its own, which are nobody's module here.
   modulePathIgnorePatterns: ['<rootDir>/bench/'],
   testTimeout: 30_000,

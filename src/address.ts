@@ -2,6 +2,7 @@ import { BlockList, isIP, isIPv4 } from 'node:net';
 
 /** A set of addresses. */
 export interface Networks {
+  /** Whether an address, as a socket or a header has it, is in one of them. */
   has(address: string): boolean;
 }
 

@@ -10,6 +10,7 @@ export interface Gap {
   readonly sinceMs: number;
 }
 
+/** What arrives: a publication to a room that was subscribed to, or word that some may be missing. */
 export type BrokerEvent = Publication | Gap;
 
 /** Whether publishing and receiving work, and if not, why. */

@@ -1,15 +1,18 @@
-import { Observable, of, type MonoTypeOperatorFunction, type OperatorFunction, type Subscriber } from 'rxjs';
+import { Observable, type MonoTypeOperatorFunction, type OperatorFunction, type Subscriber } from 'rxjs';
 import { TokenExpiredError, untilExpired } from './expiry.js';
+import { OwnContext } from './handler-context.js';
 import { Inbox } from './inbox.js';
 import { Intake } from './intake.js';
-import type { MemberEvent } from './member.js';
+import { Membership } from './membership.js';
 import { BufferOverflowError, boundedBuffer, type Consumer } from './operators/boundedBuffer.js';
 import { HeartbeatTimeoutError, heartbeat } from './operators/heartbeat.js';
 import { Stage } from './operators/stage.js';
 import type { ConnectionContext } from './pod.js';
-import { CloseCode, GLOBAL_ROOM } from './protocol.js';
-import { systemBatch } from './server-message.js';
+import { CloseCode } from './protocol.js';
 import { shut, type Inbound, type Mail, type Outbound, type Shut } from './transport.js';
+
+/** Whose operator it is that the pod has for those whom it connects. */
+const HEAR = 'hear';
 
 /**
  * A connection as an actor: from what its client and its pod tell it to what its socket shall do, with no socket in it.
@@ -20,49 +23,22 @@ import { shut, type Inbound, type Mail, type Outbound, type Shut } from './trans
  * @param socket whether it takes more
  */
 export function connection(inbound$: Observable<Inbound>, socket: Consumer, context: ConnectionContext): Observable<Outbound> {
-  const { pod, id, rooms, access } = context;
+  const { pod, id, access } = context;
   return new Observable<Outbound>((subscriber) => {
     const intake = new Intake(pod.limits.publishWindow, pod.pulse.now);
-    const entry$ = of({ kind: 'join', rooms: [GLOBAL_ROOM, ...rooms] } as const);
-    const heard$ = pod.hub.member$(id, entry$).pipe(welcomed(context, intake));
+    const membership = new Membership(subscriber, context, intake);
     const valid$ = access === undefined ? inbound$ : inbound$.pipe(untilExpired(access, pod.world));
-    const said$ = valid$.pipe(heartbeat(pod.keepAlive, intake), answered(context, intake));
+    const said$ = valid$.pipe(heartbeat(pod.keepAlive, intake), answered(context, intake, membership));
+    if (pod.hear) membership.hear(HEAR, pod.hear(new OwnContext(context, membership, HEAR)));
     // One subscriber for both, where `merge` would make several: neither completes.
-    heard$.subscribe(subscriber);
+    pod.hub.member$(id, membership.change$).subscribe(membership);
     said$.subscribe(subscriber);
   }).pipe(boundedBuffer(socket, pod.sendBuffer), untilShut(context));
 }
 
-/** `welcome` comes first; only then is what the client said meanwhile handled. */
-function welcomed(context: ConnectionContext, intake: Intake): OperatorFunction<MemberEvent, Outbound> {
-  return (event$) => new Observable((subscriber) => event$.subscribe(new Welcoming(subscriber, context, intake)));
-}
-
-class Welcoming extends Stage<MemberEvent, Outbound> {
-  readonly #context: ConnectionContext;
-  readonly #intake: Intake;
-
-  constructor(output: Subscriber<Outbound>, context: ConnectionContext, intake: Intake) {
-    super(output);
-    this.#context = context;
-    this.#intake = intake;
-  }
-
-  protected override take(event: MemberEvent): void {
-    if (event.kind === 'batch') {
-      this.output.next(event);
-    } else if (event.kind === 'joined') {
-      const { pod, id, rooms } = this.#context;
-      const { pingIntervalMs, maxMessageBytes } = pod.limits;
-      this.output.next(systemBatch('welcome', { clientId: id, rooms, pingIntervalMs, maxMessageBytes }, pod.world));
-      this.#intake.welcome();
-    }
-  }
-}
-
 /** What the client says is handled, by what it is. */
-function answered(context: ConnectionContext, intake: Intake): OperatorFunction<Mail, Outbound> {
-  return (mail$) => new Observable((subscriber) => mail$.subscribe(new Inbox(subscriber, context, intake)));
+function answered(context: ConnectionContext, intake: Intake, membership: Membership): OperatorFunction<Mail, Outbound> {
+  return (mail$) => new Observable((subscriber) => mail$.subscribe(new Inbox(subscriber, context, intake, membership)));
 }
 
 /** A `shut` is the last that is asked, and every error becomes one. */

@@ -1,18 +1,16 @@
-import { Observable, map, pipe, type OperatorFunction, type Subscriber } from 'rxjs';
-import { validate } from 'uuid';
-import { mayPublish } from './authorize.js';
-import { PublishError } from './broker.js';
-import { destination } from './destination.js';
-import type { Effect, HandlerContext, Publish } from './handler.js';
+import { Observable, pipe, type OperatorFunction, type Subscriber } from 'rxjs';
+import type { Cause, Effect, Reply } from './effect.js';
+import { handled } from './handling.js';
 import type { Intake } from './intake.js';
 import { judge, type Accepted, type JudgeOptions } from './judge.js';
+import type { Membership } from './membership.js';
 import { reject, usableRef, type Rejection } from './message.js';
 import { gate } from './operators/gate.js';
-import { routeBy } from './operators/routeBy.js';
-import { Sink, Stage, listen } from './operators/stage.js';
+import { Stage, listen } from './operators/stage.js';
+import { Outbox } from './outbox.js';
 import type { ConnectionContext } from './pod.js';
-import { CloseCode, GLOBAL_ROOM, MAX_BAD_MESSAGES, timestamp, writeEnvelope } from './protocol.js';
-import { errorBatch, serverBatch } from './server-message.js';
+import { CloseCode, MAX_BAD_MESSAGES, atMost } from './protocol.js';
+import { serverBatch } from './server-message.js';
 import { PAUSE, RESUME, shut, type Outbound } from './transport.js';
 
 /**
@@ -21,20 +19,27 @@ import { PAUSE, RESUME, shut, type Outbound } from './transport.js';
  */
 const MAX_HELD = 65_536;
 
+/** RFC 6455 section 5.5.1. */
+const MAX_CLOSE_REASON_BYTES = 123;
+
 /** A message that did not get past its check. */
 interface BadMessage extends Rejection {
   /** Which it is of the bad messages in a row, from 1. */
   readonly nth: number;
 }
 
-type Outcome = Effect | Rejection | BadMessage;
+export type Outcome = Effect | BadMessage;
 
 /**
  * From what a client says to what that does: held until the connection is welcome and its publish window has room, judged,
  * handled by type, and the effects carried out. In order throughout; nothing more is handled once a message closes the connection.
  */
-export function conversation(context: ConnectionContext, intake: Intake): OperatorFunction<string, Outbound> {
-  return pipe(held(intake), judged(context), handled(context), carriedOut(context, intake));
+export function conversation(
+  context: ConnectionContext,
+  intake: Intake,
+  membership: Membership,
+): OperatorFunction<string, Outbound> {
+  return pipe(held(intake), judged(context, membership), handled(context, membership), carriedOut(context, intake, membership));
 }
 
 function held(intake: Intake) {
@@ -46,9 +51,20 @@ function held(intake: Intake) {
   return gate<string>({ open$: intake.open$, capacity: MAX_HELD, held: holding });
 }
 
-function judged({ pod, identity, rooms }: ConnectionContext): OperatorFunction<string, Accepted | BadMessage> {
+/** Each text by its checks: what passes has a handler, what does not is counted. */
+export function judged(
+  { pod, identity }: ConnectionContext,
+  membership: Pick<Membership, 'rooms'>,
+): OperatorFunction<string, Accepted | BadMessage> {
   const { handlers, limits, metrics } = pod;
-  const options = { handlers, maxMessageBytes: limits.maxMessageBytes, identity, rooms };
+  const options: JudgeOptions = {
+    handlers,
+    maxMessageBytes: limits.maxMessageBytes,
+    identity,
+    get rooms() {
+      return membership.rooms;
+    },
+  };
   return (text$) =>
     new Observable((subscriber) =>
       text$.subscribe(
@@ -84,91 +100,74 @@ class Judging extends Stage<string, Accepted | BadMessage> {
   }
 }
 
-/** Each message through its type's operator; a handler that fails costs the message that it failed on, and nothing else. */
-function handled({ pod, id, identity }: ConnectionContext): OperatorFunction<Accepted | BadMessage, Outcome> {
-  const { scheduler, newId } = pod.world;
-  const context: HandlerContext = { connectionId: id, identity, scheduler, newId, log: pod.log };
-  return routeBy({
-    passes: (verdict): verdict is BadMessage => verdict.kind === 'rejection',
-    key: ({ handler }) => handler,
-    route: (handler) => (accepted$) => handler.operate(accepted$.pipe(map(({ message }) => message)), context),
-    recover: (error, { type }, accepted): Outcome => {
-      pod.log.error({ err: error, type, connection: id }, 'handler failed');
-      return reject('unavailable', `the handler of ${type} failed`, usableRef(accepted?.message.id));
-    },
-  });
-}
-
-function carriedOut(context: ConnectionContext, intake: Intake): OperatorFunction<Outcome, Outbound> {
-  return (outcome$) => new Observable((subscriber) => outcome$.subscribe(new CarryingOut(subscriber, context, intake)));
+function carriedOut(context: ConnectionContext, intake: Intake, membership: Membership): OperatorFunction<Outcome, Outbound> {
+  return (outcome$) =>
+    new Observable((subscriber) => outcome$.subscribe(new CarryingOut(subscriber, context, intake, membership)));
 }
 
 class CarryingOut extends Stage<Outcome, Outbound> {
   readonly #context: ConnectionContext;
   readonly #intake: Intake;
+  readonly #membership: Membership;
+  readonly #outbox: Outbox;
   #paused = false;
 
-  constructor(output: Subscriber<Outbound>, context: ConnectionContext, intake: Intake) {
+  constructor(output: Subscriber<Outbound>, context: ConnectionContext, intake: Intake, membership: Membership) {
     super(output);
     this.#context = context;
     this.#intake = intake;
+    this.#membership = membership;
+    this.#outbox = new Outbox(output, context, intake, membership);
     listen(this, output, intake.paused$, this.#pause);
   }
 
   protected override take(outcome: Outcome): void {
     switch (outcome.kind) {
+      case 'publish':
+        this.#outbox.publish(outcome);
+        break;
+      case 'reply':
+        this.#reply(outcome);
+        break;
       case 'rejection':
         this.#complain(outcome);
         break;
-      case 'reply':
-        this.output.next(serverBatch(outcome, this.#context.pod.world));
+      case 'join':
+        this.#refuse(this.#membership.join(outcome.rooms), outcome);
         break;
-      case 'publish':
-        this.#publish(outcome);
+      case 'leave':
+        this.#refuse(this.#membership.leave(outcome.rooms), outcome);
+        break;
+      case 'hear':
+        this.#membership.hear(outcome.by ?? 'hear', outcome.operator);
         break;
       case 'close':
         this.#shut(outcome.code, outcome.reason);
     }
   }
 
+  #reply(message: Reply): void {
+    const { world, maxPublicationBytes } = this.#context.pod;
+    const batch = serverBatch(message, world);
+    if (batch.bytes <= maxPublicationBytes) this.output.next(batch);
+    else this.#complain(reject('unavailable', 'the answer is too large', usableRef(message.id)));
+  }
+
   #complain(rejection: Rejection | BadMessage): void {
-    complain(rejection, this.#context, this.output);
+    this.#outbox.complain(rejection);
     if ('nth' in rejection && rejection.nth >= MAX_BAD_MESSAGES) {
       this.#shut(CloseCode.badMessages, `${MAX_BAD_MESSAGES} bad messages in a row`);
     }
   }
 
-  /** The last that is handled. */
-  #shut(code: CloseCode, reason: string): void {
-    this.output.next(shut(code, reason));
-    this.unsubscribe();
+  #refuse(rejection: Rejection | undefined, { ref }: Cause): void {
+    if (rejection) this.#complain({ ...rejection, ref });
   }
 
-  #publish({ message }: Publish): void {
-    const { pod, identity, rooms, access } = this.#context;
-    const { scheduler, newId } = pod.world;
-    const room = destination(message.room, rooms);
-    const ref = usableRef(message.id);
-    if (typeof room !== 'string') {
-      this.#complain({ ...room, ref });
-      return;
-    }
-    const rejection = access && ungranted(this.#context, room, ref);
-    if (rejection) {
-      this.#complain(rejection);
-      return;
-    }
-    const envelope = writeEnvelope({
-      id: isUuid(message.id) ? message.id : newId(),
-      type: message.type,
-      room: room === GLOBAL_ROOM ? undefined : room,
-      from: identity,
-      // An envelope has every member, whatever the handler left out.
-      data: message.data ?? {},
-      timestamp: timestamp(scheduler.now()),
-    });
-    this.#intake.published();
-    pod.broker.publish(room, envelope).subscribe(new Publishing(this.output, this.#context, this.#intake, ref));
+  /** The last that is handled. */
+  #shut(code: number, reason: string): void {
+    this.output.next(shut(code, atMost(MAX_CLOSE_REASON_BYTES, reason)));
+    this.unsubscribe();
   }
 
   /** A drain pauses by itself, and for good. */
@@ -177,62 +176,4 @@ class CarryingOut extends Stage<Outcome, Outbound> {
     this.#paused = paused;
     this.output.next(paused ? PAUSE : RESUME);
   }
-}
-
-/**
- * A publish under way. Nothing comes of it but an error: what is published returns from the broker, as it does to everybody else.
- * It was said, so it outlives its connection.
- */
-class Publishing extends Sink<never> {
-  readonly #output: Subscriber<Outbound>;
-  readonly #context: ConnectionContext;
-  readonly #intake: Intake;
-  readonly #ref: string | undefined;
-
-  constructor(output: Subscriber<Outbound>, context: ConnectionContext, intake: Intake, ref: string | undefined) {
-    super();
-    this.#output = output;
-    this.#context = context;
-    this.#intake = intake;
-    this.#ref = ref;
-  }
-
-  protected override _complete(): void {
-    this.#intake.confirmed();
-    this.unsubscribe();
-  }
-
-  protected override _error(error: unknown): void {
-    // A broker promises no other error; where one breaks its promise, somebody has to know.
-    if (!(error instanceof PublishError)) this.#context.pod.log.error({ err: error }, 'broker failed');
-    complain(asRejection(error, this.#ref), this.#context, this.#output);
-    this.#intake.confirmed();
-    this.unsubscribe();
-  }
-}
-
-/** To the offender alone, and only while it is there. */
-function complain(rejection: Rejection, { pod }: ConnectionContext, output: Subscriber<Outbound>): void {
-  if (output.closed) return;
-  pod.metrics.errorSent(rejection.code);
-  output.next(errorBatch(rejection, pod.world));
-}
-
-/** A grant may be anybody's code: where it fails, nothing is published, and the connection lives on. */
-function ungranted({ pod, id, access }: ConnectionContext, room: string, ref: string | undefined): Rejection | undefined {
-  try {
-    return mayPublish(access, room) ? undefined : reject('forbidden', 'the token does not grant this', ref);
-  } catch (error) {
-    pod.log.error({ err: error, connection: id }, 'authorization failed');
-    return reject('unavailable', 'it is not known whether this is granted', ref);
-  }
-}
-
-function isUuid(id: string | undefined): id is string {
-  return id !== undefined && validate(id);
-}
-
-function asRejection(error: unknown, ref: string | undefined): Rejection {
-  if (error instanceof PublishError) return reject(error.code, error.message, ref);
-  return reject('unconfirmed', 'the broker failed', ref);
 }

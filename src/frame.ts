@@ -62,6 +62,15 @@ export function withoutOldest(batch: Batch): Batch | undefined {
   return { ...batch, parts: rest.length > 0 ? [rest, ...others] : others, messages: messages - 1, bytes: bytes - length };
 }
 
+/** What each message of a batch says, in order. */
+export function* payloads({ parts }: Batch): Generator<Buffer> {
+  for (const part of parts) {
+    for (let rest = part; rest.length > 0; rest = rest.subarray(frameLength(rest))) {
+      yield rest.subarray(frameLength(rest) - payloadLength(rest), frameLength(rest));
+    }
+  }
+}
+
 function headerLength(length: number): number {
   return length < LENGTH_16 ? 2 : length < 1 << 16 ? 4 : 10;
 }
@@ -78,8 +87,12 @@ function writeHeader(frame: Buffer, start: number, length: number): number {
 }
 
 function frameLength(frame: Buffer): number {
+  const length = payloadLength(frame);
+  return headerLength(length) + length;
+}
+
+function payloadLength(frame: Buffer): number {
   const length = frame.readUInt8(1);
-  if (length === LENGTH_16) return 4 + frame.readUInt16BE(2);
-  if (length === LENGTH_64) return 10 + Number(frame.readBigUInt64BE(2));
-  return 2 + length;
+  if (length === LENGTH_16) return frame.readUInt16BE(2);
+  return length === LENGTH_64 ? Number(frame.readBigUInt64BE(2)) : length;
 }

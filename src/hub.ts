@@ -119,11 +119,12 @@ export class Hub {
       filter((confirmed) => confirmed.every(Boolean)),
       take(1),
     );
-    member.add(
-      confirmed$.subscribe(() => {
-        this.#enter(member, rooms);
-      }),
-    );
+    const subscription = confirmed$.subscribe(() => {
+      member.waits = member.waits.filter((wait) => wait.subscription !== subscription);
+      this.#enter(member, rooms);
+    });
+    member.waits = [...member.waits, { rooms, subscription }];
+    member.add(subscription);
   }
 
   #ask(member: Member, rooms: readonly Room[]): void {
@@ -147,7 +148,16 @@ export class Hub {
 
   #leave(member: Member, names: readonly string[]): void {
     for (const room of member.rooms) if (names.includes(room.name)) this.#exit(member, room);
+    this.#forget(member);
     member.receive({ kind: 'left', rooms: names });
+  }
+
+  /** Who wants none of the rooms any more no longer waits for them. */
+  #forget(member: Member): void {
+    for (const { rooms, subscription } of member.waits) {
+      if (!rooms.some((room) => member.rooms.includes(room))) subscription.unsubscribe();
+    }
+    member.waits = member.waits.filter(({ subscription }) => !subscription.closed);
   }
 
   #exit(member: Member, room: Room): void {

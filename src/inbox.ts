@@ -1,6 +1,7 @@
 import { NEVER, Observable, Subject, concat, forkJoin, map, timer, type Subscriber } from 'rxjs';
 import { conversation } from './conversation.js';
 import type { Intake } from './intake.js';
+import type { Membership } from './membership.js';
 import { Stage } from './operators/stage.js';
 import type { ConnectionContext } from './pod.js';
 import { CloseCode } from './protocol.js';
@@ -11,13 +12,15 @@ import { PAUSE, shut, type Drain, type Mail, type Outbound } from './transport.j
 export class Inbox extends Stage<Mail, Outbound> {
   readonly #context: ConnectionContext;
   readonly #intake: Intake;
+  readonly #membership: Membership;
   /** Begun with the first message: who only listens need not pay for what it takes to talk. */
   #said$: Subject<string> | undefined;
 
-  constructor(output: Subscriber<Outbound>, context: ConnectionContext, intake: Intake) {
+  constructor(output: Subscriber<Outbound>, context: ConnectionContext, intake: Intake, membership: Membership) {
     super(output);
     this.#context = context;
     this.#intake = intake;
+    this.#membership = membership;
   }
 
   protected override take(mail: Mail): void {
@@ -38,7 +41,7 @@ export class Inbox extends Stage<Mail, Outbound> {
 
   #converse(): Subject<string> {
     const said$ = new Subject<string>();
-    said$.pipe(conversation(this.#context, this.#intake)).subscribe(this.output);
+    said$.pipe(conversation(this.#context, this.#intake, this.#membership)).subscribe(this.output);
     return said$;
   }
 }

@@ -51,6 +51,15 @@ export function judge(text: string, options: JudgeOptions): Accepted | Rejection
   return { kind: 'accepted', message, handler };
 }
 
+/** What stands around the handlers may have changed a message: whether its handler can still take it. */
+export function judgeAgain(message: ClientMessage, handlers: ReadonlyMap<string, Handler>): Accepted | Rejection {
+  const handler = handlers.get(message.type);
+  const ref = usableRef(message.id);
+  if (!handler) return reject('unknown_type', 'no such message type', ref);
+  const problem = handler.check(message.data);
+  return problem === undefined ? { kind: 'accepted', message, handler } : reject('invalid_message', problem, ref);
+}
+
 const SOME_ID = '00000000-0000-7000-8000-000000000000';
 
 function envelopeBytes({ type, room: named, data }: ClientMessage, { identity, rooms }: JudgeOptions): number {

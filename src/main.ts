@@ -1,17 +1,10 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { config as rxjsConfig } from 'rxjs';
-import type { Broker } from './broker.js';
-import { memoryBroker } from './broker-memory.js';
-import { redisBroker } from './broker-redis.js';
-import { redisClusterBroker } from './broker-redis-cluster.js';
 import { ConfigError, describeConfig, readConfig, type Config } from './config.js';
-import { builtInHandlers } from './handlers/index.js';
 import { createLogger, type Logger } from './log.js';
 import { boundHeapGrowth } from './memory.js';
-import { prometheusMetrics, type Metrics } from './metrics.js';
 import { createChatServer } from './server.js';
-import { nodeWorld as world } from './world-node.js';
 
 const BAD_USAGE = 2;
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
@@ -31,47 +24,41 @@ function start(): void {
   }
 }
 
+/** The service is what anybody can build with `createChatServer`; the rest is what a process of its own needs. */
 function serve(config: Config): void {
   boundHeapGrowth();
-  const log = createLogger(config.logLevel);
-  // A subscription without an error handler is a bug, but no reason to drop everybody.
-  rxjsConfig.onUnhandledError = (error) => {
-    log.error({ err: error as unknown }, 'unhandled error in a stream');
-  };
-  // Neither is a promise that nobody waited for, which would end the process.
-  process.on('unhandledRejection', (error) => {
-    log.error({ err: error }, 'unhandled rejection');
-  });
-  const metrics = prometheusMetrics();
-  const server = createChatServer({
-    config,
-    handlers: builtInHandlers,
-    broker: brokerOf(config, log, metrics),
-    world,
-    metrics,
-    log,
-  });
+  const logger = createLogger(config.logLevel);
+  const server = createChatServer({ config, logger });
   const fail = (error: unknown) => {
-    log.fatal({ err: error }, 'failed');
+    logger.fatal({ err: error }, 'failed');
     process.exit(1);
   };
-  for (const [signal, code] of Object.entries(SIGNALS)) {
-    process.on(signal, () => {
-      // The first signal asks, the second insists.
-      for (const again of Object.keys(SIGNALS)) process.removeAllListeners(again).on(again, () => process.exit(code));
-      server.close().then(() => process.exit(0), fail);
-    });
-  }
+  stayUp(logger);
+  onSignal(() => {
+    server.close().then(() => process.exit(0), fail);
+  });
   server.listen().catch(fail);
 }
 
-function brokerOf(config: Config, log: Logger, metrics: Metrics): Broker {
-  const { redisUrl: url, redisClusterNodes, redisSentinels, redisSentinelName, redisChannelPrefix, publishTimeoutMs } = config;
-  if (url === 'memory:') return memoryBroker();
-  const options = { url, channelPrefix: redisChannelPrefix, timeoutMs: publishTimeoutMs, world, metrics, log };
-  if (redisClusterNodes) return redisClusterBroker({ ...options, servers: redisClusterNodes });
-  if (redisSentinels === undefined || redisSentinelName === undefined) return redisBroker(options);
-  return redisBroker({ ...options, sentinel: { servers: redisSentinels, master: redisSentinelName } });
+function stayUp(logger: Logger): void {
+  // A subscription without an error handler is a bug, but no reason to drop everybody.
+  rxjsConfig.onUnhandledError = (error) => {
+    logger.error({ err: error as unknown }, 'unhandled error in a stream');
+  };
+  // Neither is a promise that nobody waited for, which would end the process.
+  process.on('unhandledRejection', (error) => {
+    logger.error({ err: error }, 'unhandled rejection');
+  });
+}
+
+/** The first signal asks, the second insists. */
+function onSignal(ask: () => void): void {
+  for (const [signal, code] of Object.entries(SIGNALS)) {
+    process.on(signal, () => {
+      for (const again of Object.keys(SIGNALS)) process.removeAllListeners(again).on(again, () => process.exit(code));
+      ask();
+    });
+  }
 }
 
 function usage(): string {

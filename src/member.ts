@@ -1,4 +1,4 @@
-import type { Subscriber } from 'rxjs';
+import type { Subscriber, Subscription } from 'rxjs';
 import type { Batch } from './frame.js';
 import { Stage } from './operators/stage.js';
 import type { Room } from './room.js';
@@ -12,6 +12,14 @@ export interface MembershipChange {
 /** What a member receives: word that it is in rooms (all of them at once, when the last is confirmed) or out of them, and what is said there. */
 export type MemberEvent = { readonly kind: 'joined' | 'left'; readonly rooms: readonly string[] } | Batch;
 
+/** Rooms that a member waits to be let into together. */
+export interface Wait {
+  readonly rooms: readonly Room[];
+  readonly subscription: Subscription;
+}
+
+const NOTHING: readonly Wait[] = [];
+
 /** Who carries out what a member wants: the hub. */
 export interface MemberHost {
   change(member: Member, change: MembershipChange): void;
@@ -23,6 +31,8 @@ export class Member extends Stage<MembershipChange, MemberEvent> {
   readonly clientId: string;
   /** The rooms it asked for; it is in those that have it as a member, which one that is not confirmed yet does not. */
   rooms: readonly Room[] = [];
+  /** What it asked for that is not confirmed yet. */
+  waits: readonly Wait[] = NOTHING;
   /** What this turn has for it so far, where it is in several rooms that spoke. */
   pending: Batch | undefined;
   readonly #host: MemberHost;

@@ -7,6 +7,8 @@ export interface Rejection {
   readonly reason: string;
   /** The offending message's id, where it had a usable one. */
   readonly ref?: string | undefined;
+  /** The failure behind it, for the log alone. */
+  readonly error?: unknown;
 }
 
 export interface Parsed {
@@ -40,6 +42,12 @@ export function parseMessage(text: string): Parsed | Rejection {
   return { kind: 'parsed', message: pick(type, room, data, id) };
 }
 
+/**
+ * Tells the sender, and nobody else, that its message goes no further.
+ *
+ * @param reason for whoever reads the client's log
+ * @param ref the message's `id`; where a handler gives none, that of the message which was being handled
+ */
 export function reject(code: ErrorCode, reason: string, ref?: string): Rejection {
   return { kind: 'rejection', code, reason, ref };
 }

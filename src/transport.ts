@@ -1,5 +1,4 @@
 import type { Batch } from './frame.js';
-import type { CloseCode } from './protocol.js';
 
 /** What reaches a connection from outside, all through one mailbox: from its client, or from its pod. */
 export type Inbound = Text | { readonly kind: 'binary' } | Alive | Tick | Drain;
@@ -49,7 +48,9 @@ export interface Ping {
 /** The last thing that a connection asks. */
 export interface Shut {
   readonly kind: 'shut';
-  readonly code: CloseCode;
+  /** One of `CloseCode`, or a handler's own. */
+  readonly code: number;
+  /** At most 123 bytes of UTF-8 (RFC 6455 section 5.5.1). */
   readonly reason: string;
   /** The client is taken to be gone: don't wait for its half of the closing handshake. */
   readonly now: boolean;
@@ -62,6 +63,6 @@ export const PING = { kind: 'ping' } as const;
 export const PAUSE = { kind: 'pause' } as const;
 export const RESUME = { kind: 'resume' } as const;
 
-export function shut(code: CloseCode, reason: string, now = false): Shut {
+export function shut(code: number, reason: string, now = false): Shut {
   return { kind: 'shut', code, reason, now };
 }

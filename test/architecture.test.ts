@@ -27,17 +27,18 @@ const EDGES: ReadonlyMap<string, string> = new Map([
   ['testing/simulation/shrink.ts', 'runs that end later'],
   ['testing/simulation/redis-connection.ts', 'the promises of a link'],
   ['testing/brokerContract.ts', 'brokers as they are, in real time'],
+  ['testing/broker-listener.ts', 'the same'],
 ]);
 
 /** What builds on an edge's values and yet is pure itself: it says what is exported, or speaks to Redis through its link. */
 const BUILT_ON_EDGES: ReadonlySet<string> = new Set([
   ...['index.ts', 'broker-redis.ts', 'broker-redis-cluster.ts', 'redis-canary.ts', 'redis-master.ts', 'redis-node.ts'],
   ...['redis-publisher.ts', 'redis-sentinel.ts', 'redis-shard.ts', 'redis-subscription.ts', 'redis-watch.ts'],
-  'testing/simulation/pod.ts',
+  ...['testing/index.ts', 'testing/report.ts', 'testing/simulation/pod.ts'],
 ]);
 
 /** Packages that neither tell the time nor throw dice nor do anything later; of uuid and of node:net only what is said below. */
-const PURE_PACKAGES: readonly RegExp[] = [/^rxjs$/, /^typebox(\/.*)?$/, /^uuid$/, /^node:buffer$/, /^node:net$/];
+const PURE_PACKAGES: readonly RegExp[] = [/^rxjs(\/testing)?$/, /^typebox(\/.*)?$/, /^uuid$/, /^node:buffer$/, /^node:net$/];
 
 /** All that the core takes of packages that can do more than compute. */
 const PURE_VALUES: ReadonlyMap<string, readonly string[]> = new Map([
@@ -151,6 +152,16 @@ const core = sources.filter(({ path }) => !EDGES.has(path));
 function fileOf({ path }: Source, { from }: Import): string | undefined {
   if (!from.startsWith('.')) return undefined;
   return relative(SRC, join(SRC, dirname(path), from)).replace(/\.js$/, '.ts');
+}
+
+/** All files that running one file brings in, itself too. */
+function reached(path: string, seen = new Set<string>()): ReadonlySet<string> {
+  const source = sources.find((one) => one.path === path);
+  if (source === undefined || seen.has(path)) return seen;
+  seen.add(path);
+  const files = source.imports.filter(({ values }) => values.length > 0).map((each) => fileOf(source, each));
+  for (const file of files) if (file !== undefined) reached(file, seen);
+  return seen;
 }
 
 /** Files, and what is wrong with them. */
@@ -271,6 +282,23 @@ describe('the pure core', () => {
         .map((each) => fileOf(source, each))
         .filter((file): file is string => file !== undefined && EDGES.has(file));
     expect(offences(inner, edgesUsed)).toEqual([]);
+  });
+});
+
+describe('the marble kit', () => {
+  test('is no part of what runs in production', () => {
+    expect([...reached('main.ts')].filter((path) => path.startsWith('testing/'))).toEqual([]);
+    expect(importersOf('rxjs/testing').filter((path) => !path.startsWith('testing/'))).toEqual([]);
+  });
+
+  test('needs no socket, no Redis and no test runner', () => {
+    const files = reached('testing/index.ts');
+    const kit = sources.filter(({ path }) => files.has(path));
+    const packages = new Set(
+      kit.flatMap(({ imports }) => imports.map(({ from }) => from).filter((from) => !from.startsWith('.'))),
+    );
+    expect(files.size).toBeGreaterThan(50);
+    for (const foreign of ['ws', 'ioredis', 'node:http', 'jest', '@jest/globals']) expect(packages).not.toContain(foreign);
   });
 });
 

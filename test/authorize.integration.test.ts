@@ -1,11 +1,8 @@
 import { afterEach, expect, test } from '@jest/globals';
 import {
-  builtInHandlers,
   createChatServer,
   createLogger,
   memoryBroker,
-  nodeWorld,
-  prometheusMetrics,
   readConfig,
   type Authorize,
   type ChatServer,
@@ -27,11 +24,8 @@ async function serve(authorize: Authorize, environment: Readonly<Record<string, 
   const auth = { AUTH_ENABLED: 'true', AUTH_JWT_SECRET: SECRET };
   const server = createChatServer({
     config: readConfig({ HOST: '127.0.0.1', PORT: '0', ...auth, ...environment }),
-    handlers: builtInHandlers,
     broker: memoryBroker(),
-    world: nodeWorld,
-    metrics: prometheusMetrics(),
-    log: createLogger('silent'),
+    logger: createLogger('silent'),
     authorize,
   });
   servers.push(server);

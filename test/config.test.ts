@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { ConfigError, describeConfig, readConfig, type Config } from '../src/config.js';
+import { ConfigError, checkConfig, describeConfig, readConfig, type Config, type Settings } from '../src/config.js';
 
 const MAX_MS = 2 ** 31 - 1;
 
@@ -407,4 +407,44 @@ test.each(DEFAULTS)('the help names %s, its default and what it is for', (variab
   const at = lines.indexOf(`  ${variable} (${value === undefined ? 'unset' : String(value)})`);
   expect(at).toBeGreaterThanOrEqual(0);
   expect(lines[at + 1]).toMatch(/^ {6}\S.*; \S/);
+});
+
+describe('settings', () => {
+  test('that are left out have their defaults', () => {
+    expect(checkConfig({})).toEqual(readConfig({}));
+    expect(checkConfig({ port: undefined })).toEqual(readConfig({}));
+  });
+
+  test('may be values, or the texts of their variables', () => {
+    const environment = { PORT: '0', REDIS_CLUSTER_NODES: 'a:1,b:2', AUTH_ENABLED: 'true', AUTH_JWT_SECRET: SECRET };
+    const redisClusterNodes = ['a:1', 'b:2'];
+    const settings = { port: 0, redisClusterNodes, authEnabled: true, authJwtSecret: SECRET };
+    expect(checkConfig(settings)).toEqual(readConfig(environment));
+    expect(checkConfig({ port: '0', redisClusterNodes: 'a:1,b:2', authEnabled: 'true', authJwtSecret: SECRET })).toEqual(
+      readConfig(environment),
+    );
+  });
+
+  test('may be a configuration that was read before, and are then the same', () => {
+    const config = readConfig({ TRUST_PROXY: '10.0.0.0/8', BASE_PATH: '/', ALLOWED_ORIGINS: 'https://a.example', PORT: '0' });
+    expect(checkConfig(config)).toEqual(config);
+    expect(checkConfig({ ...config, port: 1 })).toEqual({ ...config, port: 1 });
+    expect(checkConfig(config).trustProxy?.has('10.1.2.3')).toBe(true);
+  });
+
+  test.each<[what: string, settings: object, line: string]>([
+    ['a bad value', { port: -1 }, 'PORT is "-1"; allowed: an integer from 0 to 65535'],
+    ['a value of another kind', { port: {} }, 'PORT is "[object Object]"; allowed: an integer from 0 to 65535'],
+    ['null', { logLevel: null }, 'LOG_LEVEL is "null"; allowed: one of trace, debug, info, warn, error, fatal, silent'],
+    ['an empty text', { redisUrl: '' }, 'REDIS_URL is ""; allowed: a redis:, rediss: or memory: URL'],
+    ['a misspelt one', { prot: 1 }, 'prot is no setting'],
+    ['what every object has', { toString: 1 }, 'toString is no setting'],
+    [
+      'a contradiction',
+      { pingIntervalMs: 2, pongTimeoutMs: 1 },
+      'PING_INTERVAL_MS is "2"; allowed: less than PONG_TIMEOUT_MS, which is "1"',
+    ],
+  ])('are refused for %s', (_, settings, line) => {
+    expect(() => checkConfig(settings as Settings)).toThrow(new ConfigError(line));
+  });
 });

@@ -225,6 +225,14 @@ describe('joining', () => {
       expectObservable(row(hub, 'ada', hot('j--l', { j: join('a'), l: leave('a') }))).toBe('---l', { l: 'left a' });
     });
   });
+
+  test('that left a room on its way and wants to be in it again waits for it once', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const hub = createHub(scheduler, { rooms: { a: hot('---------c', { c: true }) } });
+      const change$ = hot('jljljlj---', { j: join('a'), l: leave('a') });
+      expectObservable(row(hub, 'ada', change$)).toBe('-l-l-l---j', { j: 'joined a', l: 'left a' });
+    });
+  });
 });
 
 describe('leaving', () => {

@@ -1,7 +1,8 @@
-import { CHAT, Subject, handPod, load, sink } from './service.mjs';
+import { CHAT, Subject, Subscriber, handPod, load, sink } from './service.mjs';
 
 const { conversation } = await load('conversation');
 const { Intake } = await load('intake');
+const { Membership } = await load('membership');
 const { judge } = await load('judge');
 const { routeBy } = await load('operators/routeBy');
 
@@ -16,7 +17,8 @@ const context = { pod: hand.pod, id: 'client', identity: 'client', rooms: ['room
 function talker() {
   const text$ = new Subject();
   const intake = new Intake(hand.pod.limits.publishWindow, hand.pod.pulse.now);
-  text$.pipe(conversation(context, intake)).subscribe(sink());
+  const membership = new Membership(new Subscriber(), context, intake);
+  text$.pipe(conversation(context, intake, membership)).subscribe(sink());
   intake.welcome();
   return text$;
 }

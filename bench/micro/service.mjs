@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 
 // The service's own copy of RxJS, not that of the peers: an operator is measured on the classes it was built for.
-export const { Subject, of, take } = createRequire(new URL('../../package.json', import.meta.url))('rxjs');
+export const { Subject, Subscriber, of, take } = createRequire(new URL('../../package.json', import.meta.url))('rxjs');
 
 /** A module of the built service. */
 export function load(name) {

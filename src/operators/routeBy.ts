@@ -12,6 +12,8 @@ export interface RouteByOptions<K, T, R, P extends T & R> {
    * `value` is the value that was being routed when the error came, if one was. Absent: a route's error is everybody's.
    */
   readonly recover?: (error: unknown, key: K, value: Exclude<T, P> | undefined) => R;
+  /** What becomes of each thing that a route emits; `value` is the value that was being routed to it then, if one was. */
+  readonly mark?: (result: R, key: K, value: Exclude<T, P> | undefined) => R;
 }
 
 /**
@@ -44,10 +46,15 @@ class Routing<K, T, R, P extends T & R> extends Stage<T, R> {
     if (this.#running === 0) this.output.complete();
   }
 
+  emitted(key: K, result: R): void {
+    const { mark } = this.#options;
+    this.output.next(mark === undefined ? result : mark(result, key, this.#valueFor(key)));
+  }
+
   failed(key: K, error: unknown): void {
     const { recover } = this.#options;
     this.#routes.delete(key);
-    if (recover) this.output.next(recover(error, key, this.#current));
+    if (recover) this.output.next(recover(error, key, this.#valueFor(key)));
     else this.output.error(error);
     this.ended();
   }
@@ -71,6 +78,12 @@ class Routing<K, T, R, P extends T & R> extends Stage<T, R> {
     this.ended();
   }
 
+  /** A route may emit while a value is on its way to another. */
+  #valueFor(key: K): Exclude<T, P> | undefined {
+    const current = this.#current;
+    return current !== undefined && this.#options.key(current) === key ? current : undefined;
+  }
+
   #open(key: K): Subject<Exclude<T, P>> {
     const values$ = new Subject<Exclude<T, P>>();
     this.#routes.set(key, values$);
@@ -88,19 +101,17 @@ class Routing<K, T, R, P extends T & R> extends Stage<T, R> {
 
 /** What comes out of one route. */
 class Route<K, R> extends Sink<R> {
-  readonly #output: Subscriber<R>;
-  readonly #routing: Pick<Routing<K, never, R, never>, 'ended' | 'failed'>;
+  readonly #routing: Pick<Routing<K, never, R, never>, 'emitted' | 'ended' | 'failed'>;
   readonly #key: K;
 
-  constructor(output: Subscriber<R>, routing: Pick<Routing<K, never, R, never>, 'ended' | 'failed'>, key: K) {
+  constructor(output: Subscriber<R>, routing: Pick<Routing<K, never, R, never>, 'emitted' | 'ended' | 'failed'>, key: K) {
     super(output);
-    this.#output = output;
     this.#routing = routing;
     this.#key = key;
   }
 
   protected override _next(value: R): void {
-    this.#output.next(value);
+    this.#routing.emitted(this.#key, value);
   }
 
   protected override _error(error: unknown): void {

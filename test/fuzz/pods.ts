@@ -4,13 +4,12 @@ import {
   PublishError,
   builtInHandlers,
   createChatServer,
-  createLogger,
   handler,
   memoryBroker,
-  nodeWorld,
   prometheusMetrics,
   readConfig,
   reply,
+  silentLogger,
   type Broker,
   type ChatServer,
 } from '../../src/index.js';
@@ -51,10 +50,9 @@ export async function startPod(environment: Readonly<Record<string, string>>): P
     config: readConfig({ HOST: '127.0.0.1', PORT: '0', PRESENCE_MAX_MEMBERS: '0', ...environment }),
     handlers: [...builtInHandlers, boom],
     broker: moodyBroker(),
-    world: nodeWorld,
     metrics,
     // A connection that fails is meant to, here.
-    log: createLogger('silent'),
+    logger: silentLogger,
   });
   const { port } = await server.listen();
   const counted = async (metric: string) => {

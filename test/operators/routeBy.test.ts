@@ -1,5 +1,18 @@
 import { describe, test } from '@jest/globals';
-import { Observable, Subject, concatMap, map, mergeMap, take, tap, throwError, type OperatorFunction } from 'rxjs';
+import {
+  Observable,
+  Subject,
+  concatMap,
+  last,
+  map,
+  merge,
+  mergeMap,
+  take,
+  takeUntil,
+  tap,
+  throwError,
+  type OperatorFunction,
+} from 'rxjs';
 import { routeBy } from '../../src/operators/routeBy.js';
 import { marbles } from '../support/marbles.js';
 
@@ -268,6 +281,75 @@ describe("routeBy: a route's error", () => {
       expectObservable(e1.pipe(routeBy({ key, route, recover }))).toBe(expected, values);
       expectObservable(e1.pipe(routeBy({ key, route }))).toBe(fails, undefined, boom);
       expectSubscriptions(e1.subscriptions).toBe([subs, '^!']);
+    });
+  });
+});
+
+describe('routeBy: a mark', () => {
+  const mark = (result: string, at: string, value: string | undefined) => `${result} of ${at} with ${value ?? 'nothing'}`;
+
+  test('is put on what comes out: whose it is, and which value was on its way', () => {
+    marbles(({ hot, expectObservable }) => {
+      const values = { v: 'a:a of a with a', w: 'b:B of b with B' };
+      const e1 = hot('  -a-B-|');
+      const expected = '-v-w-|';
+
+      expectObservable(e1.pipe(routeBy({ key, route: fromRoute, mark }))).toBe(expected, values);
+    });
+  });
+
+  test('names no value for what comes later', () => {
+    marbles(({ hot, cold, expectObservable }) => {
+      const values = { x: 'x of a with nothing' };
+      const e1 = hot('  -a------|');
+      const a1 = cold(' --x|     ');
+      const expected = '---x----|';
+
+      expectObservable(e1.pipe(routeBy({ key, route: () => mergeMap(() => a1), mark }))).toBe(expected, values);
+    });
+  });
+
+  test('names no value for what comes while one is on its way to another route', () => {
+    marbles(({ hot, expectObservable }) => {
+      const values = { a: 'a of a with a', o: 'o of a with nothing', b: 'b of b with b' };
+      const e1 = hot('  -a---b---|');
+      const expected = '-a---(ob)|';
+
+      const other$ = new Subject<string>();
+      const route = (at: string): Operator =>
+        at === 'a'
+          ? (value$) => merge(value$, other$.pipe(takeUntil(value$.pipe(last(null, '')))))
+          : tap(() => {
+              other$.next('o');
+            });
+      expectObservable(e1.pipe(routeBy({ key, route, mark }))).toBe(expected, values);
+    });
+  });
+
+  test('is not put on what a route’s error becomes', () => {
+    marbles(({ hot, expectObservable }) => {
+      const values = { x: 'Error: capital in a with A' };
+      const e1 = hot('  -A-|');
+      const expected = '-x-|';
+
+      expectObservable(e1.pipe(routeBy({ key, route: () => fragile, recover, mark }))).toBe(expected, values);
+    });
+  });
+
+  test('of a value on its way to another route, an error names none either', () => {
+    marbles(({ hot, expectObservable }) => {
+      const values = { a: 'a', x: 'Error: other in a with nothing', b: 'b' };
+      const e1 = hot('  -a---b---|');
+      const expected = '-a---(xb)|';
+
+      const other$ = new Subject<never>();
+      const route = (at: string): Operator =>
+        at === 'a'
+          ? (value$) => merge(value$, other$)
+          : tap(() => {
+              other$.error(new Error('other'));
+            });
+      expectObservable(e1.pipe(routeBy({ key, route, recover }))).toBe(expected, values);
     });
   });
 });

@@ -2,17 +2,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { from, map, mergeMap, throwError } from 'rxjs';
 import Type from 'typebox';
-import {
-  builtInHandlers,
-  createChatServer,
-  createLogger,
-  handler,
-  nodeWorld,
-  prometheusMetrics,
-  readConfig,
-  redisBroker,
-  reply,
-} from '../../dist/index.js';
+import { builtInHandlers, createChatServer, handler, readConfig, reply } from '../../dist/index.js';
 
 const BUG = 'a bug';
 
@@ -38,16 +28,8 @@ const makers = {
   ...Object.fromEntries(Object.entries(operators).map(([type, operator]) => [type, (message$) => message$.pipe(operator)])),
 };
 
-const config = readConfig(process.env);
-const log = createLogger(config.logLevel);
-const metrics = prometheusMetrics();
-const { redisUrl: url, redisChannelPrefix: channelPrefix, publishTimeoutMs: timeoutMs } = config;
 const server = createChatServer({
-  config,
+  config: readConfig(process.env),
   handlers: [...builtInHandlers, ...Object.entries(makers).map(([type, make]) => handler(type, Type.Unknown(), make))],
-  broker: redisBroker({ url, channelPrefix, timeoutMs, world: nodeWorld, metrics, log }),
-  world: nodeWorld,
-  metrics,
-  log,
 });
 await server.listen();

@@ -1,6 +1,6 @@
-import { Subject, Subscription, timer, type Observable } from 'rxjs';
+import { Subject, Subscription, timer } from 'rxjs';
 import { measuredBroker } from '../../broker-measured.js';
-import { redisBroker } from '../../broker-redis.js';
+import { configuredBroker } from '../../broker-configured.js';
 import type { Config } from '../../config.js';
 import { connection } from '../../connection.js';
 import { drain } from '../../drain.js';
@@ -9,14 +9,15 @@ import type { Logger } from '../../log.js';
 import { noMetrics } from '../../metrics.js';
 import { createPod, type Pod } from '../../pod.js';
 import { presence } from '../../presence.js';
+import { SERVER_ID, type Envelope } from '../../protocol.js';
 import { admit, isRefusal, type Border } from '../../request.js';
-import type { RedisLink } from '../../redis-link.js';
+import type { Connect } from '../../redis-link.js';
 import { TICK } from '../../transport.js';
 import type { World } from '../../world.js';
 import type { Chance } from './chance.js';
 import type { Connection, Facts, PodName } from './facts.js';
 import { SimulatedSocket, type Reader } from './socket.js';
-import type { Timeline } from './virtual-scheduler.js';
+import type { Timeline } from '../virtual-scheduler.js';
 
 export interface SimulatedPodOptions {
   readonly name: PodName;
@@ -24,7 +25,7 @@ export interface SimulatedPodOptions {
   readonly chance: Chance;
   readonly config: Config;
   readonly facts: Facts;
-  readonly link: () => Observable<RedisLink>;
+  readonly connect: Connect;
 }
 
 const ANYWHERE: Border = { origins: '*', trusted: undefined };
@@ -44,7 +45,7 @@ export class SimulatedPod {
   #rooms = 0;
 
   constructor(options: SimulatedPodOptions) {
-    const { config, timeline, link, facts } = options;
+    const { config, timeline, connect, facts } = options;
     this.#options = options;
     this.name = options.name;
     this.timeline = timeline;
@@ -56,9 +57,7 @@ export class SimulatedPod {
         this.#rooms += change;
       },
     };
-    const { redisChannelPrefix: channelPrefix, publishTimeoutMs: timeoutMs } = config;
-    const redis = redisBroker({ url: config.redisUrl, connect: link, channelPrefix, timeoutMs, world, metrics, log });
-    const broker = measuredBroker(redis, metrics, world);
+    const broker = measuredBroker(configuredBroker(config, { connect, world, metrics, log }), metrics, world);
     this.#pod = createPod({ limits: config, handlers: builtInHandlers, broker, world, metrics, log });
     this.#running.add(
       this.#pod.broker.status$.subscribe(({ up }) => {
@@ -156,6 +155,11 @@ function worldOf({ name, timeline, chance }: SimulatedPodOptions): World {
   };
 }
 
+/** Where the pod ran that made an envelope: its ids, and those of its connections, begin with that. */
+export function podSlotOf({ id, from }: Pick<Envelope, 'id' | 'from'>): number {
+  return parseInt((from === SERVER_ID ? id : from).slice(0, 4), 16) - 1;
+}
+
 function hex(value: number, digits: number): string {
   return value.toString(16).padStart(digits, '0');
 }
@@ -163,11 +167,13 @@ function hex(value: number, digits: number): string {
 /** No fault of a machine or a client is an error of the service's own. */
 function complainingLogger(facts: Facts, pod: PodName): Logger {
   const silent = () => undefined;
-  const warn = (details: unknown, text?: string) => {
-    facts.tell({ kind: 'warned', pod, what: `${text ?? 'logged'}: ${JSON.stringify(details)}` });
+  const warn = (details: unknown, event = 'logged') => {
+    facts.tell({ kind: 'warned', pod, what: `${event}: ${JSON.stringify(details)}` });
   };
-  const complain = (details: { readonly err?: unknown }, text?: string) => {
-    facts.tell({ kind: 'failed', what: `${text ?? 'logged'}: ${String(details.err)}` });
+  const complain = (details: object | string, event = 'logged') => {
+    const cause: unknown = typeof details === 'object' && 'err' in details ? details.err : details;
+    facts.tell({ kind: 'failed', what: `${event}: ${String(cause)}` });
   };
-  return { debug: silent, info: silent, warn, error: complain, fatal: complain };
+  const log: Logger = { debug: silent, info: silent, warn, error: complain, fatal: complain, child: () => log };
+  return log;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { interval, take, timer } from 'rxjs';
-import { Timeline, VirtualScheduler } from '../../../src/testing/simulation/virtual-scheduler.js';
+import { Timeline, VirtualScheduler } from '../../src/testing/virtual-scheduler.js';
 
 function setUp() {
   const scheduler = new VirtualScheduler(1000);

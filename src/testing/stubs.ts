@@ -1,0 +1,59 @@
+import { Observable, Subject, type SchedulerLike } from 'rxjs';
+import { COMPLETE, ERROR, readMarbles } from './diagram/rows.js';
+import { Legend } from './diagram/legend.js';
+import { SubscriptionLog } from './diagram/subscription-log.js';
+
+/** A stream that a row of the diagram gives. */
+export interface HotStub {
+  readonly name: string;
+  readonly legend: Legend;
+  readonly value$: Subject<unknown>;
+  readonly error: unknown;
+}
+
+/** A stream that begins anew with each subscription. */
+export interface ColdStub {
+  readonly name: string;
+  readonly log: SubscriptionLog;
+}
+
+/** The streams that a test makes up: what a handler would ask of the world outside. */
+export class Stubs {
+  readonly hot: HotStub[] = [];
+  /** By their names: those of one name are one row. */
+  readonly cold = new Map<string, ColdStub>();
+  readonly #scheduler: SchedulerLike;
+
+  constructor(scheduler: SchedulerLike) {
+    this.#scheduler = scheduler;
+  }
+
+  makeHot(name: string, values: Readonly<Record<string, unknown>> | undefined, error: unknown): Observable<unknown> {
+    const stub = { name, legend: new Legend(values), value$: new Subject<unknown>(), error };
+    this.hot.push(stub);
+    return stub.value$;
+  }
+
+  makeCold(
+    name: string,
+    marbles: string,
+    values: Readonly<Record<string, unknown>> | undefined,
+    error: unknown,
+  ): Observable<unknown> {
+    const legend = new Legend(values);
+    const { marks } = readMarbles(marbles);
+    const log = this.cold.get(name)?.log ?? new SubscriptionLog(() => this.#scheduler.now());
+    this.cold.set(name, { name, log });
+    const source$ = new Observable((subscriber) => {
+      for (const { atMs, letter } of marks) {
+        const happen = () => {
+          if (letter === COMPLETE) subscriber.complete();
+          else if (letter === ERROR) subscriber.error(error);
+          else subscriber.next(legend.valueOf(letter, name));
+        };
+        subscriber.add(this.#scheduler.schedule(happen, atMs));
+      }
+    });
+    return source$.pipe(log.noted());
+  }
+}
