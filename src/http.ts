@@ -2,6 +2,7 @@ import { STATUS_CODES, ServerResponse, createServer, type IncomingMessage, type 
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { BrokerStatus } from './broker.js';
+import { HalfOpen } from './half-open.js';
 import type { Logger } from './log.js';
 import {
   DRAINING,
@@ -41,6 +42,15 @@ export interface WebSocketEndpoint {
   readonly onUpgrade: (upgrade: Upgrade, request: UpgradeRequest) => void;
 }
 
+/**
+ * So many connections may be no WebSockets, or not yet: more than a pod can let in within a second, so that of those who send their
+ * request at once nobody is among the oldest. Each takes 5 to 50 KB.
+ */
+const MAX_HALF_OPEN = 4096;
+
+/** Connections that had to make room are logged at most so often. */
+const COMPLAINT_INTERVAL_MS = 60_000;
+
 const JSON_TYPE = 'application/json';
 
 /**
@@ -78,7 +88,14 @@ export function httpServer({ pages, log, headersTimeoutMs, webSockets }: HttpOpt
     // Asked for below, so that the answer is ours.
     requireHostHeader: false,
   });
-  server.on('request', respond);
+  const halfOpen = new HalfOpen(MAX_HALF_OPEN, complaint(log));
+  server.on('connection', (socket) => {
+    halfOpen.enter(socket);
+  });
+  server.on('request', (request, response) => {
+    halfOpen.touch(request.socket);
+    respond(request, response);
+  });
   server.on('checkExpectation', (request, response: ServerResponse) => {
     unanswered.add(request.socket, response);
     send(response, EXPECTATION_FAILED);
@@ -93,6 +110,7 @@ export function httpServer({ pages, log, headersTimeoutMs, webSockets }: HttpOpt
     }
     const place = target(request.url ?? '', webSockets?.basePath);
     if (webSockets && place.kind === 'webSocket' && asksForWebSocket(request)) {
+      halfOpen.leave(socket);
       const { method, headersDistinct: headers } = request;
       webSockets.onUpgrade({ request, socket, head }, { method, headers, peer: socket.remoteAddress, ...place });
     } else {
@@ -121,6 +139,19 @@ class Unanswered {
   has(socket: Duplex): boolean {
     return this.#last.has(socket);
   }
+}
+
+/** Says how many connections had to make room, now and then. */
+function complaint(log: Logger): () => void {
+  let dropped = 0;
+  let lastMs = -Infinity;
+  return () => {
+    dropped += 1;
+    const nowMs = Date.now();
+    if (nowMs - lastMs < COMPLAINT_INTERVAL_MS) return;
+    log.warn({ dropped, most: MAX_HALF_OPEN }, 'too many half-open connections');
+    [dropped, lastMs] = [0, nowMs];
+  };
 }
 
 /** Pages that say whether the process lives and may be sent clients. */
