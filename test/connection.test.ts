@@ -29,6 +29,9 @@ import { noMetrics, type Metrics } from '../src/metrics.js';
 import type { ConnectionContext, Pod } from '../src/pod.js';
 import { presence } from '../src/presence.js';
 import type { Inbound } from '../src/transport.js';
+import { closed, error, welcome } from '../src/testing/heard.js';
+import type { SaidMessage } from '../src/testing/said.js';
+import { testConversation } from '../src/testing/testConversation.js';
 import { ScriptedBroker } from './support/broker.js';
 import { ask, text } from './support/ask.js';
 import { rowConsumer } from './support/consumer.js';
@@ -39,6 +42,11 @@ const LAST = '2024-01-15T10:30:00.000Z';
 
 function chat(content: string, more: object = {}): Inbound {
   return text({ type: 'chat', data: { content }, ...more });
+}
+
+/** The same, for rows of a whole conversation. */
+function say(content: string, more: object = {}): SaidMessage {
+  return { type: 'chat', data: { content }, ...more };
 }
 
 const alive: Inbound = { kind: 'alive' };
@@ -115,55 +123,74 @@ describe('presence', () => {
 
 describe('talking', () => {
   test('a chat comes back to its sender and to everybody in the room, and to nobody else', () => {
-    marbles(({ hot, expectObservable }, scheduler) => {
-      const pod = virtualPod(scheduler);
-      const ada$ = ask(hot<Inbound>('--c', { c: chat('hi') }), inRooms(pod, 'ada', ['tea']));
-      const ben$ = ask(NEVER, inRooms(pod, 'ben', ['tea', 'milk']));
-      const cat$ = ask(NEVER, inRooms(pod, 'cat', ['milk']));
-      expectObservable(ada$, '9ms !').toBe('w-c', { w: 'welcome', c: 'chat hi' });
-      expectObservable(ben$, '9ms !').toBe('w-c', { w: 'welcome', c: 'chat hi' });
-      expectObservable(cat$, '9ms !').toBe('w', { w: 'welcome' });
-    });
+    testConversation(
+      `
+        ada        --c
+        ada hears  w-c
+        ben hears  w-c
+        cat hears  w--
+      `,
+      {
+        connections: { ada: { rooms: ['tea'] }, ben: { rooms: ['tea', 'milk'] }, cat: { rooms: ['milk'] } },
+        says: { c: say('hi') },
+        hears: { w: welcome, c: { type: 'chat', room: 'tea', from: 'ada', data: { content: 'hi' } } },
+      },
+    );
   });
 
   test('a message from nowhere, or to the empty room, goes to everybody, once', () => {
-    marbles(({ hot, expectObservable }, scheduler) => {
-      const pod = virtualPod(scheduler);
-      const ada$ = ask(hot<Inbound>('--c', { c: chat('from nowhere') }), inRooms(pod, 'ada'));
-      const ben$ = ask(hot<Inbound>('---c', { c: chat('to all', { room: '' }) }), inRooms(pod, 'ben', ['tea', 'milk']));
-      const heard = { w: 'welcome', c: 'chat from nowhere', d: 'chat to all' };
-      expectObservable(ada$, '9ms !').toBe('w-cd', heard);
-      expectObservable(ben$, '9ms !').toBe('w-cd', heard);
-    });
+    testConversation(
+      `
+        ada        --c-
+        ada hears  w-cd
+        ben        ---d
+        ben hears  w-cd
+      `,
+      {
+        connections: { ada: {}, ben: { rooms: ['tea', 'milk'] } },
+        says: { c: say('from nowhere'), d: say('to all', { room: '' }) },
+        hears: {
+          w: welcome,
+          c: { type: 'chat', from: 'ada', data: { content: 'from nowhere' } },
+          d: { type: 'chat', from: 'ben', data: { content: 'to all' } },
+        },
+      },
+    );
   });
 
   test('a message that goes nowhere gets an error with its id', () => {
-    marbles(({ hot, expectObservable }, scheduler) => {
-      const pod = virtualPod(scheduler);
-      const inbound$ = hot<Inbound>('-ab', { a: chat('?', { id: 'one' }), b: chat('?', { id: 'two', room: 'secret' }) });
-      expectObservable(ask(inbound$, inRooms(pod, 'ada', ['tea', 'milk'])), '9ms !').toBe('wab', {
-        w: 'welcome',
-        a: 'error room_required one',
-        b: 'error not_in_room two',
-      });
-    });
+    testConversation(
+      `
+        ada        -ab
+        ada hears  wab
+      `,
+      {
+        connections: { ada: { rooms: ['tea', 'milk'] } },
+        says: { a: say('?', { id: 'one' }), b: say('?', { id: 'two', room: 'secret' }) },
+        hears: { w: welcome, a: error('room_required', 'one'), b: error('not_in_room', 'two') },
+      },
+    );
   });
 
   test('the server owns the envelope: sender, time and id, but for an id that is a UUID', () => {
-    marbles(({ hot, flush }, scheduler) => {
-      const { broker, pod } = scripted(scheduler);
-      const uuid = '0190a0c0-5e7e-7b3a-8c5e-3f6c0d6f8e11';
-      const forged = { from: 'server', timestamp: 'yesterday', extra: 1 };
-      ask(
-        hot<Inbound>('-ab', { a: chat('x', { ...forged, id: 'mine' }), b: chat('y', { id: uuid }) }),
-        inRooms(pod, 'ada', ['tea']),
-      ).subscribe();
-      flush();
-      expect(broker.published).toEqual([
-        'tea {"id":"id-2","type":"chat","room":"tea","from":"ada","data":{"content":"x"},"timestamp":"1970-01-01T00:00:00.001Z"}',
-        `tea {"id":"${uuid}","type":"chat","room":"tea","from":"ada","data":{"content":"y"},"timestamp":"1970-01-01T00:00:00.002Z"}`,
-      ]);
-    });
+    const uuid = '0190a0c0-5e7e-7b3a-8c5e-3f6c0d6f8e11';
+    const forged = { from: 'server', timestamp: 'yesterday', extra: 1 };
+    const owned = { type: 'chat', room: 'tea', from: 'ada' };
+    testConversation(
+      `
+        ada        -ab
+        ada hears  wab
+      `,
+      {
+        connections: { ada: { rooms: ['tea'] } },
+        says: { a: JSON.stringify(say('x', { ...forged, id: 'mine' })), b: say('y', { id: uuid }) },
+        hears: {
+          w: welcome,
+          a: { ...owned, id: 'id-2', data: { content: 'x' }, timestamp: '1970-01-01T00:00:00.001Z' },
+          b: { ...owned, id: uuid, data: { content: 'y' }, timestamp: '1970-01-01T00:00:00.002Z' },
+        },
+      },
+    );
   });
 
   test('a binary frame closes with 1003', () => {
@@ -175,32 +202,31 @@ describe('talking', () => {
   });
 
   test('the tenth bad message in a row gets its error and then the close 4500; what follows is not handled', () => {
-    marbles(({ hot, expectObservable }, scheduler) => {
-      const inbound$ = hot<Inbound>('-bbbbbbbbbbp', { b: text('nope'), p: text({ type: 'ping' }) });
-      expectObservable(ask(inbound$, inRooms(virtualPod(scheduler), 'ada'))).toBe('weeeeeeeee(es|)', {
-        w: 'welcome',
-        e: 'error invalid_json',
-        s: 'shut 4500',
-      });
-    });
+    testConversation(
+      `
+        ada        -bbbbbbbbbb---p
+        ada hears  weeeeeeeee(ex)-
+      `,
+      {
+        connections: { ada: {} },
+        says: { b: 'nope', p: { type: 'ping' } },
+        hears: { w: welcome, e: error('invalid_json'), x: closed(4500) },
+      },
+    );
   });
 
   test('a good message starts the count of bad ones again, and one that goes nowhere is no bad one', () => {
-    marbles(({ hot, expectObservable }, scheduler) => {
-      const nine = 'b'.repeat(9);
-      const inbound$ = hot<Inbound>(`-${nine}p${nine}n${nine}`, {
-        b: text('nope'),
-        p: text({ type: 'ping' }),
-        n: chat('x', { room: 'nowhere' }),
-      });
-      const errors = 'e'.repeat(9);
-      expectObservable(ask(inbound$, inRooms(virtualPod(scheduler), 'ada')), '99ms !').toBe(`w${errors}p${errors}n${errors}`, {
-        w: 'welcome',
-        e: 'error invalid_json',
-        p: 'pong',
-        n: 'error not_in_room',
-      });
-    });
+    testConversation(
+      `
+        ada        -bbbbbbbbbpbbbbbbbbbnbbbbbbbbb
+        ada hears  weeeeeeeeepeeeeeeeeeneeeeeeeee
+      `,
+      {
+        connections: { ada: {} },
+        says: { b: 'nope', p: { type: 'ping' }, n: say('x', { room: 'nowhere' }) },
+        hears: { w: welcome, e: error('invalid_json'), p: { type: 'pong' }, n: error('not_in_room') },
+      },
+    );
   });
 });
 
@@ -434,20 +460,18 @@ describe('a handler that fails', () => {
   );
 
   test('costs the message it failed on an error, and nothing else', () => {
-    marbles(({ hot, expectObservable }, scheduler) => {
-      const handlers = [...builtInHandlers, faulty];
-      const inbound$ = hot<Inbound>('-abc', {
-        a: text({ type: 'faulty', data: 'throw', id: 'one' }),
-        b: text({ type: 'faulty' }),
-        c: text({ type: 'ping' }),
-      });
-      expectObservable(ask(inbound$, inRooms(virtualPod(scheduler, { handlers }), 'ada')), '9ms !').toBe('wabc', {
-        w: 'welcome',
-        a: 'error unavailable one',
-        b: 'fine',
-        c: 'pong',
-      });
-    });
+    testConversation(
+      `
+        ada        -abc
+        ada hears  wabc
+      `,
+      {
+        connections: { ada: {} },
+        says: { a: { type: 'faulty', data: 'throw', id: 'one' }, b: { type: 'faulty' }, c: { type: 'ping' } },
+        hears: { w: welcome, a: error('unavailable', 'one'), b: { type: 'fine', data: {} }, c: { type: 'pong' } },
+        handlers: [...builtInHandlers, faulty],
+      },
+    );
   });
 });
 

@@ -1,5 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import { receive, send, type Line } from './wire.js';
+import { receive, send, type ToRelay } from './wire.js';
 
 /** A pod that does not read what it is sent is let go of; it comes back and is told a gap. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
@@ -14,7 +14,8 @@ export class Relay {
     this.#server = createServer((socket) => {
       this.#pods.set(socket, new Set());
       receive(socket, (line) => {
-        this.#take(socket, line);
+        // Both ends are ours.
+        this.#take(socket, line as ToRelay);
       });
       socket.on('error', () => socket.destroy());
       socket.on('close', () => this.#pods.delete(socket));
@@ -32,7 +33,7 @@ export class Relay {
     await closed;
   }
 
-  #take(pod: Socket, line: Line): void {
+  #take(pod: Socket, line: ToRelay): void {
     switch (line[0]) {
       case 'join':
         this.#pods.get(pod)?.add(line[1]);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { filter, interval, map, mergeMap, switchMap, take } from 'rxjs';
 import Type from 'typebox';
-import { join, leave, reply } from '../../src/effect.js';
+import { close, join, leave, reply } from '../../src/effect.js';
 import { handler } from '../../src/handler.js';
 import { builtInHandlers } from '../../src/handlers/index.js';
 import { closed, error, gap, joined, left, offline, online, shutdown, welcome, type Heard } from '../../src/testing/heard.js';
@@ -333,6 +333,22 @@ describe('the failure of a conversation', () => {
     const text = failing(() => testConversation('alice f\nalice hears w', { ...conversation, handlers: [endless] }));
     expect(text).toContain('it goes on and on');
   });
+});
+
+test('whom the server has closed may go on talking; nobody hears it', () => {
+  testConversation(
+    `
+      alice        -x-a
+      alice hears  wc--
+      bob hears    w---
+    `,
+    {
+      connections: { alice: tea, bob: tea },
+      says: { ...says, x: { type: 'exit' } },
+      hears: { ...hears, c: closed(4000) },
+      handlers: [...builtInHandlers, handler('exit', Type.Unknown(), (message$) => message$.pipe(map(() => close(4000, 'bye'))))],
+    },
+  );
 });
 
 describe('a conversation that cannot be', () => {

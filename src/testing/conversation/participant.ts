@@ -28,6 +28,8 @@ export class Participant {
   readonly #pod: TestPod;
   readonly #hears: Recording;
   #client: TestClient | undefined;
+  /** It has gone by itself. */
+  #hasLeft = false;
 
   constructor(test: VirtualTest, caller: Caller, pod: TestPod, { says, hears }: Legends) {
     this.name = caller.name;
@@ -55,16 +57,19 @@ export class Participant {
   /** @throws MarbleError where it is there already, or may not */
   connect(): void {
     if (this.#client?.isOver === false) throw new MarbleError(`${this.name} is connected already`);
+    this.#hasLeft = false;
     this.#client = this.#pod.connect(this.#caller, this.#hears.value);
   }
 
   /** Its socket is gone. */
   leave(): void {
+    this.#hasLeft = true;
     this.#client?.terminate();
   }
 
   #say(said: Said): void {
-    if (this.#client?.isOver !== false) throw new MarbleError(`${this.name} says something, but is not connected`);
+    if (this.#client === undefined || this.#hasLeft) throw new MarbleError(`${this.name} says something, but is not connected`);
+    // Whom the server has closed may not know it yet.
     this.#client.say(frameOf(said));
   }
 }
