@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
-import { EMPTY, Subject, delay, filter, ignoreElements, map, merge, mergeMap, take, tap, throwError } from 'rxjs';
+import { EMPTY, Subject, delay, filter, finalize, ignoreElements, map, merge, mergeMap, take, tap, throwError } from 'rxjs';
 import Type from 'typebox';
 import { join, leave, publish, reply, type Effect } from '../src/effect.js';
-import { handler } from '../src/handler.js';
+import { handler, type Handler } from '../src/handler.js';
 import { silentLogger, type Logger } from '../src/log.js';
 import { reject } from '../src/message.js';
 import { noMetrics } from '../src/metrics.js';
@@ -110,6 +110,30 @@ describe('a handler that fails', () => {
       const line = { err: 'Error: a bug', type: 'faulty', connection: 'ada' };
       expect(lines).toEqual([line, { ...line, unlogged: 2 }]);
       expect(failed).toEqual(['faulty', 'faulty', 'faulty', 'faulty']);
+    });
+  });
+
+  test.each<{ when: string; said: string; expected: string; failures: string[] }>([
+    { when: 'when the connection ends', said: '-sp-', expected: 'w1p-', failures: ['in teardown'] },
+    { when: 'when it fails', said: '-fs-', expected: 'we1-', failures: ['a bug', 'in teardown', 'in teardown'] },
+  ])('in its teardown $when is reported, and keeps nothing else from its end', ({ said, expected, failures }) => {
+    marbles(({ hot, expectObservable, flush }, scheduler) => {
+      const unsub = '----!';
+
+      const reported: string[] = [];
+      const { operate, ...rest } = faulty();
+      const spoiled: Handler['operate'] = (message$, context) =>
+        operate(message$, context).pipe(
+          finalize(() => {
+            throw new Error('in teardown');
+          }),
+        );
+      const context = ada(scheduler, [{ ...rest, operate: spoiled }]);
+      context.pod.failures.report = (_, error) => reported.push(String(error));
+      expectObservable(ask(hot(said, SAID), context), unsub).toBe(expected, HEARD);
+      flush();
+      expect(context.pod.hub.memberCount('tea')).toBe(0);
+      expect(reported).toEqual(failures.map((failure) => expect.stringContaining(failure)));
     });
   });
 
