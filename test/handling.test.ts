@@ -185,6 +185,9 @@ describe('a handler that wants what may not be', () => {
     { what: 'presence in a room', effect: publish({ type: 'presence', data: { status: 'online', clientId: 'ben' } }) },
     { what: 'to be the server', effect: publish({ type: 'chat' }, { as: 'server' }) },
     { what: 'a close code that does not exist', effect: { kind: 'close', code: 1005, reason: '' } },
+    { what: 'to close without a word', effect: { kind: 'close', code: 4000 } },
+    { what: 'to be in a room that has no name', effect: { kind: 'join', rooms: [undefined] } },
+    { what: 'to publish nothing', effect: { kind: 'publish' } },
   ])('$what costs its message an error, and goes on with what it knows', ({ effect }) => {
     marbles(({ hot, expectObservable, flush }, scheduler) => {
       const e1 = hot('  -x---x---', SAID);
