@@ -48,6 +48,9 @@ export class Ear {
       complete: () => {
         this.#context.pod.log.warn({ connection: this.#context.id, type: by }, 'hears nothing more');
       },
+      teardownFailed: (error) => {
+        this.#context.pod.failures.report(by, error, this.#context.id);
+      },
     });
     this.#output.add(link);
     this.#links = old ? this.#links.map((other) => (other === old ? link : other)) : [...this.#links, link];
@@ -91,16 +94,21 @@ export class Ear {
   }
 }
 
+interface LinkObserver extends Observer<Envelope> {
+  /** What it threw when it was to end, which keeps nobody else from ending. */
+  readonly teardownFailed: (error: unknown) => void;
+}
+
 /** One operator at work, until it is replaced or its connection ends; one that errored begins anew with the next envelope. */
 class Link extends Subscription {
   readonly by: string;
   readonly #operator: MonoTypeOperatorFunction<Envelope>;
-  readonly #observer: Observer<Envelope>;
+  readonly #observer: LinkObserver;
   #input: Subject<Envelope> | undefined;
   /** When the first message came to it as it is now, in milliseconds since the epoch. */
   #sinceMs: number | undefined;
 
-  constructor(by: string, operator: MonoTypeOperatorFunction<Envelope>, observer: Observer<Envelope>) {
+  constructor(by: string, operator: MonoTypeOperatorFunction<Envelope>, observer: LinkObserver) {
     super();
     this.by = by;
     this.#operator = operator;
@@ -112,13 +120,28 @@ class Link extends Subscription {
   }
 
   next(envelope: Envelope): void {
-    if (!this.closed) (this.#input ?? this.#begin(envelope)).next(envelope);
+    if (this.closed) return;
+    try {
+      (this.#input ?? this.#begin(envelope)).next(envelope);
+    } catch (error) {
+      this.#observer.error(error);
+    }
+  }
+
+  override unsubscribe(): void {
+    try {
+      super.unsubscribe();
+    } catch (error) {
+      this.#observer.teardownFailed(error);
+    }
   }
 
   #begin({ timestamp }: Envelope): Subject<Envelope> {
     const input = new Subject<Envelope>();
     this.#input = input;
-    this.#sinceMs = Date.parse(timestamp);
+    const sinceMs = Date.parse(timestamp);
+    // An operator before it may have written anything.
+    this.#sinceMs = Number.isNaN(sinceMs) ? undefined : sinceMs;
     const failed = (error: unknown) => {
       if (this.#input === input) this.#input = undefined;
       this.#observer.error(error);

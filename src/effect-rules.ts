@@ -1,4 +1,4 @@
-import type { Effect, Hear, Publish, Reply } from './effect.js';
+import type { Close, Effect, Hear, Publish, Reply } from './effect.js';
 import { CloseCode, PRIVATE_TYPES, SERVER_TYPES } from './protocol.js';
 import { isSubject } from './token.js';
 
@@ -21,11 +21,11 @@ export function flawOf(effect: Effect): string | undefined {
       return flawOfReply(given);
     case 'join':
     case 'leave':
-      return Array.isArray(given.rooms) ? undefined : 'rooms that are no array';
+      return isTexts(given.rooms) ? undefined : 'rooms that are no array of names';
     case 'hear':
       return flawOfHear(given);
     case 'close':
-      return isCloseCode(given.code) ? undefined : `the close code ${given.code}`;
+      return flawOfClose(given);
     case 'rejection':
       return undefined;
     case undefined:
@@ -35,7 +35,7 @@ export function flawOf(effect: Effect): string | undefined {
 }
 
 function flawOfPublish({ message, as }: Publish): string | undefined {
-  const { type } = message;
+  const { type } = (message as Publish['message'] | null | undefined) ?? {};
   if (!isType(type) || SERVER_TYPES.has(type) || PRIVATE_TYPES.has(type)) return `a publish of type ${type}`;
   return as === undefined || isSubject(as) ? undefined : 'a sender who cannot be called so';
 }
@@ -46,6 +46,15 @@ function flawOfReply({ type }: Reply): string | undefined {
 
 function flawOfHear({ operator }: Hear): string | undefined {
   return operator === undefined || typeof operator === 'function' ? undefined : 'an operator that is none';
+}
+
+function flawOfClose({ code, reason }: Close): string | undefined {
+  if (!isCloseCode(code)) return `the close code ${code}`;
+  return typeof (reason as unknown) === 'string' ? undefined : 'a close without a reason';
+}
+
+function isTexts(values: unknown): boolean {
+  return Array.isArray(values) && values.every((value) => typeof value === 'string');
 }
 
 function isType(type: unknown): type is string {

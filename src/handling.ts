@@ -49,6 +49,9 @@ function byType(
     },
     mark: (effect, { type }, accepted) => isolation.wanted(type, effect, accepted?.message),
     recover: (error, { type }, accepted) => isolation.failed(type, error, accepted?.message),
+    teardownFailed: (error, { type }) => {
+      isolation.teardownFailed(type, error);
+    },
   });
 }
 
@@ -58,6 +61,9 @@ function wrapped({ name, operate }: Wrap, inner: Handle, isolation: Isolation, o
     route: () => isolation.rested(name, (message$) => operate(message$, inner, own)),
     mark: (effect: Effect, _, message) => isolation.wanted(name, effect, message),
     recover: (error, _, message): Effect => isolation.failed(name, error, message),
+    teardownFailed: (error) => {
+      isolation.teardownFailed(name, error);
+    },
   });
 }
 

@@ -1,4 +1,4 @@
-import { NEVER, Observable, Subject, concat, forkJoin, map, timer, type Subscriber } from 'rxjs';
+import { NEVER, Observable, Subject, concat, map, switchMap, timer, type Subscriber } from 'rxjs';
 import { conversation } from './conversation.js';
 import type { Intake } from './intake.js';
 import type { Membership } from './membership.js';
@@ -51,7 +51,8 @@ function drained$({ closeInMs, reconnectInMs }: Drain, { pod }: ConnectionContex
   const goodbye = intake.welcomed ? [systemBatch('shutdown', { reconnectInMs }, pod.world)] : [];
   const pause = intake.isPaused ? [] : [PAUSE];
   intake.drain();
-  const due$ = forkJoin([timer(closeInMs, pod.world.scheduler), intake.settled$]);
+  // When its time has come, for what is handled until then may publish.
+  const due$ = timer(closeInMs, pod.world.scheduler).pipe(switchMap(() => intake.settled$));
   // The end is for the close to bring: until that has gone out, the connection lives.
   return concat(goodbye, pause, due$.pipe(map(() => shut(CloseCode.goingAway, 'the pod goes away'))), NEVER);
 }

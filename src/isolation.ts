@@ -55,6 +55,11 @@ export class Isolation {
     return failedMessage(type, message);
   }
 
+  /** The teardown of its operator has thrown, which is nobody's business but the log's. */
+  teardownFailed(type: string, error: unknown): void {
+    this.#context.pod.failures.report(type, error, this.#context.id);
+  }
+
   /** What it wants, by whom and of which message; or an error, where that may not be. */
   wanted(type: string, effect: Effect, message: ClientMessage | undefined): Effect {
     const flaw = flawOf(effect);

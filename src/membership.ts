@@ -109,16 +109,17 @@ export class Membership extends Stage<MemberEvent, Outbound> {
 
   #joined(rooms: readonly string[]): void {
     for (const room of rooms) this.#joining?.delete(room);
-    this.#change(this.#rooms.concat(rooms));
     for (const room of rooms) this.#tell('joined', room);
+    this.#change(this.#rooms.concat(rooms));
   }
 
   #left(rooms: readonly string[]): void {
     for (const room of rooms) this.#joining?.delete(room);
-    this.#change(this.#rooms.filter((room) => !rooms.includes(room)));
     for (const room of rooms) this.#tell('left', room);
+    this.#change(this.#rooms.filter((room) => !rooms.includes(room)));
   }
 
+  /** After the client was told: who watches the rooms may join or leave at once, which is told then. */
   #change(rooms: readonly string[]): void {
     this.#rooms = rooms;
     this.#rooms$?.next(rooms);

@@ -3,6 +3,7 @@ import {
   NEVER,
   delay,
   filter,
+  finalize,
   ignoreElements,
   map,
   mergeMap,
@@ -303,6 +304,53 @@ describe('an operator that fails', () => {
         map(({ data }) => data.since ?? 'chat'),
       );
       expectObservable(told$, unsub).toBe(expected, { b: 'chat', g: seconds.a });
+    });
+  });
+
+  test.each<{ what: string; first: Hearing; expected: string }>([
+    { what: 'no envelope', first: map(() => null as unknown as Envelope), expected: 'w--g----' },
+    { what: 'one of no time', first: map((envelope) => ({ ...envelope, timestamp: 'yesterday' })), expected: 'w----g--' },
+  ])('is told too where it was given $what by the one before it', ({ first, expected }) => {
+    marbles(({ hot, cold, expectObservable }, scheduler) => {
+      const said = '    ---a----';
+      const e1 = hot('  -hr-----', SAID);
+      const unsub = '   --------!';
+
+      const late: Hearing = (heard$) =>
+        heard$.pipe(
+          delay(2, scheduler),
+          mergeMap(() => throwError(() => new Error('late'))),
+        );
+      const { broker, pod } = hearing(scheduler, { it: first, other: late });
+      saying(cold(said, CONTENTS), broker);
+      expectObservable(ask(e1, inRooms(pod, 'ada', ['tea'])), unsub).toBe(expected, HEARD);
+    });
+  });
+
+  test('in its teardown is reported, and keeps nothing else from its end', () => {
+    marbles(({ hot, cold, expectObservable, flush }, scheduler) => {
+      const said = '    --a-x---b-';
+      const e1 = hot('  -h----r---', SAID);
+      const unsub = '   ----------!';
+      const expected = 'w-a-g---b-';
+
+      const { lines, log } = reading();
+      const spoiled: Hearing = (heard$) =>
+        heard$.pipe(
+          fragile,
+          finalize(() => {
+            throw new Error('in teardown');
+          }),
+        );
+      const { broker, pod } = hearing(scheduler, { it: spoiled, other: spoiled }, { log });
+      saying(cold(said, CONTENTS), broker);
+      expectObservable(ask(e1, inRooms(pod, 'ada', ['tea'])), unsub).toBe(expected, HEARD);
+      flush();
+      expect(pod.hub.memberCount('tea')).toBe(0);
+      expect(lines).toMatchObject([
+        { err: 'Error: a bug', type: 'do' },
+        { err: expect.stringContaining('in teardown'), type: 're' },
+      ]);
     });
   });
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
-import { EMPTY, Subject, delay, filter, ignoreElements, map, merge, mergeMap, take, tap, throwError } from 'rxjs';
+import { EMPTY, Subject, delay, filter, finalize, ignoreElements, map, merge, mergeMap, take, tap, throwError } from 'rxjs';
 import Type from 'typebox';
 import { join, leave, publish, reply, type Effect } from '../src/effect.js';
-import { handler } from '../src/handler.js';
+import { handler, type Handler } from '../src/handler.js';
 import { silentLogger, type Logger } from '../src/log.js';
 import { reject } from '../src/message.js';
 import { noMetrics } from '../src/metrics.js';
@@ -113,6 +113,30 @@ describe('a handler that fails', () => {
     });
   });
 
+  test.each<{ when: string; said: string; expected: string; failures: string[] }>([
+    { when: 'when the connection ends', said: '-sp-', expected: 'w1p-', failures: ['in teardown'] },
+    { when: 'when it fails', said: '-fs-', expected: 'we1-', failures: ['a bug', 'in teardown', 'in teardown'] },
+  ])('in its teardown $when is reported, and keeps nothing else from its end', ({ said, expected, failures }) => {
+    marbles(({ hot, expectObservable, flush }, scheduler) => {
+      const unsub = '----!';
+
+      const reported: string[] = [];
+      const { operate, ...rest } = faulty();
+      const spoiled: Handler['operate'] = (message$, context) =>
+        operate(message$, context).pipe(
+          finalize(() => {
+            throw new Error('in teardown');
+          }),
+        );
+      const context = ada(scheduler, [{ ...rest, operate: spoiled }]);
+      context.pod.failures.report = (_, error) => reported.push(String(error));
+      expectObservable(ask(hot(said, SAID), context), unsub).toBe(expected, HEARD);
+      flush();
+      expect(context.pod.hub.memberCount('tea')).toBe(0);
+      expect(reported).toEqual(failures.map((failure) => expect.stringContaining(failure)));
+    });
+  });
+
   test('later than the message, without anything to say which one it was', () => {
     marbles(({ hot, expectObservable }, scheduler) => {
       const e1 = hot('  -x---p-', SAID);
@@ -161,6 +185,9 @@ describe('a handler that wants what may not be', () => {
     { what: 'presence in a room', effect: publish({ type: 'presence', data: { status: 'online', clientId: 'ben' } }) },
     { what: 'to be the server', effect: publish({ type: 'chat' }, { as: 'server' }) },
     { what: 'a close code that does not exist', effect: { kind: 'close', code: 1005, reason: '' } },
+    { what: 'to close without a word', effect: { kind: 'close', code: 4000 } },
+    { what: 'to be in a room that has no name', effect: { kind: 'join', rooms: [undefined] } },
+    { what: 'to publish nothing', effect: { kind: 'publish' } },
   ])('$what costs its message an error, and goes on with what it knows', ({ effect }) => {
     marbles(({ hot, expectObservable, flush }, scheduler) => {
       const e1 = hot('  -x---x---', SAID);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { NEVER, delay, map, timer } from 'rxjs';
+import { NEVER, delay, filter, map, timer } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 import Type from 'typebox';
 import type { Grant } from '../src/authorize.js';
@@ -284,11 +284,11 @@ describe('leave', () => {
 });
 
 describe('rooms$', () => {
-  test('says which rooms the connection is in, and then each change, before the client is told', () => {
+  test('says which rooms the connection is in, and then each change, when the client has been told', () => {
     marbles(({ hot, expectObservable }, scheduler) => {
       const e1 = hot('  -Wj------l---', INBOUND);
       const unsub = '   -------------!';
-      const expected = 'wi---(Tj)(il)';
+      const expected = 'wi---(jT)(li)';
 
       const { pod } = slowly(scheduler);
       expectObservable(ask(e1, inRooms(pod, 'ada')), unsub).toBe(expected, {
@@ -296,6 +296,31 @@ describe('rooms$', () => {
         i: 'in ',
         T: 'in tea',
       });
+    });
+  });
+});
+
+describe('who watches rooms$', () => {
+  test('and joins what was left is told so after it was told of the leave', () => {
+    marbles(({ hot, expectObservable, flush }, scheduler) => {
+      const e1 = hot('  -Sl--', { ...INBOUND, S: text({ type: 'stay' }) });
+      const unsub = '   -----!';
+      const expected = 'w-(lj)';
+
+      const stay = handler('stay', Type.Unknown(), (_, { rooms$ }) =>
+        rooms$.pipe(
+          filter((present) => present.length === 0),
+          map(() => join(['tea'])),
+        ),
+      );
+      const pod = virtualPod(scheduler, { handlers: [...HANDLERS, stay] });
+      const members: number[] = [];
+      timer(4, scheduler).subscribe(() => {
+        members.push(pod.hub.memberCount('tea'));
+      });
+      expectObservable(ask(e1, inRooms(pod, 'ada', ['tea'])), unsub).toBe(expected, HEARD);
+      flush();
+      expect(members).toEqual([1]);
     });
   });
 });

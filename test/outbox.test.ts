@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { ignoreElements, timer } from 'rxjs';
+import { ignoreElements, map, timer } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 import { validate } from 'uuid';
 import type { Grant } from '../src/authorize.js';
@@ -21,7 +21,9 @@ const SAID: Record<string, Inbound> = {
   f: act('five', { id: 'f' }),
   o: act('one'),
   p: text({ type: 'ping' }),
+  l: act('late'),
   d: { kind: 'drain', closeInMs: 0, reconnectInMs: 0 },
+  D: { kind: 'drain', closeInMs: 5, reconnectInMs: 0 },
 };
 
 const HEARD = {
@@ -43,7 +45,12 @@ function slowly(scheduler: TestScheduler) {
     published.push(`${data.content} at ${scheduler.now()}`);
     return timer(3, scheduler).pipe(ignoreElements());
   };
-  const handlers = [...builtInHandlers, acting({ five: () => ['a', 'b', 'c', 'd', 'e'].map(said), one: () => [said('one')] })];
+  const effects = {
+    five: () => ['a', 'b', 'c', 'd', 'e'].map(said),
+    one: () => [said('one')],
+    late: () => timer(5, scheduler).pipe(map(() => said('late'))),
+  };
+  const handlers = [...builtInHandlers, acting(effects)];
   return { published, pod: virtualPod(scheduler, { broker, handlers, limits: readConfig({ PUBLISH_WINDOW: '2' }) }) };
 }
 
@@ -83,6 +90,18 @@ describe('more publishes of one message than the window takes', () => {
       expectObservable(ask(e1, inRooms(pod, 'ada', ['tea']))).toBe(expected, HEARD);
       flush();
       expect(published).toEqual(['a at 1', 'b at 1', 'c at 4', 'd at 4']);
+    });
+  });
+
+  test('settle before a drain closes, those too that a handler comes to during the drain', () => {
+    marbles(({ hot, expectObservable, flush }, scheduler) => {
+      const e1 = hot('  -lD--------', SAID);
+      const expected = 'w-(dP)---(s|)';
+
+      const { published, pod } = slowly(scheduler);
+      expectObservable(ask(e1, inRooms(pod, 'ada', ['tea']))).toBe(expected, HEARD);
+      flush();
+      expect(published).toEqual(['late at 6']);
     });
   });
 
