@@ -1,7 +1,8 @@
-import { createRemoteJWKSet, customFetch, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose';
+import { errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey, type JWTVerifyOptions, type JWTVerifyResult } from 'jose';
 import { allowedAlgorithms } from './algorithms.js';
 import type { Identity } from './authorize.js';
 import { secretBytes, type Config } from './config.js';
+import { KeySet, type Keys } from './key-set.js';
 import type { Logger } from './log.js';
 import { AUTH_UNAVAILABLE, unauthorized, type Refusal } from './request.js';
 import { isSubject } from './token.js';
@@ -13,18 +14,11 @@ export type Authenticate = (token: string) => Promise<Identity | Refusal>;
 /** Clocks of issuers may differ from ours by so much; `exp` counts so much longer, `nbf` so much earlier. */
 export const LEEWAY_S = 5;
 
-/** A key set is fetched again after so long, so that a withdrawn key stops counting; and for a key that is not in it, but only so often. */
-const KEYS_MAX_AGE_MS = 600_000;
-const KEYS_COOLDOWN_MS = 30_000;
-
-/** From one fetch to the next, whatever became of it and however many tokens come. */
-const FETCH_INTERVAL_MS = 1000;
-
-/** An answer may take so long, where `UPGRADE_TIMEOUT_MS` is not less. */
+/** An answer with keys may take so long, or half of `UPGRADE_TIMEOUT_MS`: then there is time left to go on with older ones. */
 const FETCH_TIMEOUT_MS = 5000;
 
-/** A key set may have so many bytes: hundreds of keys. */
-const MAX_KEYS_BYTES = 256 * 1024;
+/** Of the keys that a token without a key's name may be signed with, so many are tried. */
+const MAX_KEYS_TRIED = 8;
 
 /** The log hears of keys that cannot be had at most so often. */
 const COMPLAINT_INTERVAL_MS = 60_000;
@@ -39,7 +33,6 @@ const TOKEN_FAULTS: ReadonlySet<string> = new Set([
   errors.JWTClaimValidationFailed.code,
   errors.JWTExpired.code,
   errors.JWKSNoMatchingKey.code,
-  errors.JWKSMultipleMatchingKeys.code,
 ]);
 
 type AuthConfig = Pick<
@@ -52,79 +45,108 @@ type AuthConfig = Pick<
  * `iss` and `aud` where they are asked for, and `sub`.
  */
 export function authenticator(config: AuthConfig, { scheduler }: World, log: Logger): Authenticate {
-  const { authJwtSecret, authJwksUrl, authJwtIssuer, authJwtAudience, authJwtAlgorithms, upgradeTimeoutMs } = config;
+  const now = () => scheduler.now();
+  const complain = seldom(now, (error) => {
+    log.warn({ err: error }, 'keys of tokens not to be had');
+  });
+  const keys = keysOf(config, now, complain);
+  const options = optionsOf(config);
+  const verify: Verify = (token, key) => jwtVerify(token, key, { ...options, currentDate: new Date(now()) });
+  return async (token) => {
+    try {
+      return identity((await verified(token, keys, verify)).payload);
+    } catch (error) {
+      if (!isTokenFault(error)) {
+        complain(error);
+        return AUTH_UNAVAILABLE;
+      }
+      // The error itself holds the claims, and its message may repeat what the token says.
+      log.debug({ code: error.code, claim: claimOf(error) }, 'token refused');
+      const expired = error instanceof errors.JWTExpired;
+      return unauthorized(expired ? 'the token is expired' : 'the token is not valid', 'invalid_token');
+    }
+  };
+}
+
+function keysOf({ authJwtSecret, authJwksUrl, upgradeTimeoutMs }: AuthConfig, now: () => number, onFailure: Complain): Keys {
+  if (authJwtSecret !== undefined) return secretKey(authJwtSecret);
+  const timeoutMs = Math.min(FETCH_TIMEOUT_MS, Math.ceil(upgradeTimeoutMs / 2));
+  return new KeySet({ url: new URL(authJwksUrl ?? ''), timeoutMs, now, onFailure });
+}
+
+function secretKey(secret: string): Keys {
+  const bytes = new TextEncoder().encode(secret);
+  return { find: () => bytes, refresh: () => Promise.resolve(false) };
+}
+
+function optionsOf({ authJwtSecret, authJwtIssuer, authJwtAudience, authJwtAlgorithms }: AuthConfig): JWTVerifyOptions {
   const algorithms = allowedAlgorithms(secretBytes(authJwtSecret), authJwtAlgorithms);
-  const key =
-    authJwtSecret === undefined
-      ? keySet(new URL(authJwksUrl ?? ''), Math.min(FETCH_TIMEOUT_MS, upgradeTimeoutMs), scheduler.now.bind(scheduler))
-      : secretKey(authJwtSecret);
-  const options = {
+  return {
     algorithms: 'unfit' in algorithms ? [] : [...algorithms],
     requiredClaims: ['exp', 'sub'],
     clockTolerance: LEEWAY_S,
     ...(authJwtIssuer !== undefined && { issuer: authJwtIssuer }),
     ...(authJwtAudience !== undefined && { audience: [...authJwtAudience] }),
   };
-  const complain = seldom(scheduler.now.bind(scheduler), (error) => {
-    log.warn({ err: error }, 'token not checked');
-  });
-  return async (token) => {
+}
+
+type Verify = (token: string, key: JWTVerifyGetKey) => Promise<JWTVerifyResult>;
+
+/** With the keys that are there, or, where none fits, with those that are there by now: issuers change their keys. */
+async function verified(token: string, keys: Keys, verify: Verify): Promise<JWTVerifyResult> {
+  const attempt = () => verify(token, keys.find).catch((error: unknown) => verifiedByAny(token, error, verify));
+  try {
+    return await attempt();
+  } catch (error) {
+    if (!(await hasNewKeys(error, keys))) throw error;
+    return attempt();
+  }
+}
+
+/** A token that does not name its key is tried with each that it may be signed with. */
+async function verifiedByAny(token: string, error: unknown, verify: Verify): Promise<JWTVerifyResult> {
+  if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
+  let tried = 0;
+  for await (const key of error) {
+    if ((tried += 1) > MAX_KEYS_TRIED) break;
     try {
-      const { payload } = await jwtVerify(token, key, { ...options, currentDate: new Date(scheduler.now()) });
-      return identity(payload);
-    } catch (error) {
-      if (error instanceof errors.JOSEError && TOKEN_FAULTS.has(error.code)) {
-        // The error itself holds the claims.
-        log.debug({ code: error.code, reason: error.message }, 'token refused');
-        const expired = error instanceof errors.JWTExpired;
-        return unauthorized(expired ? 'the token is expired' : 'the token is not valid', 'invalid_token');
-      }
-      complain(error);
-      return AUTH_UNAVAILABLE;
+      return await verify(token, () => key);
+    } catch (failure) {
+      if (!(failure instanceof errors.JWSSignatureVerificationFailed)) throw failure;
     }
-  };
+  }
+  throw new errors.JWSSignatureVerificationFailed();
+}
+
+/** Whether there are other keys since a token failed for want of one. */
+async function hasNewKeys(error: unknown, keys: Keys): Promise<boolean> {
+  if (error instanceof errors.JWKSNoMatchingKey) return keys.refresh();
+  // Most likely it is forged, whether or not keys can be had at the moment.
+  if (error instanceof errors.JWSSignatureVerificationFailed) return keys.refresh().catch(() => false);
+  return false;
+}
+
+function isTokenFault(error: unknown): error is errors.JOSEError {
+  return error instanceof errors.JOSEError && TOKEN_FAULTS.has(error.code);
+}
+
+/** The claim that did not pass: always one that we asked for. */
+function claimOf(error: errors.JOSEError): string | undefined {
+  return error instanceof errors.JWTClaimValidationFailed || error instanceof errors.JWTExpired ? error.claim : undefined;
 }
 
 function identity(claims: JWTPayload): Identity | Refusal {
   const { sub, exp } = claims;
-  if (!isSubject(sub) || exp === undefined) return unauthorized('the token names nobody', 'invalid_token');
-  return { subject: sub, claims, expiresAtMs: (exp + LEEWAY_S) * 1000 };
+  if (!isSubject(sub)) return unauthorized('the token names nobody', 'invalid_token');
+  // `1e400` is JSON, and would be an end that never comes.
+  if (!Number.isFinite(exp)) return unauthorized('the token has no end', 'invalid_token');
+  return { subject: sub, claims, expiresAtMs: (Number(exp) + LEEWAY_S) * 1000 };
 }
 
-function secretKey(secret: string): JWTVerifyGetKey {
-  const bytes = new TextEncoder().encode(secret);
-  return () => bytes;
-}
-
-/** The keys behind a URL, which no token has a say in; fetched when first needed. */
-function keySet(url: URL, timeoutMs: number, now: () => number): JWTVerifyGetKey {
-  let nextFetchMs = -Infinity;
-  return createRemoteJWKSet(url, {
-    timeoutDuration: timeoutMs,
-    cooldownDuration: KEYS_COOLDOWN_MS,
-    cacheMaxAge: KEYS_MAX_AGE_MS,
-    [customFetch]: async (...request) => {
-      if (now() < nextFetchMs) throw new Error('the keys were fetched in vain a moment ago');
-      nextFetchMs = now() + FETCH_INTERVAL_MS;
-      return bounded(await fetch(...request));
-    },
-  });
-}
-
-/** The same response, read to its end, which must come soon enough. */
-async function bounded(response: Response): Promise<Response> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
-    bytes += chunk.length;
-    if (bytes > MAX_KEYS_BYTES) throw new Error(`the keys take more than ${MAX_KEYS_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return new Response(Buffer.concat(chunks), { status: response.status });
-}
+type Complain = (error: unknown) => void;
 
 /** Of what happens again and again, the first in each interval. */
-function seldom(now: () => number, tell: (error: unknown) => void): (error: unknown) => void {
+function seldom(now: () => number, tell: Complain): Complain {
   let silentUntilMs = -Infinity;
   return (error) => {
     if (now() < silentUntilMs) return;

@@ -1,3 +1,5 @@
+import { GLOBAL_ROOM } from './protocol.js';
+
 /** Whose token it is, once that is proven. */
 export interface Identity {
   /** The token's `sub`: `from` of what is published. */
@@ -8,10 +10,13 @@ export interface Identity {
   readonly expiresAtMs: number;
 }
 
-/** What one connection may do, as long as it lives. Asked before rooms are joined and for each message, so it answers at once. */
+/**
+ * What one connection may do, as long as it lives. Asked before each room is joined and for each message, so it answers at once.
+ * What it throws costs the message that it was asked about, which is not published (`unavailable`).
+ */
 export interface Grant {
   /** Whether it may be in the room, and hear what is said there. */
-  mayRead(room: string): boolean;
+  mayJoin(room: string): boolean;
   /** Whether it may publish to a room that it is in. */
   mayPublish(room: string): boolean;
   /** Whether it may publish to every connection there is. */
@@ -19,16 +24,23 @@ export interface Grant {
 }
 
 /**
- * Decides what an identity may do.
+ * Decides what an identity may do, once, before its connection opens. It may take its time, up to `UPGRADE_TIMEOUT_MS` together
+ * with the check of the token (503 then). Where it throws or rejects: 500.
  *
  * @returns undefined for whoever may do nothing, not even connect (403)
  */
-export type Authorize = (identity: Identity) => Grant | undefined;
+export type Authorize = (identity: Identity) => Grant | undefined | PromiseLike<Grant | undefined>;
 
 /** What a connection with a token has, and one without has not. */
 export interface Access {
   readonly grant: Grant;
   readonly expiresAtMs: number;
+}
+
+/** Whether a connection may publish to a room, or, with `GLOBAL_ROOM`, to everybody; without authentication, it always may. */
+export function mayPublish(access: Access | undefined, room: string): boolean {
+  if (access === undefined) return true;
+  return room === GLOBAL_ROOM ? access.grant.mayPublishGlobally() : access.grant.mayPublish(room);
 }
 
 /**
@@ -37,11 +49,11 @@ export interface Access {
  *
  * A claim of another shape grants nothing at all, since nobody can know what was meant by it.
  */
-export const authorizeByClaims: Authorize = ({ claims }) => {
+export const authorizeByClaims = ({ claims }: Identity): Grant | undefined => {
   const { rooms = ['*'], publish = rooms, global: globally = false } = claims;
   if (!isPatterns(rooms) || !isPatterns(publish) || typeof globally !== 'boolean') return undefined;
   return {
-    mayRead: (room) => matchesAny(rooms, room),
+    mayJoin: (room) => matchesAny(rooms, room),
     mayPublish: (room) => matchesAny(publish, room),
     mayPublishGlobally: () => globally,
   };

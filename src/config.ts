@@ -1,4 +1,4 @@
-import { readNetworks } from './address.js';
+import { isNetworks, readNetworks } from './address.js';
 import { ALGORITHMS, LEAST_SECRET_BYTES, allowedAlgorithms } from './algorithms.js';
 import { readOrigins } from './origin.js';
 import { byteLength } from './protocol.js';
@@ -94,10 +94,11 @@ const VARIABLES = {
   ),
   allowedOrigins: text(
     'ALLOWED_ORIGINS',
-    undefined,
+    '*',
     readOrigins,
     'a comma-separated list like https://chat.example, or *',
-    'web pages that may connect; unset: all, or with authentication those of the same host',
+    'web pages that may connect; with authentication and unset, those of the same host',
+    (given) => given === 'same-origin',
   ),
   host: text('HOST', '0.0.0.0', host, 'a host name or address', 'where to listen'),
   port: integer('PORT', 8080, 0, 65535, 'the port to listen on; 0 takes a free one, which is logged'),
@@ -121,6 +122,7 @@ const VARIABLES = {
     readNetworks,
     'a comma-separated list of networks like 10.0.0.0/8',
     'proxies whose `X-Forwarded-For` and `X-Forwarded-Host` are believed',
+    isNetworks,
   ),
   maxMessageBytes: integer('MAX_MESSAGE_BYTES', 65_536, 1, MAX_MESSAGE, 'the largest message from a client'),
   sendBufferMessages: integer(
@@ -223,10 +225,12 @@ export function checkConfig(settings: Settings): Config {
   for (const key of Object.keys(settings)) if (!Object.hasOwn(VARIABLES, key)) throw new ConfigError(`${key} is no setting`);
   const given: Readonly<Record<string, unknown>> = settings;
   const entries = Object.entries(VARIABLES).map(([key, variable]) => [key, readVariable(variable, given[key])]);
-  const config = Object.freeze(Object.fromEntries(entries) as Config);
+  const config = Object.fromEntries(entries) as Config;
   checkTogether(config);
-  checkAuth(config, settings.authEnabled !== undefined);
-  return config;
+  if (config.authEnabled) checkAuth(config);
+  else checkNoAuth(settings);
+  const sameOrigin = config.authEnabled && settings.allowedOrigins === undefined;
+  return Object.freeze(sameOrigin ? { ...config, allowedOrigins: 'same-origin' } : config);
 }
 
 /** The table of variables, for `--help`. */
@@ -237,16 +241,17 @@ export function describeConfig(): string {
 }
 
 function readVariable(variable: Variable<unknown>, given: unknown): unknown {
+  if (variable.keeps?.(given)) return given;
   const text = given === undefined ? variable.default : textOf(given);
-  if (text === undefined) return given;
+  if (text === undefined) return undefined;
   const value = variable.read(text);
   if (value === undefined) throw complaint(variable, text);
   return value;
 }
 
-/** As it would stand in the environment; undefined for networks, which have no text: they were read from one. */
-function textOf(given: unknown): string | undefined {
-  return typeof given === 'object' && given !== null && 'has' in given ? undefined : String(given);
+/** As it would stand in the environment. */
+function textOf(given: unknown): string {
+  return Array.isArray(given) ? given.join() : String(given);
 }
 
 function checkTogether(config: Config): void {
@@ -285,12 +290,15 @@ function refuse(name: string, given: string | undefined, allowed: string): void 
   if (given !== undefined) throw new ConfigError(`${name} is "${given}"; allowed: ${allowed}`);
 }
 
-function checkAuth({ authEnabled, authJwtSecret, authJwksUrl, authJwtAlgorithms }: Config, said: boolean): void {
-  if (!authEnabled) {
-    // Who sets a secret means to be protected. Who says false as well has been heard.
-    if (said || (authJwtSecret ?? authJwksUrl) === undefined) return;
-    throw new ConfigError('AUTH_ENABLED is unset; allowed: true or false, where AUTH_JWT_SECRET or AUTH_JWKS_URL is set');
-  }
+/** Who says anything of tokens means to be protected. Who says false as well has been heard. */
+function checkNoAuth(settings: Settings): void {
+  if (settings.authEnabled !== undefined) return;
+  const given: Readonly<Record<string, unknown>> = settings;
+  const said = Object.entries(VARIABLES).find(([key, { name }]) => name.startsWith('AUTH_') && given[key] !== undefined);
+  if (said) throw new ConfigError(`AUTH_ENABLED is unset; allowed: true or false, where ${said[1].name} is set`);
+}
+
+function checkAuth({ authJwtSecret, authJwksUrl, authJwtAlgorithms }: Config): void {
   if ((authJwtSecret === undefined) === (authJwksUrl === undefined)) {
     const how = authJwtSecret === undefined ? 'neither is' : 'both are';
     throw new ConfigError(`AUTH_ENABLED is "true"; allowed: with one of AUTH_JWT_SECRET and AUTH_JWKS_URL set, and ${how}`);

@@ -1,6 +1,6 @@
-import { catchError, from, map, of, type Observable } from 'rxjs';
+import { catchError, concatMap, from, map, of, type Observable } from 'rxjs';
 import type { Authenticate } from './auth.js';
-import type { Access, Authorize, Identity } from './authorize.js';
+import type { Access, Authorize, Grant, Identity } from './authorize.js';
 import type { Logger } from './log.js';
 import { FORBIDDEN, INTERNAL, isRefusal, type Headers, type Refusal } from './request.js';
 import { bearerToken } from './token.js';
@@ -32,7 +32,7 @@ export function admitted$(
   const token = bearerToken(headers);
   if (typeof token !== 'string') return of(token);
   return from(authenticate(token)).pipe(
-    map((identity) => (isRefusal(identity) ? identity : granted(identity, rooms, authorize))),
+    concatMap((identity) => (isRefusal(identity) ? of(identity) : granted$(identity, rooms, authorize))),
     catchError((error: unknown) => {
       log.error({ err: error }, 'authorization failed');
       return of(INTERNAL);
@@ -40,8 +40,16 @@ export function admitted$(
   );
 }
 
-function granted(identity: Identity, rooms: readonly string[], authorize: Authorize): Admitted | Refusal {
-  const grant = authorize(identity);
-  if (!grant || !rooms.every((room) => grant.mayRead(room))) return FORBIDDEN;
-  return { identity: identity.subject, access: { grant, expiresAtMs: identity.expiresAtMs } };
+function granted$(identity: Identity, rooms: readonly string[], authorize: Authorize): Observable<Admitted | Refusal> {
+  const { subject, expiresAtMs } = identity;
+  return answer$(authorize(identity)).pipe(
+    map((grant) => {
+      if (!grant || !rooms.every((room) => grant.mayJoin(room))) return FORBIDDEN;
+      return { identity: subject, access: { grant, expiresAtMs } };
+    }),
+  );
+}
+
+function answer$(answer: ReturnType<Authorize>): Observable<Grant | undefined> {
+  return answer !== undefined && 'then' in answer ? from(answer) : of(answer);
 }

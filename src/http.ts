@@ -44,12 +44,13 @@ export interface WebSocketEndpoint {
 const JSON_TYPE = 'application/json';
 
 /**
- * Nothing here is a page to look at: no browser shall guess a type, run anything, put it into a frame, or keep what is true for
- * this moment alone.
+ * Nothing here is a page to look at: no browser shall guess a type, run anything, put it into a frame or into another site's page,
+ * or keep what is true for this moment alone.
  */
 const GUARDS = {
   'Cache-Control': 'no-store',
   'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+  'Cross-Origin-Resource-Policy': 'same-origin',
   'X-Content-Type-Options': 'nosniff',
 } as const;
 
@@ -57,7 +58,9 @@ const EXPECTATION_FAILED: Refusal = { status: 417, code: 'expectation_failed', m
 
 /** The HTTP side of the service: pages, refusals, and upgrades passed on. */
 export function httpServer({ pages, log, headersTimeoutMs, webSockets }: HttpOptions): Server {
+  const answers = new WeakMap<Duplex, ServerResponse>();
   const respond = (request: IncomingMessage, response: ServerResponse) => {
+    answers.set(request.socket, response);
     void answerTo(request, pages, webSockets?.basePath)
       .catch((error: unknown): Refusal => {
         log.error({ err: error }, 'page failed');
@@ -76,12 +79,18 @@ export function httpServer({ pages, log, headersTimeoutMs, webSockets }: HttpOpt
     requireHostHeader: false,
   });
   server.on('request', respond);
-  server.on('checkExpectation', (_request, response: ServerResponse) => {
+  server.on('checkExpectation', (request, response: ServerResponse) => {
+    answers.set(request.socket, response);
     send(response, EXPECTATION_FAILED);
   });
   server.on('upgrade', (request, socket: Socket, head) => {
     // Node has given up the socket, its listener for errors included, and the client may be gone already.
     socket.on('error', destroy);
+    // Requests before it that are not answered yet: their answers would be read as frames, or as the answer to this.
+    if (answers.get(socket)?.writableFinished === false) {
+      socket.destroy();
+      return;
+    }
     const place = target(request.url ?? '', webSockets?.basePath);
     if (webSockets && place.kind === 'webSocket' && asksForWebSocket(request)) {
       const { method, headersDistinct: headers } = request;

@@ -19,7 +19,10 @@ export function keepAlive({ pingIntervalMs, pongTimeoutMs }: Limits, { now }: Pu
   };
 }
 
-/** How often heartbeats look at the clock: often enough to be exact within a twenty-fifth of the interval, at most once in 10 ms. */
+/**
+ * How often connections look at the clock: often enough to be exact within a twenty-fifth of the ping interval and within a second
+ * for a token's end, at most once in 10 ms.
+ */
 export function heartbeatTickMs({ pingIntervalMs }: Pick<Limits, 'pingIntervalMs'>): number {
-  return Math.max(10, Math.floor(pingIntervalMs / 25));
+  return Math.min(1000, Math.max(10, Math.floor(pingIntervalMs / 25)));
 }

@@ -1,9 +1,10 @@
 import type { Subscriber } from 'rxjs';
 import { validate } from 'uuid';
-import type { Access } from './authorize.js';
+import { mayPublish } from './authorize.js';
 import { PublishError } from './broker.js';
 import { destination } from './destination.js';
 import type { Publish } from './effect.js';
+import { refusalOf } from './granted.js';
 import type { Intake } from './intake.js';
 import type { Membership } from './membership.js';
 import { reject, usableRef, type Rejection } from './message.js';
@@ -71,7 +72,8 @@ export class Outbox {
     const { scheduler, newId } = pod.world;
     const room = outside === true ? elsewhere(message.room) : destination(message.room, this.#membership.rooms);
     if (typeof room !== 'string') return room;
-    if (access && !mayPublish(access, room)) return reject('forbidden', 'the token does not grant this');
+    const refusal = access && refusalOf(() => mayPublish(access, room), this.#context);
+    if (refusal) return refusal;
     const envelope = writeEnvelope({
       id: isUuid(message.id) ? message.id : newId(),
       type: message.type,
@@ -137,10 +139,6 @@ class Publishing extends Sink<never> {
 
 function elsewhere(room: string | undefined): string | Rejection {
   return room !== undefined && isRoomName(room) ? room : reject('invalid_message', 'not a room name');
-}
-
-function mayPublish({ grant }: Access, room: string): boolean {
-  return room === GLOBAL_ROOM ? grant.mayPublishGlobally() : grant.mayPublish(room);
 }
 
 function isUuid(id: string | undefined): id is string {

@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Subject, fromEvent, map, merge, take, takeUntil, timer } from 'rxjs';
 import { addressKey, clientAddress } from './address.js';
@@ -10,11 +9,11 @@ import { Places } from './places.js';
 import type { Pod } from './pod.js';
 import { AUTH_UNAVAILABLE, DRAINING, admit, isRefusal, type Border, type Refusal, type UpgradeRequest } from './request.js';
 import { TICK } from './transport.js';
-import { WebSocketTransport, webSockets, type TransportHost, type Upgrade, type WebSocket } from './websocket.js';
+import { WebSocketTransport, webSockets, type TransportHost, type Upgrade } from './websocket.js';
 
 type ReceptionConfig = Pick<
   Config,
-  'maxConnections' | 'maxConnectionsPerAddress' | 'upgradeTimeoutMs' | 'authEnabled' | 'allowedOrigins' | 'trustProxy'
+  'maxConnections' | 'maxConnectionsPerAddress' | 'upgradeTimeoutMs' | 'allowedOrigins' | 'trustProxy'
 >;
 
 /** So many tokens may be under check at once; each holds its request and its socket, some 20 KB. */
@@ -45,15 +44,14 @@ export class Reception {
   #pending = 0;
   readonly #drain$ = new Subject<void>();
   #draining = false;
-
   readonly #host: TransportHost;
 
   /** @param gatekeeper absent: whoever comes is let in */
   constructor(pod: Pod, config: ReceptionConfig, gatekeeper?: Gatekeeper) {
-    const { allowedOrigins, authEnabled, trustProxy, maxConnectionsPerAddress } = config;
+    const { allowedOrigins, trustProxy, maxConnectionsPerAddress } = config;
     this.#pod = pod;
     this.#config = config;
-    this.#border = { origins: allowedOrigins ?? (authEnabled ? 'same-origin' : '*'), trusted: trustProxy };
+    this.#border = { origins: allowedOrigins, trusted: trustProxy };
     this.#gatekeeper = gatekeeper;
     this.#places = maxConnectionsPerAddress > 0 ? new Places(maxConnectionsPerAddress) : undefined;
     this.#host = {
@@ -128,23 +126,22 @@ export class Reception {
   #open({ upgrade, rooms, address }: Visit, admitted?: Admitted): void {
     const { socket } = upgrade;
     this.#upgrade(upgrade, (webSocket) => {
-      const transport = this.#connect(webSocket, socket, rooms, admitted);
-      if (address === undefined) return;
-      this.#places?.take(address);
-      this.#addresses.set(transport, address);
+      this.#connect(new WebSocketTransport(webSocket, socket, this.#host), { rooms, address }, admitted);
     });
   }
 
   /** Apart from `#open`, so that what lives as long as the connection does not hold its request. */
-  #connect(webSocket: WebSocket, socket: Socket, rooms: readonly string[], admitted: Admitted | undefined): WebSocketTransport {
+  #connect(transport: WebSocketTransport, { rooms, address }: Omit<Visit, 'upgrade'>, admitted: Admitted | undefined): void {
     const { metrics, world } = this.#pod;
     const id = world.newId();
     const context = { pod: this.#pod, id, identity: admitted?.identity ?? id, rooms, access: admitted?.access };
-    const transport = new WebSocketTransport(webSocket, socket, this.#host);
     this.connections.add(transport);
+    if (address !== undefined) {
+      this.#places?.take(address);
+      this.#addresses.set(transport, address);
+    }
     metrics.connections(1);
     transport.begin((inbound$, consumer) => connection(inbound$, consumer, context));
-    return transport;
   }
 
   #leave(transport: WebSocketTransport): void {

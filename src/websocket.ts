@@ -16,8 +16,11 @@ const CLOSE_TIMEOUT_MS = 5000;
 /** A message may come in so many fragments: a bound on what an unfinished message holds beside its bytes. */
 const MAX_FRAGMENTS = 1024;
 
-/** So many reads may make up one frame: 64 KiB in the smallest TCP segments, and some. */
+/** So many reads may make up one frame; each holds its buffer, however little is in it. */
 const MAX_BUFFERED_CHUNKS = 4096;
+
+/** A larger message may take more of them: a TCP segment brings at least so much (RFC 9293 section 3.7.1). */
+const MIN_CHUNK_BYTES = 536;
 
 /** A connection's actor, as `connection` makes it. */
 export type Actor = (inbound$: Observable<Inbound>, socket: Consumer) => Observable<Outbound>;
@@ -48,7 +51,7 @@ export function webSockets(maxMessageBytes: number, onBadHandshake: OnBadHandsha
     autoPong: false,
     maxPayload: maxMessageBytes,
     maxFragments: MAX_FRAGMENTS,
-    maxBufferedChunks: MAX_BUFFERED_CHUNKS,
+    maxBufferedChunks: Math.max(MAX_BUFFERED_CHUNKS, Math.ceil(maxMessageBytes / MIN_CHUNK_BYTES)),
     closeTimeout: CLOSE_TIMEOUT_MS,
     // Without this, ws repeats the first protocol that was offered, which may be somebody's token.
     handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),

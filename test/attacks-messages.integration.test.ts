@@ -132,6 +132,7 @@ describe('JSON', () => {
     ['a type that looks alike', '{"type":"сhat","data":{"content":"x"}}', 'error'],
     ['64 KiB of keys', `{"type":"ping","data":{${Array.from({ length: 6000 }, (_, n) => `"${n}":1`).join(',')}}}`, 'pong'],
     ['64 KiB of nested arrays and objects', '[{"a":'.repeat(10_000), 'error'],
+    ['64 KiB of nesting that is closed again', `{"type":"ping","data":${'['.repeat(32_000)}${']'.repeat(32_000)}}`, 'error'],
   ])('%s', async (_, text, type) => {
     expect((await outcome(text)).type).toBe(type);
   });

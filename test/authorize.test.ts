@@ -11,7 +11,7 @@ function summary(claims: Readonly<Record<string, unknown>>): unknown {
   if (!grant) return undefined;
   const rooms = ['tea', 'team-a', 'team-b', 'hall'];
   return [
-    rooms.filter((room) => grant.mayRead(room)).join(' '),
+    rooms.filter((room) => grant.mayJoin(room)).join(' '),
     rooms.filter((room) => grant.mayPublish(room)).join(' '),
     grant.mayPublishGlobally(),
   ];

@@ -20,7 +20,7 @@ const DEFAULTS: readonly (readonly [variable: string, key: keyof Config, value: 
   ['AUTH_JWT_ISSUER', 'authJwtIssuer', undefined],
   ['AUTH_JWT_AUDIENCE', 'authJwtAudience', undefined],
   ['AUTH_JWT_ALGORITHMS', 'authJwtAlgorithms', undefined],
-  ['ALLOWED_ORIGINS', 'allowedOrigins', undefined],
+  ['ALLOWED_ORIGINS', 'allowedOrigins', '*'],
   ['HOST', 'host', '0.0.0.0'],
   ['PORT', 'port', 8080],
   ['BASE_PATH', 'basePath', '/api/chat-api'],
@@ -108,7 +108,6 @@ test.each<[variable: string, given: string, key: keyof Config, value: Config[key
   ['UPGRADE_TIMEOUT_MS', '1', 'upgradeTimeoutMs', 1],
   ['MAX_CONNECTIONS', '10000', 'maxConnections', 10_000],
   ['MAX_CONNECTIONS_PER_ADDRESS', '5', 'maxConnectionsPerAddress', 5],
-  ['AUTH_JWT_ISSUER', 'https://issuer.example/', 'authJwtIssuer', 'https://issuer.example/'],
   ['ALLOWED_ORIGINS', '*', 'allowedOrigins', '*'],
   ['PRESENCE_MAX_MEMBERS', '0', 'presenceMaxMembers', 0],
   ['SHUTDOWN_DELAY_MS', '5000', 'shutdownDelayMs', 5000],
@@ -310,10 +309,28 @@ describe('authentication', () => {
     [
       'a secret, and nothing said of whether it counts',
       { AUTH_JWT_SECRET: SECRET },
-      'AUTH_ENABLED is unset; allowed: true or false, where AUTH_JWT_SECRET or AUTH_JWKS_URL is set',
+      'AUTH_ENABLED is unset; allowed: true or false, where AUTH_JWT_SECRET is set',
+    ],
+    [
+      'an issuer, and nothing said of whether it counts',
+      { AUTH_JWT_ISSUER: 'https://issuer.example/' },
+      'AUTH_ENABLED is unset; allowed: true or false, where AUTH_JWT_ISSUER is set',
     ],
   ])('does not start with %s', (_, environment, line) => {
     expect(complaint(environment)).toBe(line);
+  });
+
+  test('asks for an issuer as it stands', () => {
+    expect(readConfig({ ...ON, AUTH_JWKS_URL: JWKS, AUTH_JWT_ISSUER: 'a, b' }).authJwtIssuer).toBe('a, b');
+  });
+
+  test.each([
+    ['unset', {}, 'same-origin'],
+    ['empty', { ALLOWED_ORIGINS: '' }, 'same-origin'],
+    ['*', { ALLOWED_ORIGINS: '*' }, '*'],
+    ['a list', { ALLOWED_ORIGINS: 'https://a.example' }, ['https://a.example']],
+  ])('with ALLOWED_ORIGINS %s lets pages connect from %p', (_, environment, allowed) => {
+    expect(readConfig({ ...ON, AUTH_JWKS_URL: JWKS, ...environment }).allowedOrigins).toEqual(allowed);
   });
 
   test.each([{ AUTH_JWT_SECRET: 'hunter2' }, { ...ON, AUTH_JWKS_URL: 'https://me:hunter2@issuer.example/jwks' }])(

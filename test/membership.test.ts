@@ -203,7 +203,7 @@ describe('join', () => {
       const expected = 'wF---j-';
 
       const { pod } = slowly(scheduler);
-      const grant: Grant = { mayRead: (room) => room === 'tea', mayPublish: () => true, mayPublishGlobally: () => true };
+      const grant: Grant = { mayJoin: (room) => room === 'tea', mayPublish: () => true, mayPublishGlobally: () => true };
       const context = { ...inRooms(pod, 'ada'), access: { grant, expiresAtMs: Infinity } };
       expectObservable(ask(e1, context), unsub).toBe(expected, { ...HEARD, F: 'error forbidden' });
     });

@@ -116,7 +116,7 @@ function publishing(effect: Effect, grant?: Grant): { readonly told: string[]; r
   return { told: told.slice(1), given };
 }
 
-const EVERYTHING: Grant = { mayRead: () => true, mayPublish: () => true, mayPublishGlobally: () => true };
+const EVERYTHING: Grant = { mayJoin: () => true, mayPublish: () => true, mayPublishGlobally: () => true };
 
 describe('a publish', () => {
   test('has every member of an envelope, whatever the handler left out', () => {

@@ -11,7 +11,7 @@ const CLIENT_PING = JSON.stringify({ type: 'ping', id: 'a', data: { n: 1 } });
 const NONSENSE = JSON.stringify({ type: 'chat', data: { content: 1 } });
 
 const hand = await handPod();
-const context = { pod: hand.pod, id: 'client', identity: 'client', rooms: ['room'] };
+const context = { pod: hand.pod, id: 'client', identity: 'client', rooms: ['room'], access: undefined };
 
 /** What a connection in one room does with the texts that it is told. */
 function talker() {

@@ -91,6 +91,6 @@ describe('a conversation', () => {
 
 test('a mailbox opens for its owner alone', () => {
   const grant = authorizeMailboxes({ subject: 'carol', claims: { rooms: ['*'] }, expiresAtMs: Infinity });
-  const mayRead = ['@carol', '@alice', 'tea'].filter((room) => grant?.mayRead(room));
-  if (mayRead.join() !== '@carol,tea') throw new Error(`carol may read ${mayRead.join()}`);
+  const mayJoin = ['@carol', '@alice', 'tea'].filter((room) => grant?.mayJoin(room));
+  if (mayJoin.join() !== '@carol,tea') throw new Error(`carol may read ${mayJoin.join()}`);
 });

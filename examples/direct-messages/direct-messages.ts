@@ -1,4 +1,4 @@
-import { authorizeByClaims, handler, join, publish, type Authorize } from 'chat-api';
+import { authorizeByClaims, handler, join, publish, type Grant, type Identity } from 'chat-api';
 import { map, mergeMap } from 'rxjs';
 import Type from 'typebox';
 
@@ -25,13 +25,13 @@ export const dm = handler('dm', Letter, (message$, { identity }) =>
 );
 
 /** Nobody opens another's mailbox, and everybody may put something into it; all else is as the token's claims say. */
-export const authorizeMailboxes: Authorize = (identity) => {
+export function authorizeMailboxes(identity: Identity): Grant | undefined {
   const grant = authorizeByClaims(identity);
   return (
     grant && {
-      mayRead: (room) => (room.startsWith('@') ? room === mailbox(identity.subject) : grant.mayRead(room)),
+      mayJoin: (room) => (room.startsWith('@') ? room === mailbox(identity.subject) : grant.mayJoin(room)),
       mayPublish: (room) => room.startsWith('@') || grant.mayPublish(room),
       mayPublishGlobally: () => grant.mayPublishGlobally(),
     }
   );
-};
+}

@@ -21,6 +21,8 @@ export interface FuzzedPod {
   readonly server: ChatServer;
   /** How often each value of a metric's label has counted. */
   counted(metric: string): Promise<ReadonlyMap<string, number>>;
+  /** The value of a metric without labels. */
+  value(metric: string): Promise<number>;
 }
 
 /** Does what the content of a message says: `refuse…` is not published, of `doubt…` nobody knows. */
@@ -57,7 +59,8 @@ export async function startPod(environment: Readonly<Record<string, string>>): P
     const lines = (await metrics.scrape()).matchAll(new RegExp(`^chat_${metric}{\\w+="([^"]*)"} (\\d+)$`, 'gm'));
     return new Map([...lines].map(([, label = '', count]) => [label, Number(count)]));
   };
-  return { port, server, counted };
+  const value = async (metric: string) => Number(new RegExp(`^chat_${metric} (\\d+)$`, 'm').exec(await metrics.scrape())?.[1]);
+  return { port, server, counted, value };
 }
 
 export const GUARDED = { AUTH_ENABLED: 'true', AUTH_JWT_SECRET: SECRET };
