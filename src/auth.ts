@@ -54,7 +54,7 @@ export function authenticator(config: AuthConfig, { scheduler }: World, log: Log
   const verify: Verify = (token, key) => jwtVerify(token, key, { ...options, currentDate: new Date(now()) });
   return async (token) => {
     try {
-      return identity((await verified(token, keys, verify)).payload);
+      return identity((await verified(token, keys, verify)).payload, now());
     } catch (error) {
       if (!isTokenFault(error)) {
         complain(error);
@@ -135,12 +135,14 @@ function claimOf(error: errors.JOSEError): string | undefined {
   return error instanceof errors.JWTClaimValidationFailed || error instanceof errors.JWTExpired ? error.claim : undefined;
 }
 
-function identity(claims: JWTPayload): Identity | Refusal {
+function identity(claims: JWTPayload, nowMs: number): Identity | Refusal {
   const { sub, exp } = claims;
   if (!isSubject(sub)) return unauthorized('the token names nobody', 'invalid_token');
   // `1e400` is JSON, and would be an end that never comes.
   if (!Number.isFinite(exp)) return unauthorized('the token has no end', 'invalid_token');
-  return { subject: sub, claims, expiresAtMs: (Number(exp) + LEEWAY_S) * 1000 };
+  const expMs = Number(exp) * 1000;
+  // Whom only the leeway let in would otherwise be let go at once.
+  return { subject: sub, claims, expiresAtMs: expMs > nowMs ? expMs : expMs + LEEWAY_S * 1000 };
 }
 
 type Complain = (error: unknown) => void;

@@ -1,12 +1,10 @@
-import { GLOBAL_ROOM } from './protocol.js';
-
 /** Whose token it is, once that is proven. */
 export interface Identity {
   /** The token's `sub`: `from` of what is published. */
   readonly subject: string;
   /** Everything that the token says, as its issuer wrote it. */
   readonly claims: Readonly<Record<string, unknown>>;
-  /** When the token's time is over, leeway included, in milliseconds since the epoch. */
+  /** When the connection's time is over, in milliseconds since the epoch: at the token's `exp`, or, where the leeway alone let it in, as much later. */
   readonly expiresAtMs: number;
 }
 
@@ -35,12 +33,6 @@ export type Authorize = (identity: Identity) => Grant | undefined | PromiseLike<
 export interface Access {
   readonly grant: Grant;
   readonly expiresAtMs: number;
-}
-
-/** Whether a connection may publish to a room, or, with `GLOBAL_ROOM`, to everybody; without authentication, it always may. */
-export function mayPublish(access: Access | undefined, room: string): boolean {
-  if (access === undefined) return true;
-  return room === GLOBAL_ROOM ? access.grant.mayPublishGlobally() : access.grant.mayPublish(room);
 }
 
 /**

@@ -1,14 +1,14 @@
 import type { Broker } from './broker.js';
 import { memoryBroker } from './broker-memory.js';
-import { redisBroker } from './broker-redis.js';
+import { redisBroker, type RedisBrokerOptions } from './broker-redis.js';
 import { redisClusterBroker } from './broker-redis-cluster.js';
 import type { Config } from './config.js';
-import type { Logger } from './log.js';
-import type { Metrics } from './metrics.js';
-import type { World } from './world.js';
 
 /** The broker that the configuration names. */
-export function configuredBroker(config: Config, parts: { world: World; metrics: Metrics; log: Logger }): Broker {
+export function configuredBroker(
+  config: Config,
+  parts: Pick<RedisBrokerOptions, 'world' | 'metrics' | 'log' | 'connect'>,
+): Broker {
   const { redisUrl: url, redisClusterNodes, redisSentinels, redisSentinelName, redisChannelPrefix, publishTimeoutMs } = config;
   if (url === 'memory:') return memoryBroker();
   const options = { url, channelPrefix: redisChannelPrefix, timeoutMs: publishTimeoutMs, ...parts };

@@ -2,6 +2,7 @@ import { BehaviorSubject, Observable, catchError, distinctUntilChanged, skip, ty
 import { PublishError, type Broker, type BrokerEvent, type BrokerStatus } from './broker.js';
 import type { RedisBrokerOptions } from './broker-redis.js';
 import { roomChannels, type RoomChannels } from './redis-channels.js';
+import { redisLink$ } from './redis-link.js';
 import type { Server } from './redis-server.js';
 import { createShard, type Shard } from './redis-shard.js';
 import { slotOf, type SlotTable } from './redis-slots.js';
@@ -51,7 +52,11 @@ class RedisCluster {
   constructor(options: RedisClusterOptions) {
     this.#options = options;
     this.#channels = roomChannels(options.channelPrefix);
-    this.#topology = new RedisTopology({ ...options, known: () => [...this.#shards.keys()] });
+    this.#topology = new RedisTopology({
+      ...options,
+      connect: options.connect ?? redisLink$,
+      known: () => [...this.#shards.keys()],
+    });
     this.events$ = new Observable((subscriber) => {
       const hear = (event: BrokerEvent) => {
         subscriber.next(event);
@@ -116,8 +121,10 @@ class RedisCluster {
 
   /** Rooms go where their slots are, and servers that have none left are left. */
   #follow(table: SlotTable, hear: (event: BrokerEvent) => void): void {
-    const owners = new Set(table.filter((server) => server !== undefined));
-    const born = [...owners].filter((server) => !this.#shards.has(server)).map((server) => this.#create(server));
+    const owners = new Set(table);
+    const born = [...owners].flatMap((server) =>
+      server === undefined || this.#shards.has(server) ? [] : [this.#create(server)],
+    );
     for (const seat of this.#seats.values()) this.#place(seat, table);
     for (const [server, { life }] of this.#shards) {
       if (owners.has(server)) continue;

@@ -1,10 +1,10 @@
-import { NEVER, defer, merge, switchMap, tap, type Observable } from 'rxjs';
+import { NEVER, concat, defer, merge, switchMap, tap, type Observable } from 'rxjs';
 import type { Broker } from './broker.js';
 import type { Logger } from './log.js';
 import type { Metrics } from './metrics.js';
 import { roomChannels } from './redis-channels.js';
-import { redisLink$, type RedisLink, type RedisLinkOptions } from './redis-link.js';
-import { isMaster$ } from './redis-master.js';
+import { redisLink$, type Connect, type RedisLink } from './redis-link.js';
+import { isMaster$, type Verify } from './redis-master.js';
 import { redisNode } from './redis-node.js';
 import { Sentinels } from './redis-sentinel.js';
 import { urlAt, type Server } from './redis-server.js';
@@ -20,7 +20,7 @@ export interface RedisBrokerOptions {
    *
    * @internal
    */
-  readonly connect?: ((options: RedisLinkOptions) => Observable<RedisLink>) | undefined;
+  readonly connect?: Connect | undefined;
   /** Where the server is found out from sentinels; the URL's host is not used then. */
   readonly sentinel?: { readonly servers: readonly Server[]; readonly master: string } | undefined;
   /** What channel names begin with: `{prefix}:room:{room}` and `{prefix}:global`. */
@@ -35,7 +35,9 @@ export interface RedisBrokerOptions {
 /** Where the master is, and whether a link is to it. */
 interface Master {
   readonly link$: (name: string) => Observable<RedisLink>;
-  readonly verify: (link: RedisLink) => Observable<never>;
+  readonly verify: Verify;
+  /** Which server that was, where that can change. */
+  readonly placeOf: (link: RedisLink) => string;
   /** To be subscribed to as long as the others are used. */
   readonly connected$: Observable<never>;
 }
@@ -48,7 +50,9 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
   const { channelPrefix, timeoutMs, world, metrics, log } = options;
   const channels = roomChannels(channelPrefix);
   const canaryChannel = `${channelPrefix}:canary:${world.newId()}`;
-  const { link$, verify, connected$ } = options.sentinel ? sentinelMaster(options, options.sentinel) : fixedMaster(options);
+  const { link$, verify, placeOf, connected$ } = options.sentinel
+    ? sentinelMaster(options, options.sentinel)
+    : fixedMaster(options);
   const { events$, status$, publisher, subscription } = redisNode({
     suffix: '',
     link$: (name) => link$(`${channelPrefix}:${name}`),
@@ -61,6 +65,7 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
     log,
     together: (asked) => chunks(asked, CHANNELS_PER_COMMAND),
     refused: () => false,
+    misplaced: { channel: channels.misplaced, placeOf },
   });
   return {
     events$: merge(events$, connected$),
@@ -75,28 +80,33 @@ function fixedMaster({ url, connect = redisLink$, timeoutMs, world }: RedisBroke
     // Where it leads is asked for each connection anew.
     link$: (name) => defer(() => connect({ url, name })),
     verify: (link) => isMaster$(link, timeoutMs, world),
+    placeOf: () => '',
     connected$: NEVER,
   };
 }
 
 function sentinelMaster(
-  { url, channelPrefix, timeoutMs, world, log }: RedisBrokerOptions,
-  { servers, master }: NonNullable<RedisBrokerOptions['sentinel']>,
+  { url, connect = redisLink$, channelPrefix, timeoutMs, world, log }: RedisBrokerOptions,
+  { servers: addresses, master }: NonNullable<RedisBrokerOptions['sentinel']>,
 ): Master {
-  const sentinels = new Sentinels({ sentinels: servers, master, url, name: `${channelPrefix}:sentinel`, timeoutMs, world, log });
-  const serverOf = new WeakMap<RedisLink, Server>();
+  const name = `${channelPrefix}:sentinel`;
+  const sentinels = new Sentinels({ sentinels: addresses, master, url, connect, name, timeoutMs, world, log });
+  const servers = new WeakMap<RedisLink, Server>();
+  const placeOf = (link: RedisLink) => servers.get(link) ?? '';
   return {
-    link$: (name) =>
+    link$: (as) =>
       sentinels
         .master$()
         .pipe(
-          switchMap((server) => redisLink$({ url: urlAt(url, server), name }).pipe(tap((link) => serverOf.set(link, server)))),
+          switchMap((server) => connect({ url: urlAt(url, server), name: as }).pipe(tap((link) => servers.set(link, server)))),
         ),
+    // One after the other: what was published before is carried out by the time at which the sentinels are asked.
     verify: (link) =>
-      merge(
+      concat(
         isMaster$(link, timeoutMs, world),
-        defer(() => sentinels.agree(serverOf.get(link) ?? '')),
+        defer(() => sentinels.agree(placeOf(link))),
       ),
+    placeOf,
     connected$: sentinels.connected(),
   };
 }

@@ -1,7 +1,7 @@
 import { BehaviorSubject, Observable, defer, type MonoTypeOperatorFunction, type Subscriber } from 'rxjs';
 import { Ear } from './ear.js';
 import type { Batch } from './frame.js';
-import { refusalOf } from './granted.js';
+import { refusedToJoin } from './grants.js';
 import type { Intake } from './intake.js';
 import type { MemberEvent, MembershipChange } from './member.js';
 import { reject, type Rejection } from './message.js';
@@ -133,10 +133,9 @@ export class Membership extends Stage<MemberEvent, Outbound> {
   }
 
   #refusal(rooms: readonly string[], more: number): Rejection | undefined {
-    const { access } = this.#context;
     if (!rooms.every(isRoomName)) return reject('invalid_message', 'not a room name');
-    const refusal = access && refusalOf(() => rooms.every((room) => access.grant.mayJoin(room)), this.#context);
-    if (refusal) return refusal;
+    const refused = refusedToJoin(rooms, this.#context);
+    if (refused) return refused;
     if (this.#intake.draining) return reject('unavailable', 'the pod goes away');
     const joining = this.#joining?.size ?? 0;
     if (this.#rooms.length + joining + more > MAX_ROOMS) return reject('forbidden', `a connection may be in ${MAX_ROOMS} rooms`);

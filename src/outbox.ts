@@ -1,10 +1,9 @@
 import type { Subscriber } from 'rxjs';
 import { validate } from 'uuid';
-import { mayPublish } from './authorize.js';
 import { PublishError } from './broker.js';
 import { destination } from './destination.js';
 import type { Publish } from './effect.js';
-import { refusalOf } from './granted.js';
+import { refusedToPublish } from './grants.js';
 import type { Intake } from './intake.js';
 import type { Membership } from './membership.js';
 import { reject, usableRef, type Rejection } from './message.js';
@@ -68,12 +67,12 @@ export class Outbox {
   }
 
   #letter({ message, as, outside }: Publish, ref: string | undefined): Letter | Rejection {
-    const { pod, identity, access } = this.#context;
+    const { pod, identity } = this.#context;
     const { scheduler, newId } = pod.world;
     const room = outside === true ? elsewhere(message.room) : destination(message.room, this.#membership.rooms);
     if (typeof room !== 'string') return room;
-    const refusal = access && refusalOf(() => mayPublish(access, room), this.#context);
-    if (refusal) return refusal;
+    const refused = refusedToPublish(room, this.#context);
+    if (refused) return refused;
     const envelope = writeEnvelope({
       id: isUuid(message.id) ? message.id : newId(),
       type: message.type,

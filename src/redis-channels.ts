@@ -1,9 +1,11 @@
 import { GLOBAL_ROOM } from './protocol.js';
 
-/** Which Redis channel carries which room (spec: "Redis"): `{prefix}:room:{room}`, and `{prefix}:global`. */
+/** Which Redis channel carries what (spec: "Redis"): `{prefix}:room:{room}`, and `{prefix}:global`. */
 export interface RoomChannels {
   channelOf(room: string): string;
-  /** Undefined for a channel that is none of ours. */
+  /** Where all pods tell each other what they misplaced (see `Misplaced`). */
+  readonly misplaced: string;
+  /** Undefined for a channel that is no room's. */
   roomOf(channel: string): string | undefined;
 }
 
@@ -11,6 +13,7 @@ export function roomChannels(prefix: string): RoomChannels {
   const global = `${prefix}:global`;
   const rooms = `${prefix}:room:`;
   return {
+    misplaced: `${prefix}:misplaced`,
     channelOf: (room) => (room === GLOBAL_ROOM ? global : rooms + room),
     roomOf: (channel) => {
       if (channel === global) return GLOBAL_ROOM;

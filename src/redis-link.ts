@@ -44,6 +44,9 @@ export interface RedisLinkOptions {
   readonly sharded?: boolean;
 }
 
+/** Makes connections: `redisLink$`, or what a simulation has instead. */
+export type Connect = (options: RedisLinkOptions) => Observable<RedisLink>;
+
 /** Connecting, logging in and the first answer may take so long together: a stopped server accepts connections and says nothing. */
 const READY_TIMEOUT_MS = 3000;
 

@@ -15,6 +15,7 @@ import type { BrokerStatus } from './broker.js';
 import type { Logger } from './log.js';
 import type { Metrics } from './metrics.js';
 import type { RedisLink } from './redis-link.js';
+import type { Verify } from './redis-master.js';
 import type { World } from './world.js';
 
 /** Retries wait at most this long, so that readiness follows Redis within seconds. */
@@ -26,8 +27,7 @@ export interface LivesOptions<T> {
   readonly name: string;
   /** Cold; one connection (see `redisLink$`). */
   readonly link$: Observable<RedisLink>;
-  /** Completes when the link's server is of use. */
-  readonly verify: (link: RedisLink) => Observable<never>;
+  readonly verify: Verify;
   /** What is done with a link; errors when it is over. */
   readonly live: (link: RedisLink) => Observable<T>;
   /** Up while a link is of use; told here when it no longer is. */
@@ -66,7 +66,7 @@ export function lives$<T>({ name, link$, verify, live, status$, world, metrics, 
   return link$.pipe(
     switchMap((link) =>
       concat(
-        verify(link),
+        verify(link).pipe(ignoreElements()),
         defer(() => merge(live(link), up$)),
       ),
     ),

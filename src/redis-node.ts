@@ -6,17 +6,18 @@ import { Canary } from './redis-canary.js';
 import type { RoomChannels } from './redis-channels.js';
 import type { RedisLink } from './redis-link.js';
 import { lives$ } from './redis-lives.js';
-import { RedisPublisher } from './redis-publisher.js';
+import type { Verify } from './redis-master.js';
+import { RedisPublisher, type RedisPublisherOptions } from './redis-publisher.js';
 import { RedisSubscription, type RedisSubscriptionOptions } from './redis-subscription.js';
 import type { World } from './world.js';
 
-export interface RedisNodeOptions extends Pick<RedisSubscriptionOptions, 'together' | 'refused'> {
+export interface RedisNodeOptions
+  extends Pick<RedisSubscriptionOptions, 'together' | 'refused'>, Pick<RedisPublisherOptions, 'misplaced'> {
   /** What its connections are called in reasons: `publisher` and `subscription`, and what is added here. */
   readonly suffix: string;
   /** Cold; one connection of that name (see `redisLink$`). */
   readonly link$: (name: 'publisher' | 'subscription') => Observable<RedisLink>;
-  /** Completes when the link's server is the one to talk to; errors with `LinkError` when it is not. */
-  readonly verify: (link: RedisLink) => Observable<never>;
+  readonly verify: Verify;
   readonly channels: RoomChannels;
   readonly canaryChannel: () => string;
   readonly timeoutMs: number;
@@ -37,11 +38,12 @@ export interface RedisNode {
 }
 
 export function redisNode(options: RedisNodeOptions): RedisNode {
-  const { suffix, link$, verify, channels, canaryChannel, timeoutMs, world, metrics, log, together, refused } = options;
-  const publisher = new RedisPublisher({ time: world, timeoutMs, verify });
+  const { suffix, link$, verify, channels, canaryChannel, timeoutMs, world, metrics, log, together, refused, misplaced } =
+    options;
+  const publisher = new RedisPublisher({ time: world, timeoutMs, verify, misplaced });
   const canary = new Canary({
     channel: canaryChannel,
-    publish: (channel, payload) => publisher.publish(channel, payload),
+    publish: (channel, payload) => publisher.publish(channel, payload, false),
     timeoutMs,
     time: world,
   });
@@ -55,6 +57,7 @@ export function redisNode(options: RedisNodeOptions): RedisNode {
     log,
     together,
     refused,
+    misplacedChannel: misplaced?.channel,
   });
   const life = { verify, world, metrics, log };
   const subscribed$ = lives$({

@@ -29,10 +29,10 @@ export interface Shard {
 
 /** A server of a cluster as the broker for the channels in its slots. */
 export function createShard(options: ShardOptions): Shard {
-  const { server, url, channelPrefix, channels, table, refused, timeoutMs, world, metrics, log } = options;
+  const { server, url, connect = redisLink$, channelPrefix, channels, table, refused, timeoutMs, world, metrics, log } = options;
   const node = redisNode({
     suffix: ` ${server}`,
-    link$: (name) => redisLink$({ url: urlAt(url, server), name: `${channelPrefix}:${name}`, sharded: true }),
+    link$: (name) => connect({ url: urlAt(url, server), name: `${channelPrefix}:${name}`, sharded: true }),
     verify: (link) => isMaster$(link, timeoutMs, world),
     channels,
     canaryChannel: canaryChannel(`${channelPrefix}:canary:${world.newId()}`, (slot) => table()[slot] === server),

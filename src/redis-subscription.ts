@@ -23,10 +23,14 @@ import type { Logger } from './log.js';
 import type { Canary } from './redis-canary.js';
 import type { RoomChannels } from './redis-channels.js';
 import { LinkError, type RedisLink, type RedisMessage } from './redis-link.js';
-import { answered } from './redis-master.js';
+import { answered, type Verify } from './redis-master.js';
+import { readSpan } from './redis-misplaced.js';
 
-/** Spec: "Redis". */
+/** Spec, "Redis": a proof of life is at most so old when the next canary has come back. */
 export const CANARY_INTERVAL_MS = 2000;
+
+/** Canaries leave more often: for as long as one is in the air, the last proof is the one before. */
+const CANARY_PACE_MS = 1500;
 
 /** So many channels are asked for in one SUBSCRIBE, which Redis carries out in one go while others wait. */
 export const CHANNELS_PER_COMMAND = 500;
@@ -39,8 +43,9 @@ export interface RedisSubscriptionOptions {
   readonly canary: Canary;
   /** Emits when a canary can be published that could not before. */
   readonly publishable$: Observable<unknown>;
-  /** Completes when the link's server is still the one to listen to; errors with `LinkError` when it is not. */
-  readonly verify: (link: RedisLink) => Observable<never>;
+  readonly verify: Verify;
+  /** Where pods tell each other what they misplaced; absent where nothing can be. */
+  readonly misplacedChannel?: string | undefined;
   /** How long Redis may say nothing while it owes the confirmation of a SUBSCRIBE. */
   readonly timeoutMs: number;
   readonly log: Logger;
@@ -85,6 +90,8 @@ export class RedisSubscription {
   #canaryChannel = '';
   /** Everything published before this came through: when the last canary to come back was sent, or when the present life began. */
   #provenMs = 0;
+  /** When the present life was whole, and what its predecessor missed was told. */
+  #wholeMs = 0;
   /** Messages that came, to be compared. */
   #received = 0;
 
@@ -119,7 +126,9 @@ export class RedisSubscription {
         this.#begin(bornMs);
         return this.#prove(link);
       });
-      const asked = [this.#canaryChannel, ...this.#channelsOf(this.#wanted.keys())];
+      const { misplacedChannel } = this.#options;
+      const ours = misplacedChannel === undefined ? [this.#canaryChannel] : [this.#canaryChannel, misplacedChannel];
+      const asked = [...ours, ...this.#channelsOf(this.#wanted.keys())];
       this.#soon = [];
       subscriber.add(concat(this.#ask(asked), begun$).subscribe({ error: this.#fail }));
     });
@@ -146,7 +155,7 @@ export class RedisSubscription {
   /** Of a room that is about to be subscribed to elsewhere and was heard here: when it may have missed something, at the earliest. */
   lostMs(room: string): number | undefined {
     const wanted = this.#wanted.get(room);
-    return wanted?.open === true ? this.#provenMs - CANARY_INTERVAL_MS : wanted?.lostMs;
+    return wanted?.open === true ? this.#movedMs() : wanted?.lostMs;
   }
 
   /** Asks once more for what is not confirmed. */
@@ -174,10 +183,13 @@ export class RedisSubscription {
     const link = this.#link;
     if (link === undefined) return EMPTY;
     const { timeoutMs, time, together, refused } = this.#options;
+    // Who leaves a room and comes back while an answer is under way waits for that to the second question.
+    const asking = asked.map((channel) => [channel, this.#wantedAt(channel)] as const);
+    const wantedAt = new Map(asking);
     const confirmed$ = together(asked).map((some) =>
       from(link.subscribe(some)).pipe(
         tap(() => {
-          for (const channel of some) this.#confirm(channel);
+          for (const channel of some) this.#confirm(channel, wantedAt.get(channel));
         }),
         ignoreElements(),
         catchError((error: unknown) => {
@@ -189,10 +201,14 @@ export class RedisSubscription {
     return from(confirmed$).pipe(mergeAll(), answered(link, 'SUBSCRIBE', timeoutMs, time));
   }
 
-  #confirm(channel: string): void {
+  #wantedAt(channel: string): Wanted | undefined {
     const room = this.#options.channels.roomOf(channel);
-    const wanted = room === undefined ? undefined : this.#wanted.get(room);
-    if (room === undefined || wanted === undefined || wanted.confirmed) return;
+    return room === undefined ? undefined : this.#wanted.get(room);
+  }
+
+  #confirm(channel: string, wanted: Wanted | undefined): void {
+    const room = this.#options.channels.roomOf(channel);
+    if (room === undefined || wanted === undefined || wanted.confirmed || this.#wanted.get(room) !== wanted) return;
     wanted.confirmed = true;
     if (!this.#isLive) return;
     if (this.#returning.delete(room)) {
@@ -208,6 +224,7 @@ export class RedisSubscription {
     this.#returning.clear();
     this.#openConfirmed();
     this.#provenMs = bornMs;
+    this.#wholeMs = this.#options.time.scheduler.now();
   }
 
   #openConfirmed(): void {
@@ -236,8 +253,7 @@ export class RedisSubscription {
     for (const [room, wanted] of this.#wanted) {
       if (!wanted.confirmed || still.has(this.#options.channels.channelOf(room))) continue;
       if (wanted.open) {
-        // Two servers may both have had it for a moment, and the last canary may have flown in it.
-        wanted.lostMs = this.#provenMs - CANARY_INTERVAL_MS;
+        wanted.lostMs = this.#movedMs();
         wanted.subscriber.next(false);
         this.#returning.add(room);
       }
@@ -246,12 +262,18 @@ export class RedisSubscription {
     this.askAgain();
   }
 
+  /** Of a room whose slot moves: two servers may both have had it for a moment, and the last canary may have flown in it. */
+  #movedMs(): number {
+    return Math.min(this.#provenMs, this.#options.time.scheduler.now() - CANARY_INTERVAL_MS);
+  }
+
   /** Never completes; the status follows. */
   #prove(link: RedisLink): Observable<never> {
     const { canary, publishable$, verify, time } = this.#options;
     const proof$ = defer(() => {
       const sentMs = time.scheduler.now();
       let refusal: string | undefined;
+      let isKnown = true;
       const canary$ = canary
         .fly(() => this.#received)
         .pipe(
@@ -262,19 +284,23 @@ export class RedisSubscription {
             return EMPTY;
           }),
         );
+      const verified$ = verify(link).pipe(
+        tap(() => (isKnown = false)),
+        ignoreElements(),
+      );
       const told$ = defer(() => {
-        if (refusal === undefined) this.#proven(sentMs);
-        else this.#notPublished(refusal);
+        if (refusal !== undefined) this.#notPublished(refusal);
+        else this.#proven(isKnown ? sentMs : this.#provenMs);
         return EMPTY;
       });
-      return concat(this.#askForCanary(), merge(canary$, verify(link)), told$);
+      return concat(this.#askForCanary(), merge(canary$, verified$), told$);
     });
     this.#tell(NOT_PROVEN);
     // What an earlier publisher sent may have gone to another server: it is not waited for.
     return publishable$.pipe(
       startWith(undefined),
       switchMap(() =>
-        interval(CANARY_INTERVAL_MS, time.scheduler).pipe(
+        interval(CANARY_PACE_MS, time.scheduler).pipe(
           startWith(undefined),
           exhaustMap(() => proof$),
         ),
@@ -312,10 +338,17 @@ export class RedisSubscription {
     const room = this.#options.channels.roomOf(channel);
     if (room === undefined) {
       if (channel === this.#canaryChannel) this.#options.canary.hear(payload);
+      else if (channel === this.#options.misplacedChannel) this.#hearMisplaced(payload, subscriber);
       return;
     }
     // Redis may still speak of a room that was left a moment ago.
     if (this.#wanted.get(room)?.open === true) subscriber.next({ kind: 'publication', room, payload });
+  }
+
+  /** Another pod found that it had spoken to a server that was the master no longer. What was before this life is told already. */
+  #hearMisplaced(payload: Buffer, subscriber: Subscriber<BrokerEvent>): void {
+    const span = readSpan(payload);
+    if (span && this.#isLive && span.untilMs > this.#wholeMs) subscriber.next({ kind: 'gap', sinceMs: span.sinceMs });
   }
 
   #end(): void {

@@ -14,7 +14,7 @@ import {
 import type { BrokerStatus } from './broker.js';
 import type { Logger } from './log.js';
 import { gatherTurn } from './operators/gatherTurn.js';
-import type { RedisLink } from './redis-link.js';
+import type { Connect, RedisLink } from './redis-link.js';
 import { answered } from './redis-master.js';
 import { hostOf, type Server } from './redis-server.js';
 import { SLOTS, readMoved, readSlots, type SlotTable } from './redis-slots.js';
@@ -32,6 +32,7 @@ const ELSEWHERE = /^(MOVED|ASK|TRYAGAIN|CLUSTERDOWN)\b/;
 
 export interface RedisTopologyOptions {
   readonly url: string;
+  readonly connect: Connect;
   readonly channelPrefix: string;
   readonly servers: readonly Server[];
   /** Servers that were found out, to be asked before the others. */
@@ -109,7 +110,7 @@ export class RedisTopology {
   }
 
   #tell(table: SlotTable): void {
-    const told = Array.from({ length: SLOTS }, (_, slot) => table[slot]);
+    const told = table.length === SLOTS ? table.slice() : new Array<string | undefined>(SLOTS).fill(undefined);
     const nowMs = this.#options.world.scheduler.now();
     for (const [slot, { server, untilMs }] of this.#hints) {
       if (untilMs <= nowMs || told[slot] === server) this.#hints.delete(slot);

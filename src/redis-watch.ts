@@ -1,6 +1,6 @@
-import { BehaviorSubject, Observable, defer, ignoreElements, retry, switchMap, tap, timer } from 'rxjs';
+import { BehaviorSubject, Observable, defer, first, ignoreElements, retry, switchMap, tap, timer } from 'rxjs';
 import type { Logger } from './log.js';
-import { redisLink$, type RedisLink } from './redis-link.js';
+import type { Connect, RedisLink } from './redis-link.js';
 import { urlAt, withoutLogin, type Server } from './redis-server.js';
 import type { World } from './world.js';
 
@@ -10,6 +10,7 @@ const MAX_RETRY_MS = 500;
 export interface RedisWatchOptions {
   /** `redis:` or `rediss:`, with the login to use; its host is not. */
   readonly url: string;
+  readonly connect: Connect;
   /** What `CLIENT LIST` shows. */
   readonly name: string;
   /** Whom to ask, the first first. */
@@ -18,12 +19,14 @@ export interface RedisWatchOptions {
   readonly log: Logger;
 }
 
+/** A connection to ask, or why there is none. */
+export type Asked = { readonly link: RedisLink; readonly server: Server } | { readonly reason: string };
+
+const NOT_YET: Asked = { reason: 'not connected yet' };
+
 /** A connection for questions to any one of several servers that can answer them. */
 export class RedisWatch {
-  /** The connection, and why there is none. */
-  readonly link$ = new BehaviorSubject<{ readonly link: RedisLink; readonly server: Server } | { readonly reason: string }>({
-    reason: 'not connected yet',
-  });
+  readonly link$ = new BehaviorSubject<Asked>(NOT_YET);
   readonly #options: RedisWatchOptions;
   #turn = 0;
   #login = true;
@@ -32,18 +35,23 @@ export class RedisWatch {
     this.#options = options;
   }
 
+  /** What has come of connecting, once something has; then completes. */
+  get tried$(): Observable<Asked> {
+    return this.link$.pipe(first((asked) => asked !== NOT_YET));
+  }
+
   /**
    * Connects to one server after another, to the next when one fails, until unsubscribed. Never completes or errors.
    *
    * @param use what is done with a connection; errors when it is over
    */
   connected(use: (link: RedisLink, server: Server) => Observable<unknown>): Observable<never> {
-    const { url, name, servers, world } = this.#options;
+    const { url, connect, name, servers, world } = this.#options;
     return defer(() => {
       const all = servers();
       const server = all[this.#turn % all.length] ?? '';
       const at = urlAt(url, server);
-      return redisLink$({ url: this.#login ? at : withoutLogin(at), name }).pipe(
+      return connect({ url: this.#login ? at : withoutLogin(at), name }).pipe(
         tap((link) => {
           this.link$.next({ link, server });
         }),

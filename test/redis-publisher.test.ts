@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { NEVER, throwError, timer } from 'rxjs';
+import { EMPTY, NEVER, concat, ignoreElements, of, throwError, timer } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 import type { PublishError } from '../src/broker.js';
 import { LinkError, RefusedError } from '../src/redis-link.js';
@@ -14,18 +14,23 @@ const TIMEOUT_MS = 300;
 class Scene {
   readonly link: ScriptedLink;
   readonly publisher: RedisPublisher;
+  /** Where the link leads. */
+  place = 'here';
+  /** Whether somebody can be asked who is the master. */
+  isKnown = true;
   /** What happened, as `{ms} {what}`. */
   readonly log: string[] = [];
-  readonly #scheduler: TestScheduler;
+  readonly scheduler: TestScheduler;
 
   constructor(scheduler: TestScheduler) {
     const time = virtualWorld(scheduler);
-    this.#scheduler = scheduler;
+    this.scheduler = scheduler;
     this.link = new ScriptedLink(scheduler);
     this.publisher = new RedisPublisher({
       time,
       timeoutMs: TIMEOUT_MS,
-      verify: (link) => isMaster$(link, TIMEOUT_MS, time),
+      verify: (link) => concat(isMaster$(link, TIMEOUT_MS, time), this.isKnown ? EMPTY : of('not known' as const)),
+      misplaced: { channel: 'test:misplaced', placeOf: () => this.place },
     });
   }
 
@@ -48,19 +53,26 @@ class Scene {
     });
   }
 
+  /** What all pods were told, as `{ms} {since} {until}`. */
+  get told(): readonly string[] {
+    return this.link.asked
+      .filter((asked) => asked.includes('test:misplaced'))
+      .map((asked) => asked.replace('PUBLISH test:misplaced ', ''));
+  }
+
   at(ms: number, act: () => void): void {
-    timer(ms, this.#scheduler).subscribe(act);
+    timer(ms, this.scheduler).subscribe(act);
   }
 
   /** Everything that happens before this. */
   until(ms: number): readonly string[] {
-    this.#scheduler.maxFrames = ms;
-    this.#scheduler.flush();
+    this.scheduler.maxFrames = ms;
+    this.scheduler.flush();
     return this.log;
   }
 
   #note(what: string): void {
-    this.log.push(`${this.#scheduler.now()} ${what}`);
+    this.log.push(`${this.scheduler.now()} ${what}`);
   }
 }
 
@@ -142,12 +154,12 @@ describe('a publish', () => {
 });
 
 describe('a connection', () => {
-  test('is asked every 2 s whether its server is still a master, and is over when it is not', () => {
+  test('is asked every 1.5 s whether its server is still a master, and is over when it is not', () => {
     scene((it) => {
       it.live();
-      it.at(3000, () => (it.link.role = 'slave'));
-      expect(it.until(10_000)).toEqual(['4001 over: the server is a slave, not a master']);
-      expect(it.link.asked).toEqual(['2000 ROLE', '4000 ROLE']);
+      it.at(3500, () => (it.link.role = 'slave'));
+      expect(it.until(10_000)).toEqual(['4501 over: the server is a slave, not a master']);
+      expect(it.link.asked).toEqual(['1500 ROLE', '3000 ROLE', '4500 ROLE']);
     });
   });
 
@@ -155,7 +167,111 @@ describe('a connection', () => {
     scene((it) => {
       it.live();
       it.link.outcome = () => NEVER;
-      expect(it.until(10_000)).toEqual(['2300 over: ROLE was not answered within 300 ms']);
+      expect(it.until(10_000)).toEqual(['1800 over: ROLE was not answered within 300 ms']);
+    });
+  });
+});
+
+describe('what went to a server that was the master no longer', () => {
+  test('is told to all pods by the next life, since the server was last known to be the master', () => {
+    scene((it) => {
+      it.live();
+      it.at(3200, () => {
+        it.publish('misplaced');
+      });
+      it.at(3500, () => (it.link.role = 'slave'));
+      it.at(5000, () => {
+        it.live();
+      });
+      it.until(6000);
+      expect(it.told).toEqual(['5000 2700 4501']);
+    });
+  });
+
+  test('is told where the next life leads to another server, whatever ended the one before', () => {
+    scene((it) => {
+      const life = it.live();
+      it.at(2500, () => {
+        it.publish('misplaced');
+        life.unsubscribe();
+        it.place = 'there';
+        it.live();
+      });
+      it.until(3000);
+      expect(it.told).toEqual(['2500 1200 2500']);
+    });
+  });
+
+  test('is nothing where the connection was lost and the server is the same', () => {
+    scene((it) => {
+      const life = it.live();
+      it.at(2500, () => {
+        it.publish('hello');
+        life.unsubscribe();
+        it.live();
+      });
+      it.until(3000);
+      expect(it.told).toEqual([]);
+    });
+  });
+
+  test('is nothing where nothing was published since it was known to be the master, canaries aside', () => {
+    scene((it) => {
+      it.live();
+      it.at(2500, () => {
+        it.publish('in time');
+      });
+      it.at(3500, () => {
+        it.publisher.publish('test:canary:pod', '1', false).subscribe();
+      });
+      it.at(3600, () => (it.link.role = 'slave'));
+      it.at(5000, () => {
+        it.live();
+      });
+      it.until(6000);
+      expect(it.told).toEqual([]);
+    });
+  });
+
+  test('reaches back to when somebody could be asked last', () => {
+    scene((it) => {
+      it.live();
+      it.at(4000, () => (it.isKnown = false));
+      it.at(9000, () => {
+        it.publish('misplaced');
+      });
+      it.at(9500, () => (it.link.role = 'slave'));
+      it.at(11_000, () => {
+        it.live();
+      });
+      it.until(12_000);
+      expect(it.told).toEqual(['11000 2700 10501']);
+    });
+  });
+
+  test('is told again until Redis has accepted that, with what comes to it meanwhile', () => {
+    scene((it) => {
+      const first = it.live();
+      it.at(500, () => {
+        it.publish('misplaced');
+        first.unsubscribe();
+        it.place = 'there';
+        it.link.outcome = () => NEVER;
+        const second = it.live();
+        it.at(100, () => {
+          it.publish('misplaced too');
+          second.unsubscribe();
+          it.place = 'elsewhere';
+          it.link.outcome = () => timer(1, it.scheduler).pipe(ignoreElements());
+          const third = it.live();
+          it.at(100, () => {
+            third.unsubscribe();
+            it.live();
+          });
+        });
+      });
+      it.until(1500);
+      expect(it.told).toEqual(['500 -300 500', '600 -300 600']);
     });
   });
 });

@@ -1,12 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
-import { NEVER, Observable, Subject, timer } from 'rxjs';
+import { EMPTY, NEVER, Observable, Subject, concat, ignoreElements, of, timer } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 import { PublishError } from '../src/broker.js';
 import { silentLogger } from '../src/log.js';
 import { Canary } from '../src/redis-canary.js';
 import { roomChannels } from '../src/redis-channels.js';
 import { isMaster$ } from '../src/redis-master.js';
-import { RedisSubscription } from '../src/redis-subscription.js';
+import { CANARY_INTERVAL_MS, RedisSubscription } from '../src/redis-subscription.js';
 import { marbles, virtualWorld } from './support/marbles.js';
 import { ScriptedLink } from './support/redis-link.js';
 
@@ -19,6 +19,8 @@ class Scene {
   readonly publishable$ = new Subject<void>();
   /** Why canaries are not accepted, if they are not. */
   refusal: string | undefined;
+  /** Whether somebody can be asked who is the master. */
+  isKnown = true;
   /** What happened, as `{ms} {what}`. */
   readonly log: string[] = [];
   readonly scheduler: TestScheduler;
@@ -38,7 +40,8 @@ class Scene {
       channels: roomChannels('test'),
       canary,
       publishable$: this.publishable$,
-      verify: (link) => isMaster$(link, TIMEOUT_MS, world),
+      verify: (link) => concat(isMaster$(link, TIMEOUT_MS, world), this.isKnown ? EMPTY : of('not known' as const)),
+      misplacedChannel: 'test:misplaced',
       timeoutMs: TIMEOUT_MS,
       log: silentLogger,
       together: (channels) => [channels],
@@ -54,7 +57,7 @@ class Scene {
     return this.subscription.live(this.link).subscribe({
       next: (event) => {
         this.#note(
-          event.kind === 'gap' ? `gap since ${event.sinceMs} in ${[...(event.rooms ?? [])].join()}` : `hears ${event.room}`,
+          event.kind === 'gap' ? `gap since ${event.sinceMs} in ${[...(event.rooms ?? ['all'])].join()}` : `hears ${event.room}`,
         );
       },
       error: (error: Error) => {
@@ -78,6 +81,18 @@ class Scene {
     this.scheduler.maxFrames = ms;
     this.scheduler.flush();
     return this.log;
+  }
+
+  /** A life whose link breaks at a moment, and the next one at once; returns the `since` of the gap that it tells. */
+  sinceOfBreakAt(ms: number): number {
+    this.join('tea');
+    const life = this.live();
+    this.at(ms, () => {
+      life.unsubscribe();
+      this.live();
+    });
+    const told = this.until(ms + 500).find((line) => line.includes('gap since'));
+    return Number(/since (-?\d+)/.exec(told ?? '')?.[1]);
   }
 
   get canaries(): readonly string[] {
@@ -116,16 +131,22 @@ describe('a life', () => {
         '1 down: subscription: not proven yet',
         '2 up',
       ]);
-      expect(it.link.asked).toEqual(['0 SUBSCRIBE test:canary:pod test:room:tea', '1 PUBLISH test:canary:pod 1', '1 ROLE']);
+      expect(it.link.asked).toEqual([
+        '0 SUBSCRIBE test:canary:pod test:misplaced test:room:tea',
+        '1 PUBLISH test:canary:pod 1',
+        '1 ROLE',
+      ]);
     });
   });
 
-  test('sends a canary every 2 s and asks whether its server is still a master', () => {
+  test('sends a canary every 1.5 s and asks whether its server is still a master', () => {
     scene((it) => {
       it.live();
       it.until(6500);
-      expect(it.canaries.map((one) => one.split(' ')[0])).toEqual(['1', '2001', '4001', '6001']);
-      expect(it.link.asked.filter((one) => one.endsWith('ROLE'))).toEqual(['1 ROLE', '2001 ROLE', '4001 ROLE', '6001 ROLE']);
+      expect(it.canaries.map((one) => one.split(' ')[0])).toEqual(['1', '1501', '3001', '4501', '6001']);
+      expect(it.link.asked.filter((one) => one.endsWith('ROLE')).map((one) => one.split(' ')[0])).toEqual(
+        it.canaries.map((one) => one.split(' ')[0]),
+      );
       expect(it.log.at(-1)).toBe('2 up');
     });
   });
@@ -134,7 +155,7 @@ describe('a life', () => {
     scene((it) => {
       it.live();
       it.at(1000, () => (it.link.echoes = false));
-      expect(it.until(4000).at(-1)).toBe('2302 over: a canary was accepted and did not arrive within 300 ms');
+      expect(it.until(4000).at(-1)).toBe('1802 over: a canary was accepted and did not arrive within 300 ms');
     });
   });
 
@@ -142,12 +163,12 @@ describe('a life', () => {
     scene((it) => {
       it.live();
       it.at(1000, () => (it.link.echoes = false));
-      for (const ms of [2100, 2500, 2800]) {
+      for (const ms of [1600, 2000, 2300]) {
         it.at(ms, () => {
           it.link.say('test:room:tea', 'hello');
         });
       }
-      expect(it.until(4000).at(-1)).toBe('3202 over: a canary was accepted and did not arrive within 300 ms');
+      expect(it.until(4000).at(-1)).toBe('2702 over: a canary was accepted and did not arrive within 300 ms');
     });
   });
 
@@ -167,7 +188,7 @@ describe('a life', () => {
     scene((it) => {
       it.live();
       it.at(1000, () => (it.link.role = 'slave'));
-      expect(it.until(4000).at(-1)).toBe('2002 over: the server is a slave, not a master');
+      expect(it.until(4000).at(-1)).toBe('1502 over: the server is a slave, not a master');
     });
   });
 
@@ -175,7 +196,7 @@ describe('a life', () => {
     scene((it) => {
       it.live();
       it.at(1000, () => (it.link.outcome = (command) => (command === 'ROLE' ? NEVER : timerOf(it))));
-      expect(it.until(4000).at(-1)).toBe('2601 over: ROLE was not answered within 300 ms');
+      expect(it.until(4000).at(-1)).toBe('2101 over: ROLE was not answered within 300 ms');
     });
   });
 
@@ -195,7 +216,7 @@ describe('a life', () => {
         it.refusal = undefined;
         it.publishable$.next();
       });
-      expect(it.until(3000).slice(-3)).toEqual(['2 up', '2002 down: canary: NOPERM', '2501 up']);
+      expect(it.until(3000).slice(-3)).toEqual(['2 up', '1502 down: canary: NOPERM', '2501 up']);
     });
   });
 
@@ -209,6 +230,110 @@ describe('a life', () => {
       expect(it.canaries).toHaveLength(1);
     });
   });
+});
+
+describe('a room that is left and entered again', () => {
+  test('while its SUBSCRIBE is under way is confirmed by the second one alone', () => {
+    scene((it) => {
+      it.live();
+      it.at(100, () => {
+        it.link.outcome = () => timer(50, it.scheduler).pipe(ignoreElements());
+        const first = it.join('tea');
+        it.at(10, () => {
+          first.unsubscribe();
+        });
+        it.at(20, () => {
+          it.join('tea');
+        });
+      });
+      expect(it.until(300).filter((line) => line.includes('tea'))).toEqual(['170 tea confirmed']);
+      expect(it.link.asked.slice(3)).toEqual([
+        '100 SUBSCRIBE test:room:tea',
+        '110 UNSUBSCRIBE test:room:tea',
+        '120 SUBSCRIBE test:room:tea',
+      ]);
+    });
+  });
+
+  test('between two lives is told nothing of what the one before missed', () => {
+    scene((it) => {
+      const tea = it.join('tea');
+      const first = it.live();
+      it.at(3500, () => {
+        first.unsubscribe();
+        tea.unsubscribe();
+        it.join('tea');
+        it.live();
+      });
+      expect(it.until(3600).filter((line) => /gap|tea/.test(line))).toEqual([
+        '1 tea confirmed',
+        '3500 tea lost',
+        '3501 tea confirmed',
+      ]);
+    });
+  });
+});
+
+describe('the since of a gap', () => {
+  /** Through several canaries, and the moments in which one is in the air. */
+  const breaks = Array.from({ length: 200 }, (_, nth) => 1600 + nth * 23);
+
+  test.each([0, 1, 50, 200])('is at most 2 s and a timeout before the loss, with links that take %i ms to answer', (delayMs) => {
+    for (const ms of breaks) {
+      scene((it) => {
+        it.link.outcome = () => timer(delayMs, it.scheduler).pipe(ignoreElements());
+        expect(ms - it.sinceOfBreakAt(ms)).toBeLessThanOrEqual(CANARY_INTERVAL_MS + TIMEOUT_MS);
+      });
+    }
+  });
+
+  test('is a timeout at least before the last canary that came back, for what was under way at that moment', () => {
+    for (const ms of breaks)
+      scene((it) => {
+        expect(ms - it.sinceOfBreakAt(ms)).toBeGreaterThanOrEqual(TIMEOUT_MS);
+      });
+  });
+
+  test('is the last time at which it was known who is the master, where nobody could be asked since', () => {
+    scene((it) => {
+      it.at(4000, () => (it.isKnown = false));
+      expect(it.sinceOfBreakAt(60_000)).toBe(3001 - TIMEOUT_MS);
+    });
+  });
+});
+
+describe('what another pod misplaced', () => {
+  function misplaced(payload: string, atMs: number): readonly string[] {
+    let told: readonly string[] = [];
+    scene((it) => {
+      it.join('tea');
+      it.live();
+      it.at(atMs, () => {
+        it.link.say('test:misplaced', payload);
+      });
+      told = it.until(200).filter((line) => line.includes('gap'));
+    });
+    return told;
+  }
+
+  test('is a gap in all rooms, since the time that it names', () => {
+    expect(misplaced('70 90', 100)).toEqual(['100 gap since 70 in all']);
+  });
+
+  test('is of no concern where it was over before this life was whole', () => {
+    expect(misplaced('0 1', 100)).toEqual([]);
+  });
+
+  test('is not told twice: the gap of a life that is not whole yet is still to come', () => {
+    expect(misplaced('70 90', 0)).toEqual([]);
+  });
+
+  test.each(['', 'x', '70', '70 x', '-1 90', '1e3 1e9', '70 9000000000000000', '{"sinceMs":70,"untilMs":90}'])(
+    'is ignored where it says %j',
+    (payload) => {
+      expect(misplaced(payload, 100)).toEqual([]);
+    },
+  );
 });
 
 describe('a room that its server takes away', () => {
@@ -226,7 +351,7 @@ describe('a room that its server takes away', () => {
       expect(it.until(3500).slice(-4)).toEqual([
         '3000 hears milk',
         '3000 tea lost',
-        '3001 gap since -299 in tea',
+        '3001 gap since 700 in tea',
         '3001 tea confirmed',
       ]);
     });
@@ -267,7 +392,7 @@ describe('a second life', () => {
           .until(3600)
           .slice(4)
           .filter((line) => !/up|down/.test(line)),
-      ).toEqual(['3000 hears tea', '3500 tea lost', '3501 gap since 1701 in tea', '3501 tea confirmed', '3510 hears tea']);
+      ).toEqual(['3000 hears tea', '3500 tea lost', '3501 gap since 2701 in tea', '3501 tea confirmed', '3510 hears tea']);
     });
   });
 
@@ -284,7 +409,7 @@ describe('a second life', () => {
         it.link.outcome = () => timerOf(it);
         it.live();
       });
-      expect(it.until(5100).filter((line) => line.includes('gap'))).toEqual(['5001 gap since 1701 in tea']);
+      expect(it.until(5100).filter((line) => line.includes('gap'))).toEqual(['5001 gap since 2701 in tea']);
     });
   });
 

@@ -1,5 +1,5 @@
 import { Subject, Subscription, timer } from 'rxjs';
-import type { Access, Grant, Identity } from '../../authorize.js';
+import type { Access, Authorize } from '../../authorize.js';
 import type { Config } from '../../config.js';
 import { drain } from '../../drain.js';
 import { createPod, type Pod, type PodParts } from '../../pod.js';
@@ -15,7 +15,7 @@ import { TestClient } from './test-client.js';
 export interface TestPodOptions {
   readonly config: Config;
   readonly parts: Omit<PodParts, 'limits' | 'broker'>;
-  readonly authorize: (identity: Identity) => Grant | undefined;
+  readonly authorize: Authorize;
   /** What joins the pods. */
   readonly bus: Subject<Publication>;
 }
@@ -83,6 +83,7 @@ export class TestPod {
     if (claims === undefined) return undefined;
     const expiresAtMs = typeof claims['exp'] === 'number' ? claims['exp'] * 1000 : Infinity;
     const grant = this.#options.authorize({ subject: identity, claims, expiresAtMs });
+    if (grant && 'then' in grant) throw new MarbleError('authorize gave a promise, which no virtual time waits for');
     if (!grant || !rooms.every((room) => grant.mayJoin(room))) throw new MarbleError(`${name} cannot connect: forbidden`);
     return { grant, expiresAtMs };
   }
