@@ -23,7 +23,7 @@ import { VirtualTest, virtualTest, type Kit } from './virtual-test.js';
  *     says     -k-k-- 3s k
  *     effects  -t---- 3s t
  *   `,
- *   { says: { k: {} }, effects: { t: publish({ type: 'typing' }) } },
+ *   { says: { k: { data: {} } }, effects: { t: publish({ type: 'typing' }) } },
  * );
  *
  * @param subject the handler, or what makes it of the kit
