@@ -1,6 +1,6 @@
 import { BehaviorSubject, Observable, Subject, filter, map, merge, throwError } from 'rxjs';
-import { PublishError, type Broker, type BrokerEvent, type BrokerStatus, type Gap } from '../../broker.js';
 import { memoryBroker } from '../../broker-memory.js';
+import { PublishError, type Broker, type BrokerEvent, type BrokerStatus, type Gap } from '../../broker.js';
 import type { Publication } from '../../publication.js';
 import { SubscriptionLog } from '../diagram/subscription-log.js';
 

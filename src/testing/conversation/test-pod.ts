@@ -7,8 +7,8 @@ import { presence } from '../../presence.js';
 import { GLOBAL_ROOM, type Envelope } from '../../protocol.js';
 import type { Publication } from '../../publication.js';
 import { TICK } from '../../transport.js';
-import type { Closed } from '../heard.js';
 import { MarbleError } from '../diagram/marble-error.js';
+import type { Closed } from '../heard.js';
 import { TestBroker } from './test-broker.js';
 import { TestClient } from './test-client.js';
 
