@@ -8,8 +8,11 @@ import type { Outbound } from './transport.js';
 
 /** What came out of a batch by the time it had gone in. */
 interface Heard {
-  readonly publications: Publication[];
+  publications: Publication[];
   isWhole: boolean;
+  readonly publishedAtMs: number;
+  /** So many may come of it in one piece. */
+  readonly most: number;
 }
 
 /** What one connection hears, through operators of its own: it has frames of its own then, which nobody shares. */
@@ -58,11 +61,12 @@ export class Ear {
 
   /** What comes of it at once goes on in one batch; what comes later, by itself. */
   receive(batch: Batch, publishedAtMs: number): void {
-    const heard: Heard = { publications: [], isWhole: true };
+    const most = batch.messages + this.#context.pod.limits.sendBufferMessages;
+    const heard: Heard = { publications: [], isWhole: true, publishedAtMs, most };
     this.#heard = heard;
     for (const payload of payloads(batch)) this.#pass(JSON.parse(payload.toString()) as Envelope, undefined);
     this.#heard = undefined;
-    if (heard.publications.length > 0) this.#output.next(publicationBatch(heard.publications, publishedAtMs));
+    this.#say(heard);
     if (!heard.isWhole) this.#output.next(gapBatch('handler', publishedAtMs, this.#context.pod.world));
   }
 
@@ -80,8 +84,20 @@ export class Ear {
       this.#lost(error, last);
       return;
     }
-    if (this.#heard) this.#heard.publications.push(publication);
+    if (this.#heard) this.#gather(publication, this.#heard);
     else this.#output.next(publicationBatch([publication], this.#context.pod.world.scheduler.now()));
+  }
+
+  /** An operator can make any number of messages of one: they are for the send buffer to bound, not to gather here. */
+  #gather(publication: Publication, heard: Heard): void {
+    heard.publications.push(publication);
+    if (heard.publications.length >= heard.most) this.#say(heard);
+  }
+
+  #say(heard: Heard): void {
+    const { publications, publishedAtMs } = heard;
+    heard.publications = [];
+    if (publications.length > 0) this.#output.next(publicationBatch(publications, publishedAtMs));
   }
 
   /** Fails closed: what an operator did not let through does not get through without it. */

@@ -7,7 +7,10 @@ import {
   ignoreElements,
   map,
   mergeMap,
+  range,
+  switchMap,
   take,
+  tap,
   throwError,
   type MonoTypeOperatorFunction,
   type Observable,
@@ -231,6 +234,29 @@ describe('hear', () => {
       const actual$ = ask(e1, inRooms(pod, 'ada', ['tea']), rowConsumer(hot, '--f'));
       expectObservable(actual$).toBe(expected, { w: 'welcome', s: 'shut 4000' });
     });
+  });
+});
+
+test('an operator that makes far too many messages of one is ended by the send buffer', () => {
+  marbles(({ hot, cold, expectObservable, flush }, scheduler) => {
+    const said = '    ---a-------';
+    const e1 = hot('  -h---------', SAID);
+    const expected = 'w--(s|)    ';
+
+    let made = 0;
+    const many: Hearing = (heard$) =>
+      heard$.pipe(
+        switchMap((envelope) => range(0, 10_000).pipe(map(() => envelope))),
+        tap(() => {
+          made += 1;
+        }),
+      );
+    const { broker, pod } = hearing(scheduler, { it: many });
+    saying(cold(said, CONTENTS), broker);
+    const actual$ = ask(e1, inRooms(pod, 'ada', ['tea']), rowConsumer(hot, '--f'));
+    expectObservable(actual$).toBe(expected, { w: 'welcome', s: 'shut 4000' });
+    flush();
+    expect(made).toBe(257);
   });
 });
 
