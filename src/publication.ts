@@ -11,8 +11,8 @@ export interface Publication {
 /** What is wrong with a publication, or the time its envelope bears (milliseconds since the epoch). */
 export type Check = { readonly ok: true; readonly publishedAtMs: number } | { readonly ok: false; readonly reason: string };
 
-// RFC 3339 section 5.6; Date.parse alone takes much else.
-const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/;
+// RFC 3339 section 5.6, with its letters in either case; Date.parse alone takes much else.
+const RFC_3339 = /^(\d{4}-\d\d-(\d\d))T([01]\d|2[0-3]):\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i;
 
 /**
  * Judges what came through the broker before any client sees it: UTF-8 JSON of bounded size with every member of an envelope and no
@@ -53,10 +53,16 @@ let lastMs = NaN;
 function readTimestamp(value: unknown): number {
   // What arrives together was mostly published in the same millisecond.
   if (value !== lastTimestamp) {
-    lastMs = typeof value === 'string' && RFC_3339.test(value) ? Date.parse(value) : NaN;
+    lastMs = typeof value === 'string' ? parseTimestamp(value) : NaN;
     lastTimestamp = value;
   }
   return lastMs;
+}
+
+function parseTimestamp(text: string): number {
+  const [, date = '', day] = RFC_3339.exec(text) ?? [];
+  // Date.parse counts on past the end of a month.
+  return new Date(date).getUTCDate() === Number(day) ? Date.parse(text.toUpperCase()) : NaN;
 }
 
 function bad(reason: string): Check {

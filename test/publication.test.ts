@@ -51,6 +51,8 @@ test.each([
   ['2024-05-06T07:08:09.123Z', 123],
   ['2024-05-06T07:08:09Z', 0],
   ['2024-05-06T07:08:09.5Z', 500],
+  ['2024-05-06t07:08:09z', 0],
+  ['2024-05-06T09:08:09+02:00', 0],
 ])('the timestamp %s is read', (timestamp, milliseconds) => {
   expect(check({ ...envelope, timestamp })).toStrictEqual({
     ok: true,
@@ -95,6 +97,9 @@ test.each<[what: string, payload: Buffer | object | string]>([
   ['a timestamp without a zone', { ...envelope, timestamp: '2024-05-06T07:08:09.123' }],
   ['a timestamp that is a date', { ...envelope, timestamp: '2024-05-06' }],
   ['a timestamp in the 13th month', { ...envelope, timestamp: '2024-13-06T07:08:09.123Z' }],
+  ['a timestamp on the 30th of February', { ...envelope, timestamp: '2024-02-30T07:08:09.123Z' }],
+  ['a timestamp on the 29th of February of another year', { ...envelope, timestamp: '2023-02-29T07:08:09.123Z' }],
+  ['a timestamp at 24 hours', { ...envelope, timestamp: '2024-05-06T24:00:00.000Z' }],
   ['a timestamp in the 25th hour', { ...envelope, timestamp: '2024-05-06T25:08:09.123Z' }],
 ])('a publication with %s is invalid', (_, payload) => {
   expect(check(payload)).toStrictEqual({ ok: false, reason: expect.any(String) });
