@@ -1,12 +1,12 @@
 import { BehaviorSubject, Subject, tap, type MonoTypeOperatorFunction } from 'rxjs';
-import { memoryBroker } from '../broker-memory.js';
+import { memoryBroker } from '../broker/memory.js';
 import { checkConfig, type Settings } from '../config.js';
-import { judged, type Outcome } from '../conversation.js';
-import type { Effect } from '../effect.js';
-import type { Handler } from '../handler.js';
-import { handled } from '../handling.js';
+import { judged, type Outcome } from '../connection/conversation.js';
+import type { Effect } from '../handling/effect.js';
+import type { Handler } from '../handling/handler.js';
+import { handled } from '../handling/handling.js';
 import { createPod, type ConnectionContext } from '../pod.js';
-import type { Wrap } from '../wrap.js';
+import type { Wrap } from '../handling/wrap.js';
 import { Legend } from './diagram/legend.js';
 import { COMPLETE, END } from './diagram/rows.js';
 import { comparable } from './effect-row.js';

@@ -1,11 +1,11 @@
 import { Subject } from 'rxjs';
-import { authorizeByClaims, type Grant, type Identity } from '../authorize.js';
+import { authorizeByClaims, type Grant, type Identity } from '../entrance/authorize.js';
 import { checkConfig, type Settings } from '../config.js';
-import type { Handler } from '../handler.js';
+import type { Handler } from '../handling/handler.js';
 import { builtInHandlers } from '../handlers/index.js';
 import type { Hearing } from '../pod.js';
-import type { Publication } from '../publication.js';
-import type { Wrap } from '../wrap.js';
+import type { Publication } from '../hub/publication.js';
+import type { Wrap } from '../handling/wrap.js';
 import { Participant, legends } from './conversation/participant.js';
 import { TestPod } from './conversation/test-pod.js';
 import { Legend } from './diagram/legend.js';

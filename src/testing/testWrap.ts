@@ -1,6 +1,6 @@
-import type { Handler } from '../handler.js';
+import type { Handler } from '../handling/handler.js';
 import { builtInHandlers } from '../handlers/index.js';
-import type { Wrap } from '../wrap.js';
+import type { Wrap } from '../handling/wrap.js';
 import { COMPLETE } from './diagram/rows.js';
 import { SubscriptionLog } from './diagram/subscription-log.js';
 import { effectLegend } from './effect-row.js';
