@@ -100,14 +100,20 @@ export function httpServer({ pages, log, headersTimeoutMs, webSockets }: HttpOpt
     unanswered.add(request.socket, response);
     send(response, EXPECTATION_FAILED);
   });
-  server.on('upgrade', (request, socket: Socket, head) => {
-    // Node has given up the socket, its listener for errors included, and the client may be gone already.
+  // Node gives up the socket, its listener for errors included, and the client may be gone already.
+  const takeOver = (socket: Socket): boolean => {
     socket.on('error', destroy);
     // Requests before it that are not answered yet: their answers would be read as frames, or as the answer to this.
-    if (unanswered.has(socket)) {
-      socket.destroy();
-      return;
-    }
+    const isFree = !unanswered.has(socket);
+    if (!isFree) socket.destroy();
+    return isFree;
+  };
+  // Nothing is a tunnel here; without a listener, Node would close without an answer.
+  server.on('connect', (request, socket: Socket) => {
+    if (takeOver(socket)) respondOnSocket(request, socket, respond);
+  });
+  server.on('upgrade', (request, socket: Socket, head) => {
+    if (!takeOver(socket)) return;
     const place = target(request.url ?? '', webSockets?.basePath);
     if (webSockets && place.kind === 'webSocket' && asksForWebSocket(request)) {
       halfOpen.leave(socket);
@@ -224,7 +230,7 @@ function asksForWebSocket({ headers, httpVersion }: IncomingMessage): boolean {
   return headers.upgrade?.toLowerCase() === 'websocket' && httpVersion === '1.1';
 }
 
-/** Node hands over the socket for any `Upgrade` header; one that is not ours is ignored (RFC 9110 section 7.8) and answered as if it were not there. */
+/** Node hands over the socket for `CONNECT` and for any `Upgrade` header; one that is not ours is ignored (RFC 9110 section 7.8) and answered as if it were not there. */
 function respondOnSocket(
   request: IncomingMessage,
   socket: Socket,

@@ -140,6 +140,18 @@ describe('a WebSocket path', () => {
     expect(errorCode(reply)).toBe('method');
   });
 
+  test('CONNECT is answered 405 with Allow, and 404 where it names another host', async () => {
+    const [here, elsewhere] = await Promise.all([
+      ask(service.port, plain('CONNECT', '/ws/tea')),
+      ask(service.port, plain('CONNECT', 'chat.example:443')),
+    ]);
+    expect(here.status).toBe(405);
+    expect(here.headers['allow']).toMatch(/^GET\b/);
+    expect(errorCode(here)).toBe('method');
+    expect(elsewhere.status).toBe(404);
+    expect(errorCode(elsewhere)).toBe('not_found');
+  });
+
   test('an upgrade by POST is answered 405 with Allow', async () => {
     const reply = await ask(service.port, upgradeRequest('/ws').replace('GET', 'POST'));
     expect(reply.status).toBe(405);
