@@ -6,6 +6,11 @@ export interface Networks {
   has(address: string): boolean;
 }
 
+/** Whether it is what `readNetworks` returns. */
+export function isNetworks(given: unknown): given is Networks {
+  return typeof given === 'object' && given !== null && 'has' in given;
+}
+
 /**
  * Networks in CIDR notation, comma-separated (RFC 4632, RFC 4291 section 2.3); an address alone is a network of one.
  *

@@ -1,7 +1,8 @@
-import { readNetworks } from './address.js';
+import { isNetworks, readNetworks } from './address.js';
 import { ALGORITHMS, LEAST_SECRET_BYTES, allowedAlgorithms } from './algorithms.js';
 import { readOrigins } from './origin.js';
 import { byteLength } from './protocol.js';
+import { pinsSlot } from './redis-slots.js';
 import {
   any,
   basePath,
@@ -98,6 +99,7 @@ const VARIABLES = {
     readOrigins,
     'a comma-separated list like https://chat.example, or *',
     'web pages that may connect; with authentication and unset, those of the same host',
+    (given) => given === 'same-origin',
   ),
   host: text('HOST', '0.0.0.0', host, 'a host name or address', 'where to listen'),
   port: integer('PORT', 8080, 0, 65535, 'the port to listen on; 0 takes a free one, which is logged'),
@@ -121,6 +123,7 @@ const VARIABLES = {
     readNetworks,
     'a comma-separated list of networks like 10.0.0.0/8',
     'proxies whose `X-Forwarded-For` and `X-Forwarded-Host` are believed',
+    isNetworks,
   ),
   maxMessageBytes: integer('MAX_MESSAGE_BYTES', 65_536, 1, MAX_MESSAGE, 'the largest message from a client'),
   sendBufferMessages: integer(
@@ -226,8 +229,8 @@ export function checkConfig(settings: Settings): Config {
   const config = Object.fromEntries(entries) as Config;
   checkTogether(config);
   if (config.authEnabled) checkAuth(config);
-  else checkNoAuth(given);
-  const sameOrigin = config.authEnabled && given['allowedOrigins'] === undefined;
+  else checkNoAuth(settings);
+  const sameOrigin = config.authEnabled && settings.allowedOrigins === undefined;
   return Object.freeze(sameOrigin ? { ...config, allowedOrigins: 'same-origin' } : config);
 }
 
@@ -239,16 +242,17 @@ export function describeConfig(): string {
 }
 
 function readVariable(variable: Variable<unknown>, given: unknown): unknown {
+  if (variable.keeps?.(given)) return given;
   const text = given === undefined ? variable.default : textOf(given);
-  if (text === undefined) return given;
+  if (text === undefined) return undefined;
   const value = variable.read(text);
   if (value === undefined) throw complaint(variable, text);
   return value;
 }
 
-/** As it would stand in the environment; undefined for networks, which have no text: they were read from one. */
-function textOf(given: unknown): string | undefined {
-  return typeof given === 'object' && given !== null && 'has' in given ? undefined : String(given);
+/** As it would stand in the environment. */
+function textOf(given: unknown): string {
+  return Array.isArray(given) ? given.join() : String(given);
 }
 
 function checkTogether(config: Config): void {
@@ -265,7 +269,7 @@ function checkTogether(config: Config): void {
 }
 
 /** One Redis, or sentinels, or a cluster; and nothing that would be left unused. */
-function checkRedis({ redisUrl, redisClusterNodes, redisSentinels, redisSentinelName }: Config): void {
+function checkRedis({ redisUrl, redisChannelPrefix, redisClusterNodes, redisSentinels, redisSentinelName }: Config): void {
   const nodes = redisClusterNodes?.join();
   const sentinels = redisSentinels?.join();
   if (redisUrl === 'memory:') {
@@ -278,6 +282,9 @@ function checkRedis({ redisUrl, redisClusterNodes, redisSentinels, redisSentinel
     refuse('REDIS_SENTINEL_NAME', redisSentinelName, 'nothing while REDIS_CLUSTER_NODES is set');
     if (!/^\/?0?$/.test(new URL(redisUrl).pathname))
       refuse('REDIS_CLUSTER_NODES', nodes, 'nothing while REDIS_URL names a database');
+    // All rooms would be at one server, and the others could not be proven alive.
+    if (pinsSlot(redisChannelPrefix))
+      refuse('REDIS_CHANNEL_PREFIX', redisChannelPrefix, 'no hash tag, {…}, while REDIS_CLUSTER_NODES is set');
   }
   if (redisSentinelName === undefined) refuse('REDIS_SENTINELS', sentinels, 'nothing without REDIS_SENTINEL_NAME');
   if (sentinels === undefined) refuse('REDIS_SENTINEL_NAME', redisSentinelName, 'nothing without REDIS_SENTINELS');
@@ -288,8 +295,9 @@ function refuse(name: string, given: string | undefined, allowed: string): void 
 }
 
 /** Who says anything of tokens means to be protected. Who says false as well has been heard. */
-function checkNoAuth(given: Readonly<Record<string, unknown>>): void {
-  if (given['authEnabled'] !== undefined) return;
+function checkNoAuth(settings: Settings): void {
+  if (settings.authEnabled !== undefined) return;
+  const given: Readonly<Record<string, unknown>> = settings;
   const said = Object.entries(VARIABLES).find(([key, { name }]) => name.startsWith('AUTH_') && given[key] !== undefined);
   if (said) throw new ConfigError(`AUTH_ENABLED is unset; allowed: true or false, where ${said[1].name} is set`);
 }

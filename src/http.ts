@@ -2,6 +2,7 @@ import { STATUS_CODES, ServerResponse, createServer, type IncomingMessage, type 
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { BrokerStatus } from './broker.js';
+import { HalfOpen } from './half-open.js';
 import type { Logger } from './log.js';
 import {
   DRAINING,
@@ -41,6 +42,15 @@ export interface WebSocketEndpoint {
   readonly onUpgrade: (upgrade: Upgrade, request: UpgradeRequest) => void;
 }
 
+/**
+ * So many connections may be no WebSockets, or not yet: more than a pod can let in within a second, so that of those who send their
+ * request at once nobody is among the oldest. Each takes 5 to 50 KB.
+ */
+const MAX_HALF_OPEN = 4096;
+
+/** Connections that had to make room are logged at most so often. */
+const COMPLAINT_INTERVAL_MS = 60_000;
+
 const JSON_TYPE = 'application/json';
 
 /**
@@ -58,9 +68,9 @@ const EXPECTATION_FAILED: Refusal = { status: 417, code: 'expectation_failed', m
 
 /** The HTTP side of the service: pages, refusals, and upgrades passed on. */
 export function httpServer({ pages, log, headersTimeoutMs, webSockets }: HttpOptions): Server {
-  const answers = new WeakMap<Duplex, ServerResponse>();
+  const unanswered = new Unanswered();
   const respond = (request: IncomingMessage, response: ServerResponse) => {
-    answers.set(request.socket, response);
+    unanswered.add(request.socket, response);
     void answerTo(request, pages, webSockets?.basePath)
       .catch((error: unknown): Refusal => {
         log.error({ err: error }, 'page failed');
@@ -78,21 +88,29 @@ export function httpServer({ pages, log, headersTimeoutMs, webSockets }: HttpOpt
     // Asked for below, so that the answer is ours.
     requireHostHeader: false,
   });
-  server.on('request', respond);
+  const halfOpen = new HalfOpen(MAX_HALF_OPEN, complaint(log));
+  server.on('connection', (socket) => {
+    halfOpen.enter(socket);
+  });
+  server.on('request', (request, response) => {
+    halfOpen.touch(request.socket);
+    respond(request, response);
+  });
   server.on('checkExpectation', (request, response: ServerResponse) => {
-    answers.set(request.socket, response);
+    unanswered.add(request.socket, response);
     send(response, EXPECTATION_FAILED);
   });
   server.on('upgrade', (request, socket: Socket, head) => {
     // Node has given up the socket, its listener for errors included, and the client may be gone already.
     socket.on('error', destroy);
     // Requests before it that are not answered yet: their answers would be read as frames, or as the answer to this.
-    if (answers.get(socket)?.writableFinished === false) {
+    if (unanswered.has(socket)) {
       socket.destroy();
       return;
     }
     const place = target(request.url ?? '', webSockets?.basePath);
     if (webSockets && place.kind === 'webSocket' && asksForWebSocket(request)) {
+      halfOpen.leave(socket);
       const { method, headersDistinct: headers } = request;
       webSockets.onUpgrade({ request, socket, head }, { method, headers, peer: socket.remoteAddress, ...place });
     } else {
@@ -103,6 +121,37 @@ export function httpServer({ pages, log, headersTimeoutMs, webSockets }: HttpOpt
     refuse(socket, clientRefusal(error.code));
   });
   return server;
+}
+
+/** Connections on which an answer is under way or waits for its turn. */
+class Unanswered {
+  /** The last that each connection gets: they go out in order. */
+  readonly #last = new WeakMap<Duplex, ServerResponse>();
+
+  add(socket: Duplex, response: ServerResponse): void {
+    this.#last.set(socket, response);
+    // `writableFinished` is true before Node has let go of the answer.
+    response.once('close', () => {
+      if (this.#last.get(socket) === response) this.#last.delete(socket);
+    });
+  }
+
+  has(socket: Duplex): boolean {
+    return this.#last.has(socket);
+  }
+}
+
+/** Says how many connections had to make room, now and then. */
+function complaint(log: Logger): () => void {
+  let dropped = 0;
+  let lastMs = -Infinity;
+  return () => {
+    dropped += 1;
+    const nowMs = Date.now();
+    if (nowMs - lastMs < COMPLAINT_INTERVAL_MS) return;
+    log.warn({ dropped, most: MAX_HALF_OPEN }, 'too many half-open connections');
+    [dropped, lastMs] = [0, nowMs];
+  };
 }
 
 /** Pages that say whether the process lives and may be sent clients. */

@@ -17,6 +17,11 @@ export function slotOf(channel: string): number {
   return crc % SLOTS;
 }
 
+/** Whether all channels that begin so are in one slot, whatever follows. */
+export function pinsSlot(prefix: string): boolean {
+  return hashTag(prefix) !== prefix;
+}
+
 /** What is between the first brace and the next closing one, if there is anything. */
 function hashTag(channel: string): string {
   const open = channel.indexOf('{');

@@ -10,6 +10,8 @@ export interface Variable<T> {
   readonly meaning: string;
   /** The value, or undefined where the text is none. */
   readonly read: (text: string) => T | undefined;
+  /** What is a value already and has no text that could be read again. */
+  readonly keeps?: ((given: unknown) => boolean) | undefined;
 }
 
 export function text<T, D extends string | undefined>(
@@ -18,8 +20,9 @@ export function text<T, D extends string | undefined>(
   read: (text: string) => T | undefined,
   allowed: string,
   meaning: string,
+  keeps?: (given: unknown) => boolean,
 ): Variable<D extends string ? T : T | undefined> {
-  return { name, default: fallback, allowed, meaning, read };
+  return { name, default: fallback, allowed, meaning, read, keeps };
 }
 
 export function flag(name: string, fallback: boolean, meaning: string): Variable<boolean> {

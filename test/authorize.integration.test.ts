@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from '@jest/globals';
 import {
   createChatServer,
-  createLogger,
+  silentLogger,
   memoryBroker,
   readConfig,
   type Authorize,
@@ -25,7 +25,7 @@ async function serve(authorize: Authorize, environment: Readonly<Record<string, 
   const server = createChatServer({
     config: readConfig({ HOST: '127.0.0.1', PORT: '0', ...auth, ...environment }),
     broker: memoryBroker(),
-    logger: createLogger('silent'),
+    logger: silentLogger,
     authorize,
   });
   servers.push(server);

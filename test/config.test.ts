@@ -374,6 +374,11 @@ describe('two values that contradict each other are refused', () => {
       'REDIS_SENTINEL_NAME is "m"; allowed: nothing without REDIS_SENTINELS',
     ],
     [
+      'a cluster and a prefix that would put all rooms into one slot',
+      { REDIS_CLUSTER_NODES: 'a:1', REDIS_CHANNEL_PREFIX: '{chat}' },
+      'REDIS_CHANNEL_PREFIX is "{chat}"; allowed: no hash tag, {…}, while REDIS_CLUSTER_NODES is set',
+    ],
+    [
       'a cluster and sentinels',
       { REDIS_CLUSTER_NODES: 'a:1', REDIS_SENTINELS: 'b:2', REDIS_SENTINEL_NAME: 'm' },
       'REDIS_SENTINELS is "b:2"; allowed: nothing while REDIS_CLUSTER_NODES is set',

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { Subject } from 'rxjs';
+import { Subject, tap, timer } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 import { drain, type Drainable, type DrainOptions } from '../src/drain.js';
 import type { Drain } from '../src/transport.js';
@@ -258,6 +258,69 @@ describe('when a drain has a connection close', () => {
       flush();
       expect(new Set(crowd.orders.map(({ closeInMs }) => closeInMs)).size).toBe(4);
       expect(new Set(crowd.orders.map(({ reconnectInMs }) => reconnectInMs)).size).toBe(4);
+    });
+  });
+});
+
+describe('a drain of many', () => {
+  /** Turns of a hundredth of a second: what is told in each. */
+  function turns(count: number, settings: Setting, meanwhile: (crowd: Crowd, nth: number) => void = () => undefined): Drain[][] {
+    const told: Drain[][] = [];
+    marbles(({ flush }, scheduler) => {
+      const crowd = new Crowd(scheduler).come(count, 'stubborn');
+      const turnEnd$ = timer(10, scheduler).pipe(
+        tap(() => {
+          meanwhile(crowd, told.length);
+        }),
+      );
+      const world = { ...virtualWorld(scheduler, settings.chance), turnEnd$ };
+      drain({ ...options(crowd, scheduler, settings), world }).subscribe();
+      flush();
+      for (const { what, atMs } of crowd.told) if (what !== 'terminate') (told[atMs / 10] ??= []).push(what);
+    });
+    return told;
+  }
+
+  test('tells two hundred of them in each turn of the event loop', () => {
+    expect(turns(500, {}).map(({ length }) => length)).toEqual([200, 200, 100]);
+  });
+
+  test('has those that are told later close at the moments that they would have had', () => {
+    const closes = turns(500, { chance: 0.5 }).map((told) => new Set(told.map(({ closeInMs }) => closeInMs)));
+    expect(closes).toEqual([new Set([250]), new Set([240]), new Set([230])]);
+  });
+
+  test('has those close at once whose moment has passed', () => {
+    const closes = turns(500, { chance: 0 }).map((told) => new Set(told.map(({ closeInMs }) => closeInMs)));
+    expect(closes).toEqual([new Set([0]), new Set([0]), new Set([0])]);
+  });
+
+  test('tells nobody who has gone before its turn', () => {
+    const leave = ({ connections }: Crowd) => {
+      const last = [...connections].at(-1);
+      if (last) connections.delete(last);
+    };
+    expect(turns(500, {}, leave).map(({ length }) => length)).toEqual([200, 200, 98]);
+  });
+
+  test('tells those first who close last, so that closes hold up nobody', () => {
+    marbles(({ flush }, scheduler) => {
+      const crowd = new Crowd(scheduler).come(5, 'stubborn');
+      const throws = [0.2, 0.8, 0.4, 0.9, 0.1];
+      const world = { ...virtualWorld(scheduler), random: () => throws.shift() ?? 0 };
+      drain({ ...options(crowd, scheduler), world }).subscribe();
+      flush();
+      expect(crowd.orders.map(({ closeInMs }) => closeInMs)).toEqual([4.5, 4, 2, 1, 0.5]);
+    });
+  });
+
+  test('stops telling when it is unsubscribed from', () => {
+    marbles(({ expectObservable, flush }, scheduler) => {
+      const crowd = new Crowd(scheduler).come(500, 'stubborn');
+      const world = { ...virtualWorld(scheduler), turnEnd$: timer(10, scheduler) };
+      expectObservable(drain({ ...options(crowd, scheduler), world }), '15ms !').toBe('-');
+      flush();
+      expect(crowd.orders).toHaveLength(400);
     });
   });
 });

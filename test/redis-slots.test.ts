@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { readMoved, readSlots, slotOf } from '../src/redis-slots.js';
+import { pinsSlot, readMoved, readSlots, slotOf } from '../src/redis-slots.js';
 
 describe('the slot of a channel', () => {
   // Asked of a redis-server with CLUSTER KEYSLOT.
@@ -16,6 +16,19 @@ describe('the slot of a channel', () => {
   ])('%j is in %i', (channel, slot) => {
     expect(slotOf(channel)).toBe(slot);
   });
+});
+
+test.each([
+  ['chat-api', false],
+  ['{chat}', true],
+  ['my-{chat}-api', true],
+  ['{}chat', false],
+  ['chat}{', false],
+  ['}{chat}', true],
+])('a prefix %j puts everything into one slot: %j', (prefix, pins) => {
+  expect(pinsSlot(prefix)).toBe(pins);
+  const slots = new Set(['a', 'b', 'c}', 'd'].map((rest) => slotOf(`${prefix}:${rest}`)));
+  expect(slots.size === 1).toBe(pins);
 });
 
 describe('the answer to CLUSTER SLOTS', () => {

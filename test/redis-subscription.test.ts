@@ -288,7 +288,10 @@ describe('the since of a gap', () => {
   });
 
   test('is a timeout at least before the last canary that came back, for what was under way at that moment', () => {
-    for (const ms of breaks) scene((it) => { expect(ms - it.sinceOfBreakAt(ms)).toBeGreaterThanOrEqual(TIMEOUT_MS); });
+    for (const ms of breaks)
+      scene((it) => {
+        expect(ms - it.sinceOfBreakAt(ms)).toBeGreaterThanOrEqual(TIMEOUT_MS);
+      });
   });
 
   test('is the last time at which it was known who is the master, where nobody could be asked since', () => {

@@ -25,7 +25,7 @@ export const dm = handler('dm', Letter, (message$, { identity }) =>
 );
 
 /** Nobody opens another's mailbox, and everybody may put something into it; all else is as the token's claims say. */
-export const authorizeMailboxes = (identity: Identity): Grant | undefined => {
+export function authorizeMailboxes(identity: Identity): Grant | undefined {
   const grant = authorizeByClaims(identity);
   return (
     grant && {
@@ -34,4 +34,4 @@ export const authorizeMailboxes = (identity: Identity): Grant | undefined => {
       mayPublishGlobally: () => grant.mayPublishGlobally(),
     }
   );
-};
+}

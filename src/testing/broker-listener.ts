@@ -8,8 +8,8 @@ export type Noticed =
   | { readonly kind: 'status'; readonly status: BrokerStatus }
   | { readonly kind: 'confirmation'; readonly room: string; readonly confirmed: boolean };
 
-/** What should come is waited for this long. */
-const PATIENCE_MS = 10_000;
+/** What should come is waited for this long, where nothing else is said. */
+export const PATIENCE_MS = 10_000;
 
 /** A pod of which a test sees everything: subscribed to a broker's events and status from its first moment to `end`. */
 export class Listener {
@@ -21,9 +21,11 @@ export class Listener {
   readonly #unconfirmed = new Set<string>();
   readonly #whole = new Subscription();
   readonly #change$ = new Subject<void>();
+  readonly #patienceMs: number;
 
-  constructor(broker: Broker) {
+  constructor(broker: Broker, patienceMs = PATIENCE_MS) {
     this.broker = broker;
+    this.#patienceMs = patienceMs;
     this.#whole.add(
       broker.events$.subscribe((event) => {
         if (event.kind === 'publication') this.#collect(event.room, event.payload.toString('utf8'));
@@ -84,8 +86,11 @@ export class Listener {
 
   /** Resolves when what was noticed is enough, looking again at each change; rejects with an `AssertionError` when it never is. */
   async until(what: string, isEnough: () => boolean): Promise<void> {
-    const late = () => throwError(() => new assert.AssertionError({ message: `${what} did not come in ${PATIENCE_MS} ms` }));
-    await firstValueFrom(this.#change$.pipe(startWith(undefined), filter(isEnough), timeout({ first: PATIENCE_MS, with: late })));
+    const message = `${what} did not come in ${this.#patienceMs} ms`;
+    const late = () => throwError(() => new assert.AssertionError({ message }));
+    await firstValueFrom(
+      this.#change$.pipe(startWith(undefined), filter(isEnough), timeout({ first: this.#patienceMs, with: late })),
+    );
   }
 
   /** Leaves every room, and the broker. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { firstValueFrom, lastValueFrom, toArray } from 'rxjs';
 import { PublishError, type Broker } from '../broker.js';
 import { GLOBAL_ROOM } from '../protocol.js';
-import { Listener, type Noticed } from './broker-listener.js';
+import { Listener, PATIENCE_MS, type Noticed } from './broker-listener.js';
 
 /** What a case is played on: made for it alone, and ended after it. */
 export interface ContractSetup {
@@ -25,7 +25,7 @@ export interface Outage {
 export interface ContractCase {
   /** What is so, to be read after "a broker:". */
   readonly name: string;
-  /** Resolves when it is so; rejects with an `AssertionError` otherwise, at the latest some 10 seconds after something did not come. */
+  /** Resolves when it is so; rejects with an `AssertionError` otherwise, at the latest when something has not come for the patience. */
   readonly run: () => Promise<void>;
 }
 
@@ -45,14 +45,22 @@ const ROOM = 'tea';
  * for (const { name, run } of brokerContract(createPods)) test(name, run);
  *
  * @param createPods makes the pods of one case; what it rejects with, `run` rejects with
+ * @param options `patienceMs`: what should come is waited for so long; 10 s where absent
  */
-export function brokerContract(createPods: () => Promise<ContractSetup>): readonly ContractCase[] {
-  return Object.entries(cases).map(([name, check]) => ({ name, run: () => play(check, createPods) }));
+export function brokerContract(
+  createPods: () => Promise<ContractSetup>,
+  { patienceMs = PATIENCE_MS }: { readonly patienceMs?: number } = {},
+): readonly ContractCase[] {
+  return Object.entries(cases).map(([name, check]) => ({ name, run: () => play(check, createPods, patienceMs) }));
 }
 
-async function play(check: (scene: Scene) => Promise<void>, createPods: () => Promise<ContractSetup>): Promise<void> {
+async function play(
+  check: (scene: Scene) => Promise<void>,
+  createPods: () => Promise<ContractSetup>,
+  patienceMs: number,
+): Promise<void> {
   const setup = await createPods();
-  const [ada, ben] = [new Listener(setup.pods[0]), new Listener(setup.pods[1])];
+  const [ada, ben] = [new Listener(setup.pods[0], patienceMs), new Listener(setup.pods[1], patienceMs)];
   try {
     for (const pod of [ada, ben]) await pod.until('the status up', () => pod.isWhole);
     await check({ ada, ben, outage: setup.outage });

@@ -5,22 +5,22 @@ import { SubscriptionLog } from './diagram/subscription-log.js';
 
 /** A stream that a row of the diagram gives. */
 export interface HotStub {
-  readonly name: string;
   readonly legend: Legend;
   readonly value$: Subject<unknown>;
+  /** What `#` stands for. */
   readonly error: unknown;
 }
 
-/** A stream that begins anew with each subscription. */
+/** Streams that begin anew with each subscription. */
 export interface ColdStub {
-  readonly name: string;
+  /** When they were subscribed to, all together. */
   readonly log: SubscriptionLog;
 }
 
 /** The streams that a test makes up: what a handler would ask of the world outside. */
 export class Stubs {
-  readonly hot: HotStub[] = [];
-  /** By their names: those of one name are one row. */
+  /** By their names, which are those of rows. Many are made while the test runs, with the first message. */
+  readonly hot = new Map<string, HotStub>();
   readonly cold = new Map<string, ColdStub>();
   readonly #scheduler: SchedulerLike;
 
@@ -29,8 +29,8 @@ export class Stubs {
   }
 
   makeHot(name: string, values: Readonly<Record<string, unknown>> | undefined, error: unknown): Observable<unknown> {
-    const stub = { name, legend: new Legend(values), value$: new Subject<unknown>(), error };
-    this.hot.push(stub);
+    const stub = this.hot.get(name) ?? { legend: new Legend(values), value$: new Subject<unknown>(), error };
+    this.hot.set(name, stub);
     return stub.value$;
   }
 
@@ -43,7 +43,7 @@ export class Stubs {
     const legend = new Legend(values);
     const { marks } = readMarbles(marbles);
     const log = this.cold.get(name)?.log ?? new SubscriptionLog(() => this.#scheduler.now());
-    this.cold.set(name, { name, log });
+    this.cold.set(name, { log });
     const source$ = new Observable((subscriber) => {
       for (const { atMs, letter } of marks) {
         const happen = () => {

@@ -1,5 +1,5 @@
 import { Subject } from 'rxjs';
-import { authorizeByClaims, type Authorize } from '../authorize.js';
+import { authorizeByClaims, type Grant, type Identity } from '../authorize.js';
 import { checkConfig, type Settings } from '../config.js';
 import type { Handler } from '../handler.js';
 import { builtInHandlers } from '../handlers/index.js';
@@ -41,7 +41,8 @@ export interface Conversation {
   readonly around?: readonly Wrap[];
   /** How a connection hears what is said in its rooms. */
   readonly hear?: Hearing;
-  readonly authorize?: Authorize;
+  /** What a connection with claims may do; it answers at once here. */
+  readonly authorize?: (identity: Identity) => Grant | undefined;
   /** Limits of the service, as for `createChatServer`; but presence is off where `presenceMaxMembers` doesn't say otherwise. */
   readonly config?: Settings;
   /** What the dice show, from 0 up to, and without, 1; 0.5 where absent. */

@@ -6,7 +6,7 @@ import { failureOf, time, type PlayedRow } from './diagram/failure.js';
 import { Legend } from './diagram/legend.js';
 import { MarbleError } from './diagram/marble-error.js';
 import { Strays } from './strays.js';
-import { Stubs } from './stubs.js';
+import { Stubs, type HotStub } from './stubs.js';
 import { compareSubscriptions, type SubscriptionLog } from './diagram/subscription-log.js';
 import { Timeline, VirtualScheduler } from './virtual-scheduler.js';
 import { virtualWorld } from './virtual-world.js';
@@ -163,11 +163,8 @@ export class VirtualTest {
    * @throws MarbleError where they do not come true
    */
   play(title: string, rows: readonly Row[], end: () => void): void {
-    for (const { name, ...stub } of this.#stubs.hot) this.input(name, hotInput(stub));
     for (const row of rows) this.#schedule(row);
     this.#pass(Math.max(...rows.map(({ lengthMs }) => lengthMs)));
-    // Many are made while the test runs, with the first request.
-    for (const { name, log } of this.#stubs.cold.values()) this.subscriptions(name, log);
     const held = this.#hold(rows);
     this.#isOver = true;
     end();
@@ -182,7 +179,7 @@ export class VirtualTest {
     const { pending } = this.#timeline;
     if (pending > 0)
       this.wrong(pending === 1 ? 'after its end a timer is still running' : `after its end ${pending} timers are still running`);
-    for (const { name, value$ } of this.#stubs.hot)
+    for (const [name, { value$ }] of this.#stubs.hot)
       if (value$.observed) this.wrong(`after its end ${name} is still subscribed to`);
     for (const [name, { log }] of this.#stubs.cold) if (log.open > 0) this.wrong(`after its end ${name} is still subscribed to`);
   }
@@ -205,12 +202,34 @@ export class VirtualTest {
 
   #schedule(row: Row): void {
     const input = this.#inputs.get(row.name);
-    if (input === undefined) return;
-    for (const what of expectedOf(row, input)) {
-      this.#rows.schedule(() => {
-        input.take(what);
-      }, what.atMs);
-    }
+    const happen = input
+      ? expectedOf(row, input).map(
+          (what) =>
+            [
+              what.atMs,
+              () => {
+                input.take(what);
+              },
+            ] as const,
+        )
+      : this.#hotMarks(row);
+    for (const [atMs, work] of happen) this.#rows.schedule(work, atMs);
+  }
+
+  /** A row of a stream that may not be made yet: if it is not when its mark comes, nobody hears that. */
+  #hotMarks(row: Row): readonly (readonly [atMs: number, work: () => void])[] {
+    if (this.#isHeld(row.name)) return [];
+    return row.marks.map((mark) => [
+      mark.atMs,
+      () => {
+        const stub = this.#stubs.hot.get(row.name);
+        if (stub) emit(stub, expectedOf({ ...row, marks: [mark] }, { ...stub, marks: COMPLETE + ERROR }));
+      },
+    ]);
+  }
+
+  #isHeld(name: string): boolean {
+    return this.#outputs.has(name) || this.#logOf(name) !== undefined;
   }
 
   #pass(lengthMs: number): void {
@@ -233,9 +252,9 @@ export class VirtualTest {
   }
 
   #holdRows(name: string, rows: readonly Row[]): readonly PlayedRow[] {
-    const log = this.#logs.get(name) ?? this.#familiar(name);
+    const log = this.#logOf(name);
     if (log) return compareSubscriptions(rows, log.intervals).map((played) => ({ name, played }));
-    const input = this.#inputs.get(name);
+    const input = this.#inputs.get(name) ?? this.#stubs.hot.get(name);
     if (input) return rows.map(({ marks }) => ({ name, legend: input.legend, played: marks }));
     const output = this.#outputs.get(name);
     if (output === undefined) throw new MarbleError(`there is nothing for row "${name}"; rows: ${this.#names.join(', ')}`);
@@ -245,22 +264,21 @@ export class VirtualTest {
     });
   }
 
-  #familiar(name: string): SubscriptionLog | undefined {
+  /** When that was subscribed to which has rows of this name. */
+  #logOf(name: string): SubscriptionLog | undefined {
+    const log = this.#logs.get(name) ?? this.#stubs.cold.get(name)?.log;
+    if (log) return log;
     for (const [beginning, logOf] of this.#families) if (name.startsWith(beginning)) return logOf(name.slice(beginning.length));
     return undefined;
   }
 }
 
-function hotInput({ legend, value$, error }: Omit<Stubs['hot'][number], 'name'>): Input {
-  return {
-    legend,
-    marks: COMPLETE + ERROR,
-    take: ({ mark, value }) => {
-      if (mark === COMPLETE) value$.complete();
-      else if (mark === ERROR) value$.error(error);
-      else value$.next(value);
-    },
-  };
+function emit({ value$, error }: HotStub, happenings: readonly Expected[]): void {
+  for (const { mark, value } of happenings) {
+    if (mark === COMPLETE) value$.complete();
+    else if (mark === ERROR) value$.error(error);
+    else value$.next(value);
+  }
 }
 
 /**

@@ -107,6 +107,19 @@ describe('an operator that does what the rows say passes', () => {
     testOperator(latest, [...rows.reverse(), 'output  -1-2'].join('\n'), pairs);
   });
 
+  test('with a stream that is made when it is needed, and then is the same for all who ask for it', () => {
+    testOperator<string, string>(
+      ({ hot }) => mergeMap((letter) => hot('news').pipe(map((news) => letter + news))),
+      `
+        source  --a-b---
+        news    -x-y-z-|
+        output  ---1-(23)
+        unsub   ---------!
+      `,
+      { output: { 1: 'ay', 2: 'az', 3: 'bz' } },
+    );
+  });
+
   test('until nothing is due any more, beyond the last row', () => {
     const rows = `
       source  -a

@@ -92,8 +92,8 @@ export class TestClient implements Consumer, Drainable {
         this.#isPaused = true;
         break;
       case 'resume':
+        this.#isPaused = false;
         context.pod.world.scheduler.schedule(() => {
-          this.#isPaused = false;
           this.#read();
         });
         break;
