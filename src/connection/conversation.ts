@@ -167,6 +167,8 @@ class CarryingOut extends Stage<Outcome, Outbound> {
   /** The last that is handled. */
   #shut(code: number, reason: string): void {
     this.output.next(shut(code, atMost(MAX_CLOSE_REASON_BYTES, reason)));
+    // What is held will not be handled: it is no reason to leave the socket unread and to stop the clock.
+    this.#intake.hold(0);
     this.unsubscribe();
   }
 

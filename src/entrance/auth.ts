@@ -12,7 +12,7 @@ import type { World } from '../world.js';
 export type Authenticate = (token: string) => Promise<Identity | Refusal>;
 
 /** Clocks of issuers may differ from ours by so much; `exp` counts so much longer, `nbf` so much earlier. */
-export const LEEWAY_S = 5;
+const LEEWAY_S = 5;
 
 /** An answer with keys may take so long, or half of `UPGRADE_TIMEOUT_MS`: then there is time left to go on with older ones. */
 const FETCH_TIMEOUT_MS = 5000;

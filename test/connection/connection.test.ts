@@ -372,6 +372,19 @@ describe('the heartbeat', () => {
       expectObservable(actual$).toBe('wp 99999ms r 60998ms (s|)', { w: 'welcome', p: 'pause', r: 'resume', s: 'shut 4001 now' });
     });
   });
+
+  test('the clock goes on once the last is said, whatever was held: a close that is never read ends with 4001', () => {
+    marbles(({ cold, hot, expectObservable }, scheduler) => {
+      const { broker, pod } = scripted(scheduler, { PUBLISH_WINDOW: '2' });
+      broker.confirm = () => timer(20, scheduler).pipe(map(() => true));
+      const inbound$ = cold<Inbound>('b'.repeat(14), { b: text('bad') });
+      const actual$ = ask(inbound$, inRooms(pod, 'ada', ['tea']), rowConsumer(hot, 'f')).pipe(
+        concatMap((row) => (row === 'ping' ? [] : of(row))),
+      );
+      const expected = '-p 18ms r 60979ms (s|)';
+      expectObservable(actual$, '100s !').toBe(expected, { p: 'pause', r: 'resume', s: 'shut 4001 now' });
+    });
+  });
 });
 
 describe('a slow consumer', () => {
