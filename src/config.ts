@@ -1,8 +1,8 @@
-import { isNetworks, readNetworks } from './address.js';
-import { ALGORITHMS, LEAST_SECRET_BYTES, allowedAlgorithms } from './algorithms.js';
-import { readOrigins } from './origin.js';
+import { isNetworks, readNetworks } from './entrance/address.js';
+import { ALGORITHMS, LEAST_SECRET_BYTES, allowedAlgorithms } from './entrance/algorithms.js';
+import { readOrigins } from './entrance/origin.js';
 import { byteLength } from './protocol.js';
-import { pinsSlot } from './redis-slots.js';
+import { pinsSlot } from './redis/slots.js';
 import {
   any,
   basePath,

@@ -437,6 +437,12 @@ describe('settings', () => {
     expect(checkConfig(config).trustProxy?.has('10.1.2.3')).toBe(true);
   });
 
+  test('may be a configuration with tokens that was read before, and pages of the same host are let in still', () => {
+    const config = readConfig({ AUTH_ENABLED: 'true', AUTH_JWT_SECRET: SECRET });
+    expect(config.allowedOrigins).toBe('same-origin');
+    expect(checkConfig(config)).toEqual(config);
+  });
+
   test.each<[what: string, settings: object, line: string]>([
     ['a bad value', { port: -1 }, 'PORT is "-1"; allowed: an integer from 0 to 65535'],
     ['a value of another kind', { port: {} }, 'PORT is "[object Object]"; allowed: an integer from 0 to 65535'],

@@ -1,14 +1,14 @@
 import { Subject, Subscription, timer } from 'rxjs';
-import type { Access, Authorize } from '../../authorize.js';
+import type { Access, Authorize } from '../../entrance/authorize.js';
 import type { Config } from '../../config.js';
-import { drain } from '../../drain.js';
+import { drain } from '../../connection/drain.js';
 import { createPod, type Pod, type PodParts } from '../../pod.js';
-import { presence } from '../../presence.js';
+import { presence } from '../../hub/presence.js';
 import { GLOBAL_ROOM, type Envelope } from '../../protocol.js';
-import type { Publication } from '../../publication.js';
-import { TICK } from '../../transport.js';
-import type { Closed } from '../heard.js';
+import type { Publication } from '../../hub/publication.js';
+import { TICK } from '../../connection/transport.js';
 import { MarbleError } from '../diagram/marble-error.js';
+import type { Closed } from '../heard.js';
 import { TestBroker } from './test-broker.js';
 import { TestClient } from './test-client.js';
 

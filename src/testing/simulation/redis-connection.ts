@@ -1,5 +1,5 @@
 import { Observable, Subject, type Subscriber, type Subscription } from 'rxjs';
-import { LinkError, RefusedError, type RedisLink, type RedisMessage, type Settled } from '../../redis-link.js';
+import { LinkError, RefusedError, type RedisLink, type RedisMessage, type Settled } from '../../redis/link.js';
 import type { Facts, PodName } from './facts.js';
 import { Pipe, type Lane } from './network.js';
 import type { Answer, RedisClient, RedisServer } from './redis-server.js';

@@ -1,5 +1,5 @@
 import { readConfig, type Config } from '../../config.js';
-import type { RedisLinkOptions } from '../../redis-link.js';
+import type { RedisLinkOptions } from '../../redis/link.js';
 import { Chance } from './chance.js';
 import { SimulatedClient } from './client.js';
 import { Facts, type Connection, type Witness } from './facts.js';

@@ -134,10 +134,10 @@ export class DeliveryCheck implements Check {
 
   /** What a replica took, and it neither heard nor was told of later. */
   *#misplaced({ gaps, misplaced }: Listener, { from }: Progress, channel: string): Generator<Accepted> {
+    const { publishTimeoutMs } = this.#options.config;
     for (const accepted of this.#logOf(channel).slice(from)) {
-      const { counts, id, publishedMs, atMs } = accepted;
-      if (counts || misplaced.has(id)) continue;
-      if (!gaps.some(({ sinceMs, untilMs }) => sinceMs <= publishedMs && atMs <= untilMs)) yield accepted;
+      if (accepted.counts || misplaced.has(accepted.id)) continue;
+      if (!gaps.some((gap) => covers(gap, accepted, publishTimeoutMs))) yield accepted;
     }
   }
 
