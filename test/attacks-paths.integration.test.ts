@@ -139,6 +139,15 @@ describe('upgrades that mean to be something else to somebody in between', () =>
     },
   );
 
+  test('a thousand requests in one packet have no more than one answer made, and nobody waits for them', async () => {
+    const page = 'GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n';
+    const raws = await Promise.all(Array.from({ length: 10 }, () => rawConnect(service.port)));
+    for (const raw of raws) raw.write(page.repeat(1000));
+    const answers = await Promise.all(raws.map((raw) => raw.text()));
+    expect(answers.filter((text) => (text.match(/HTTP\/1\.1 /g) ?? []).length > 1)).toEqual([]);
+    expect((await service.get('/healthz')).status).toBe(200);
+  });
+
   test('an upgrade behind a request that is answered is one', async () => {
     const raw = await rawConnect(service.port);
     raw.write('GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n');

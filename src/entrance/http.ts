@@ -68,9 +68,9 @@ const EXPECTATION_FAILED: Refusal = { status: 417, code: 'expectation_failed', m
 
 /** The HTTP side of the service: pages, refusals, and upgrades passed on. */
 export function httpServer({ pages, log, headersTimeoutMs, webSockets }: HttpOptions): Server {
-  const unanswered = new Unanswered();
+  const turns = new Turns();
   const respond = (request: IncomingMessage, response: ServerResponse) => {
-    unanswered.add(request.socket, response);
+    turns.begin(request.socket, response);
     void answerTo(request, pages, webSockets?.basePath)
       .catch((error: unknown): Refusal => {
         log.error({ err: error }, 'page failed');
@@ -94,19 +94,17 @@ export function httpServer({ pages, log, headersTimeoutMs, webSockets }: HttpOpt
   });
   server.on('request', (request, response) => {
     halfOpen.touch(request.socket);
-    respond(request, response);
+    if (turns.isNext(request.socket)) respond(request, response);
   });
   server.on('checkExpectation', (request, response: ServerResponse) => {
-    unanswered.add(request.socket, response);
+    if (!turns.isNext(request.socket)) return;
+    turns.begin(request.socket, response);
     send(response, EXPECTATION_FAILED);
   });
   // Node gives up the socket, its listener for errors included, and the client may be gone already.
   const takeOver = (socket: Socket): boolean => {
     socket.on('error', destroy);
-    // Requests before it that are not answered yet: their answers would be read as frames, or as the answer to this.
-    const isFree = !unanswered.has(socket);
-    if (!isFree) socket.destroy();
-    return isFree;
+    return turns.isNext(socket);
   };
   // Nothing is a tunnel here; without a listener, Node would close without an answer.
   server.on('connect', (request, socket: Socket) => {
@@ -129,21 +127,23 @@ export function httpServer({ pages, log, headersTimeoutMs, webSockets }: HttpOpt
   return server;
 }
 
-/** Connections on which an answer is under way or waits for its turn. */
-class Unanswered {
-  /** The last that each connection gets: they go out in order. */
-  readonly #last = new WeakMap<Duplex, ServerResponse>();
+/**
+ * A connection has one request at a time. Whoever sends another before the answer is cut off: a packet of them would have a
+ * thousand answers made, and behind an upgrade an answer would be read as frames.
+ */
+class Turns {
+  readonly #unanswered = new WeakSet<Duplex>();
 
-  add(socket: Duplex, response: ServerResponse): void {
-    this.#last.set(socket, response);
-    // `writableFinished` is true before Node has let go of the answer.
-    response.once('close', () => {
-      if (this.#last.get(socket) === response) this.#last.delete(socket);
-    });
+  isNext(socket: Duplex): boolean {
+    const isNext = !this.#unanswered.has(socket);
+    if (!isNext) socket.destroy();
+    return isNext;
   }
 
-  has(socket: Duplex): boolean {
-    return this.#last.has(socket);
+  begin(socket: Duplex, response: ServerResponse): void {
+    this.#unanswered.add(socket);
+    // `writableFinished` is true before Node has let go of the answer.
+    response.once('close', () => this.#unanswered.delete(socket));
   }
 }
 
