@@ -1,5 +1,5 @@
 import type { Effect, Hear, Publish, Reply } from './effect.js';
-import { CloseCode, PRIVATE_TYPES, SERVER_TYPES } from './protocol.js';
+import { CloseCode, PRIVATE_TYPES, SERVER_TYPES, type ClientMessage } from './protocol.js';
 import { isSubject } from './token.js';
 
 /** The service's own words, to which other effects lead. */
@@ -21,7 +21,7 @@ export function flawOf(effect: Effect): string | undefined {
       return flawOfReply(given);
     case 'join':
     case 'leave':
-      return Array.isArray(given.rooms) ? undefined : 'rooms that are no array';
+      return isNames(given.rooms) ? undefined : 'rooms that are no names';
     case 'hear':
       return flawOfHear(given);
     case 'close':
@@ -35,7 +35,7 @@ export function flawOf(effect: Effect): string | undefined {
 }
 
 function flawOfPublish({ message, as }: Publish): string | undefined {
-  const { type } = message;
+  const type = (message as Partial<ClientMessage> | null | undefined)?.type;
   if (!isType(type) || SERVER_TYPES.has(type) || PRIVATE_TYPES.has(type)) return `a publish of type ${type}`;
   return as === undefined || isSubject(as) ? undefined : 'a sender who cannot be called so';
 }
@@ -46,6 +46,10 @@ function flawOfReply({ type }: Reply): string | undefined {
 
 function flawOfHear({ operator }: Hear): string | undefined {
   return operator === undefined || typeof operator === 'function' ? undefined : 'an operator that is none';
+}
+
+function isNames(rooms: unknown): boolean {
+  return Array.isArray(rooms) && rooms.every((room) => typeof room === 'string');
 }
 
 function isType(type: unknown): type is string {

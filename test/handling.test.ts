@@ -160,6 +160,10 @@ describe('a handler that wants what may not be', () => {
     { what: 'a message of the server’s own', effect: reply({ type: 'system', data: { event: 'welcome' } }) },
     { what: 'presence in a room', effect: publish({ type: 'presence', data: { status: 'online', clientId: 'ben' } }) },
     { what: 'to be the server', effect: publish({ type: 'chat' }, { as: 'server' }) },
+    { what: 'to publish nothing', effect: { kind: 'publish' } },
+    { what: 'rooms without a name', effect: { kind: 'join', rooms: [null] } },
+    { what: 'rooms that are no list', effect: { kind: 'leave', rooms: 'tea' } },
+    { what: 'to hear through no operator', effect: { kind: 'hear', operator: 1 } },
     { what: 'a close code that does not exist', effect: { kind: 'close', code: 1005, reason: '' } },
   ])('$what costs its message an error, and goes on with what it knows', ({ effect }) => {
     marbles(({ hot, expectObservable, flush }, scheduler) => {
