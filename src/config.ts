@@ -1,19 +1,26 @@
-import { readNetworks } from './address.js';
-import { ALGORITHMS, LEAST_SECRET_BYTES, allowedAlgorithms } from './algorithms.js';
-import { readOrigins } from './origin.js';
+import { isNetworks, readNetworks } from './entrance/address.js';
+import { ALGORITHMS, LEAST_SECRET_BYTES, allowedAlgorithms } from './entrance/algorithms.js';
+import { readOrigins } from './entrance/origin.js';
 import { byteLength } from './protocol.js';
-import { pinsSlot } from './redis-slots.js';
-
-/** A variable of the environment: how its text is read, and what `--help` says of it. */
-interface Variable<T> {
-  readonly name: string;
-  readonly default: string | undefined;
-  /** What is allowed, for the error and the help. */
-  readonly allowed: string;
-  readonly meaning: string;
-  /** The value, or undefined where the text is none. */
-  readonly read: (text: string) => T | undefined;
-}
+import { pinsSlot } from './redis/slots.js';
+import {
+  any,
+  basePath,
+  flag,
+  host,
+  integer,
+  jwksUrl,
+  list,
+  metricsPort,
+  oneOf,
+  prefix,
+  redisUrl,
+  secret,
+  sentinelName,
+  servers,
+  text,
+  type Variable,
+} from './variable.js';
 
 /** setTimeout fires at once beyond this. */
 const MAX_MS = 2 ** 31 - 1;
@@ -88,10 +95,11 @@ const VARIABLES = {
   ),
   allowedOrigins: text(
     'ALLOWED_ORIGINS',
-    undefined,
+    '*',
     readOrigins,
     'a comma-separated list like https://chat.example, or *',
-    'web pages that may connect; unset: all, or with authentication those of the same host',
+    'web pages that may connect; with authentication and unset, those of the same host',
+    (given) => given === 'same-origin',
   ),
   host: text('HOST', '0.0.0.0', host, 'a host name or address', 'where to listen'),
   port: integer('PORT', 8080, 0, 65535, 'the port to listen on; 0 takes a free one, which is logged'),
@@ -115,6 +123,7 @@ const VARIABLES = {
     readNetworks,
     'a comma-separated list of networks like 10.0.0.0/8',
     'proxies whose `X-Forwarded-For` and `X-Forwarded-Host` are believed',
+    isNetworks,
   ),
   maxMessageBytes: integer('MAX_MESSAGE_BYTES', 65_536, 1, MAX_MESSAGE, 'the largest message from a client'),
   sendBufferMessages: integer(
@@ -177,23 +186,52 @@ const VARIABLES = {
 type Variables = typeof VARIABLES;
 type Read<V> = V extends Variable<infer T> ? T : never;
 
-/** Every limit and address of the service, checked and frozen; units are in the names. Spec: "Limits and configuration". */
+/**
+ * Every limit and address of the service, checked and frozen; units are in the names. The README's table says what each means, under
+ * the name of its variable: `pingIntervalMs` is `PING_INTERVAL_MS`.
+ *
+ * @interface
+ */
 export type Config = { readonly [K in keyof Variables]: Read<Variables[K]> };
 
-/** A variable whose value makes no sense, in one line: its name, what was given, what is allowed. */
+/**
+ * Some of `Config`, each as a value or as the text of its variable: `{ port: 0, trustProxy: '10.0.0.0/8' }`. What is absent has its default.
+ *
+ * @interface
+ */
+export type Settings = { readonly [K in keyof Config]?: Config[K] | string | undefined };
+
+/** What the service was given makes no sense, in one line: its name, what was given, what is allowed. */
 export class ConfigError extends Error {}
 
 /**
- * Reads the configuration; an empty variable is an absent one.
+ * Reads the configuration from environment variables; an empty one is an absent one.
  *
  * @throws ConfigError for a bad value, or two that contradict each other
  */
 export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
-  const entries = Object.entries(VARIABLES).map(([key, variable]) => [key, readVariable(variable, environment[variable.name])]);
-  const config = Object.freeze(Object.fromEntries(entries) as Config);
+  const texts = Object.entries(VARIABLES).map(([key, { name }]) => [
+    key,
+    environment[name] === '' ? undefined : environment[name],
+  ]);
+  return checkConfig(Object.fromEntries(texts) as Settings);
+}
+
+/**
+ * Checks settings as `readConfig` does, and fills in the defaults.
+ *
+ * @throws ConfigError, which calls each by the name of its variable
+ */
+export function checkConfig(settings: Settings): Config {
+  for (const key of Object.keys(settings)) if (!Object.hasOwn(VARIABLES, key)) throw new ConfigError(`${key} is no setting`);
+  const given: Readonly<Record<string, unknown>> = settings;
+  const entries = Object.entries(VARIABLES).map(([key, variable]) => [key, readVariable(variable, given[key])]);
+  const config = Object.fromEntries(entries) as Config;
   checkTogether(config);
-  checkAuth(config, environment['AUTH_ENABLED']);
-  return config;
+  if (config.authEnabled) checkAuth(config);
+  else checkNoAuth(settings);
+  const sameOrigin = config.authEnabled && settings.allowedOrigins === undefined;
+  return Object.freeze(sameOrigin ? { ...config, allowedOrigins: 'same-origin' } : config);
 }
 
 /** The table of variables, for `--help`. */
@@ -203,12 +241,18 @@ export function describeConfig(): string {
     .join('\n');
 }
 
-function readVariable(variable: Variable<unknown>, given: string | undefined): unknown {
-  const text = given === undefined || given === '' ? variable.default : given;
+function readVariable(variable: Variable<unknown>, given: unknown): unknown {
+  if (variable.keeps?.(given)) return given;
+  const text = given === undefined ? variable.default : textOf(given);
   if (text === undefined) return undefined;
   const value = variable.read(text);
   if (value === undefined) throw complaint(variable, text);
   return value;
+}
+
+/** As it would stand in the environment. */
+function textOf(given: unknown): string {
+  return Array.isArray(given) ? given.join() : String(given);
 }
 
 function checkTogether(config: Config): void {
@@ -250,12 +294,15 @@ function refuse(name: string, given: string | undefined, allowed: string): void 
   if (given !== undefined) throw new ConfigError(`${name} is "${given}"; allowed: ${allowed}`);
 }
 
-function checkAuth({ authEnabled, authJwtSecret, authJwksUrl, authJwtAlgorithms }: Config, given: string | undefined): void {
-  if (!authEnabled) {
-    // Who sets a secret means to be protected. Who says false as well has been heard.
-    if (given || (authJwtSecret ?? authJwksUrl) === undefined) return;
-    throw new ConfigError('AUTH_ENABLED is unset; allowed: true or false, where AUTH_JWT_SECRET or AUTH_JWKS_URL is set');
-  }
+/** Who says anything of tokens means to be protected. Who says false as well has been heard. */
+function checkNoAuth(settings: Settings): void {
+  if (settings.authEnabled !== undefined) return;
+  const given: Readonly<Record<string, unknown>> = settings;
+  const said = Object.entries(VARIABLES).find(([key, { name }]) => name.startsWith('AUTH_') && given[key] !== undefined);
+  if (said) throw new ConfigError(`AUTH_ENABLED is unset; allowed: true or false, where ${said[1].name} is set`);
+}
+
+function checkAuth({ authJwtSecret, authJwksUrl, authJwtAlgorithms }: Config): void {
   if ((authJwtSecret === undefined) === (authJwksUrl === undefined)) {
     const how = authJwtSecret === undefined ? 'neither is' : 'both are';
     throw new ConfigError(`AUTH_ENABLED is "true"; allowed: with one of AUTH_JWT_SECRET and AUTH_JWKS_URL set, and ${how}`);
@@ -280,107 +327,7 @@ function complaint({ name, allowed }: Variable<unknown>, given: string): ConfigE
   return new ConfigError(`${name} is ${JSON.stringify(shown)}; allowed: ${allowed}`);
 }
 
-function text<T, D extends string | undefined>(
-  name: string,
-  fallback: D,
-  read: (text: string) => T | undefined,
-  allowed: string,
-  meaning: string,
-): Variable<D extends string ? T : T | undefined> {
-  return { name, default: fallback, allowed, meaning, read };
-}
-
-function flag(name: string, fallback: boolean, meaning: string): Variable<boolean> {
-  const read = (given: string) => (given === 'true' ? true : given === 'false' ? false : undefined);
-  return { name, default: String(fallback), allowed: 'true or false', meaning, read };
-}
-
-function integer(name: string, fallback: number, least: number, most: number, meaning: string): Variable<number> {
-  return {
-    name,
-    default: String(fallback),
-    allowed: `an integer from ${least} to ${most}`,
-    meaning,
-    read: (given) => readInteger(given, least, most),
-  };
-}
-
-function oneOf<const T extends string>(name: string, fallback: T, values: readonly T[], meaning: string): Variable<T> {
-  return {
-    name,
-    default: fallback,
-    allowed: `one of ${values.join(', ')}`,
-    meaning,
-    read: (given) => values.find((value) => value === given),
-  };
-}
-
-function readInteger(given: string, least: number, most: number): number | undefined {
-  if (!/^\d{1,15}$/.test(given)) return undefined;
-  const value = Number(given);
-  return value >= least && value <= most ? value : undefined;
-}
-
-function redisUrl(given: string): string | undefined {
-  if (given === 'memory:') return given;
-  if (!URL.canParse(given)) return undefined;
-  const { protocol, hostname, pathname } = new URL(given);
-  return ['redis:', 'rediss:'].includes(protocol) && hostname !== '' && /^(\/\d*)?$/.test(pathname) ? given : undefined;
-}
-
-function servers(given: string): readonly string[] | undefined {
-  const all = given.split(',').map((server) => server.trim());
-  return all.every(isServer) ? all : undefined;
-}
-
-function isServer(given: string): boolean {
-  const [, name, port] = /^([\w.-]+|\[[\da-fA-F:.]+\]):(\d{1,5})$/.exec(given) ?? [];
-  return name !== undefined && port !== undefined && Number(port) > 0 && Number(port) <= 65_535;
-}
-
-function sentinelName(given: string): string | undefined {
-  return /^[\w.-]+$/.test(given) ? given : undefined;
-}
-
-function host(given: string): string | undefined {
-  return /^[\w.:-]+(%\w+)?$/.test(given) ? given : undefined;
-}
-
-function prefix(given: string): string | undefined {
-  return given.length <= 128 && /^\S+$/.test(given) ? given : undefined;
-}
-
-function basePath(given: string): string | undefined {
-  return /^\/[^?#\s]*$/.test(given) ? given.replace(/\/+$/, '') : undefined;
-}
-
-function any(given: string): string {
-  return given;
-}
-
-function secret(given: string): string | undefined {
-  return byteLength(given) >= LEAST_SECRET_BYTES ? given : undefined;
-}
-
 /** The secret's length; undefined where there is none. */
 export function secretBytes(given: string | undefined): number | undefined {
   return given === undefined ? undefined : byteLength(given);
-}
-
-function jwksUrl(given: string): string | undefined {
-  if (!/^https?:\/\//.test(given) || !URL.canParse(given)) return undefined;
-  const { username, password } = new URL(given);
-  return username === '' && password === '' ? given : undefined;
-}
-
-/** Comma-separated; white space around an item does not count. */
-function list(isItem: (item: string) => boolean): (given: string) => readonly string[] | undefined {
-  return (given) => {
-    const items = given.split(',').map((item) => item.trim());
-    return items.every((item) => item !== '' && isItem(item)) ? items : undefined;
-  };
-}
-
-function metricsPort(given: string): number | 'off' | undefined {
-  return given === 'off' ? given : readInteger(given, 0, 65535);
 }

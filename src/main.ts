@@ -1,14 +1,10 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { config as rxjsConfig } from 'rxjs';
-import { configuredBroker } from './broker-configured.js';
 import { ConfigError, describeConfig, readConfig, type Config } from './config.js';
-import { builtInHandlers } from './handlers/index.js';
-import { createLogger } from './log.js';
+import { createLogger, type Logger } from './log.js';
 import { boundHeapGrowth } from './memory.js';
-import { prometheusMetrics } from './metrics.js';
 import { createChatServer } from './server.js';
-import { nodeWorld as world } from './world-node.js';
 
 const BAD_USAGE = 2;
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
@@ -28,38 +24,41 @@ function start(): void {
   }
 }
 
+/** The service is what anybody can build with `createChatServer`; the rest is what a process of its own needs. */
 function serve(config: Config): void {
   boundHeapGrowth();
-  const log = createLogger(config.logLevel);
+  const logger = createLogger(config.logLevel);
+  const server = createChatServer({ config, logger });
+  const fail = (error: unknown) => {
+    logger.fatal({ err: error }, 'failed');
+    process.exit(1);
+  };
+  stayUp(logger);
+  onSignal(() => {
+    server.close().then(() => process.exit(0), fail);
+  });
+  server.listen().catch(fail);
+}
+
+function stayUp(logger: Logger): void {
   // A subscription without an error handler is a bug, but no reason to drop everybody.
   rxjsConfig.onUnhandledError = (error) => {
-    log.error({ err: error as unknown }, 'unhandled error in a stream');
+    logger.error({ err: error as unknown }, 'unhandled error in a stream');
   };
   // Neither is a promise that nobody waited for, which would end the process.
   process.on('unhandledRejection', (error) => {
-    log.error({ err: error }, 'unhandled rejection');
+    logger.error({ err: error }, 'unhandled rejection');
   });
-  const metrics = prometheusMetrics();
-  const server = createChatServer({
-    config,
-    handlers: builtInHandlers,
-    broker: configuredBroker(config, { world, metrics, log }),
-    world,
-    metrics,
-    log,
-  });
-  const fail = (error: unknown) => {
-    log.fatal({ err: error }, 'failed');
-    process.exit(1);
-  };
+}
+
+/** The first signal asks, the second insists. */
+function onSignal(ask: () => void): void {
   for (const [signal, code] of Object.entries(SIGNALS)) {
     process.on(signal, () => {
-      // The first signal asks, the second insists.
       for (const again of Object.keys(SIGNALS)) process.removeAllListeners(again).on(again, () => process.exit(code));
-      server.close().then(() => process.exit(0), fail);
+      ask();
     });
   }
-  server.listen().catch(fail);
 }
 
 function usage(): string {

@@ -1,20 +1,39 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import type { Handler } from './handling/handler.js';
+import type { Wrap } from './handling/wrap.js';
 
 /** What the service counts; spec's list of metrics says what each means. Labels outside their fixed list become `other`. */
 export interface Metrics {
+  /** A connection was opened, or has ended. */
   connections(change: 1 | -1): void;
+  /** A room has its first member on this pod, or has lost its last. */
   rooms(change: 1 | -1): void;
+  /** A message came from a client; its type is `invalid` where it failed its check. */
   received(type: string): void;
+  /** A publish was confirmed or failed, so long after it was begun. */
   published(outcome: 'ok' | 'unavailable' | 'unconfirmed', seconds: number): void;
+  /** So many messages were handed to a socket. */
   delivered(messages: number): void;
+  /** A publication arrived so long after its timestamp. */
   deliveryLag(seconds: number): void;
+  /** A connection ended for which so many messages had to wait at most. */
   sendBufferHighWater(messages: number): void;
+  /** A connection ended with this close code (RFC 6455 section 7.4). */
   closed(code: number): void;
+  /** An upgrade was refused, by the `code` of its answer. */
   upgradeRefused(reason: string): void;
+  /** A client was told an error. */
   errorSent(code: string): void;
+  /** Publishing and receiving work, or do not. */
   brokerUp(up: boolean): void;
+  /** A connection to the broker was lost. */
   brokerReconnected(): void;
+  /** A publication was no valid envelope. */
   brokerInvalid(): void;
+  /** A handler failed, by its type; or what goes around all, by its name. */
+  handlerFailed(type: string): void;
+  /** A handler counts one of its events. */
+  handlerEvent(type: string, event: string): void;
 }
 
 /** Metrics that nobody reads. */
@@ -32,6 +51,8 @@ export const noMetrics: Metrics = {
   brokerUp: noop,
   brokerReconnected: noop,
   brokerInvalid: noop,
+  handlerFailed: noop,
+  handlerEvent: noop,
 };
 
 function noop(): void {
@@ -59,6 +80,12 @@ const ERROR_CODES = [
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const MESSAGES = [0, 1, 4, 16, 64, 128, 256];
 
+/** What may be label values of the metrics of handlers. */
+export interface MetricsOptions {
+  readonly handlers?: readonly Pick<Handler, 'type' | 'events'>[] | undefined;
+  readonly around?: readonly Pick<Wrap, 'name' | 'events'>[] | undefined;
+}
+
 /** Metrics that a scrape reads. */
 export interface ScrapedMetrics extends Metrics {
   readonly contentType: string;
@@ -67,14 +94,19 @@ export interface ScrapedMetrics extends Metrics {
 }
 
 /**
- * Metrics for Prometheus, with Node's own process metrics.
+ * Metrics for Prometheus, with Node's own process metrics, event-loop lag among them.
  *
- * @param types message types beyond the built-in ones that may be label values
+ * @param options the handlers and what goes around them, as they are given to `createChatServer`: their types and events become labels
  */
-export function prometheusMetrics(types: readonly string[] = []): ScrapedMetrics {
+export function prometheusMetrics({ handlers = [], around = [] }: MetricsOptions = {}): ScrapedMetrics {
+  const types = handlers.map(({ type }) => type);
+  const extensions = [
+    ...handlers.map(({ type, events }) => ({ type, events })),
+    ...around.map(({ name, events }) => ({ type: name, events })),
+  ];
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  const { gauge, counter, histogram, labelled } = maker(registry);
+  const { gauge, counter, histogram, labelled, events } = maker(registry);
   const connections = gauge('connections', 'Connections that are open.');
   const rooms = gauge('rooms', 'Rooms with a member on this pod.');
   const brokerUp = gauge('broker_up', 'Whether publisher and subscription are up (1) or not (0).');
@@ -115,6 +147,11 @@ export function prometheusMetrics(types: readonly string[] = []): ScrapedMetrics
     },
     brokerReconnected: counter('broker_reconnects_total', 'Connections to the broker that were lost and have to be replaced.'),
     brokerInvalid: counter('broker_invalid_total', 'Publications that were no valid envelope and were dropped.'),
+    handlerFailed: labelled('handler_errors_total', 'Failures of handlers.', 'type', [
+      ...extensions.map(({ type }) => type),
+      'hear',
+    ]),
+    handlerEvent: events('handler_events_total', 'What handlers count of their own.', extensions),
     contentType: registry.contentType,
     scrape: () => registry.metrics(),
   };
@@ -135,6 +172,24 @@ function maker(registry: Registry) {
       const metric = new Histogram({ ...base(name, help), buckets });
       return (value: number) => {
         metric.observe(value);
+      };
+    },
+    /** A counter by a handler and its event, where all that is not declared counts as `other`. */
+    events: (
+      name: string,
+      help: string,
+      extensions: readonly { readonly type: string; readonly events: readonly string[] }[],
+    ) => {
+      const metric = new Counter({ ...base(name, help), labelNames: ['type', 'event'] });
+      const children = new Map(
+        extensions.flatMap(({ type, events }) =>
+          events.map((event) => [JSON.stringify([type, event]), metric.labels(type, event)] as const),
+        ),
+      );
+      const other = metric.labels('other', 'other');
+      for (const child of [other, ...children.values()]) child.inc(0);
+      return (type: string, event: string) => {
+        (children.get(JSON.stringify([type, event])) ?? other).inc();
       };
     },
     /** A counter by one label, whose values outside the list count as `other`. */

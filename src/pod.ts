@@ -1,14 +1,18 @@
-import type { Access } from './authorize.js';
-import type { Broker } from './broker.js';
-import type { Handler } from './handler.js';
-import { Hub } from './hub.js';
-import { heartbeatTickMs, keepAlive, type KeepAlive } from './keep-alive.js';
+import type { MonoTypeOperatorFunction } from 'rxjs';
+import type { Access } from './entrance/authorize.js';
+import type { Broker } from './broker/broker.js';
+import { ConfigError } from './config.js';
+import { Failures } from './handling/failures.js';
+import type { Handler, HandlerContext } from './handling/handler.js';
+import { Hub } from './hub/hub.js';
+import { heartbeatTickMs, keepAlive, type KeepAlive } from './connection/keep-alive.js';
 import type { Logger } from './log.js';
 import type { Metrics } from './metrics.js';
-import { ENVELOPE_BYTES } from './protocol.js';
-import { pulse, type Pulse } from './pulse.js';
-import { sendBuffer, type SendBuffer } from './send-buffer.js';
+import { ENVELOPE_BYTES, SERVER_TYPES, type Envelope } from './protocol.js';
+import { pulse, type Pulse } from './connection/pulse.js';
+import { sendBuffer, type SendBuffer } from './connection/send-buffer.js';
 import type { World } from './world.js';
+import type { Wrap } from './handling/wrap.js';
 
 /** The bounds of every connection; spec's table of limits says what each means. */
 export interface Limits {
@@ -25,15 +29,28 @@ export interface Limits {
 export interface PodParts {
   readonly limits: Limits;
   readonly handlers: readonly Handler[];
+  /** What goes around all handlers, the first of them outermost. */
+  readonly around?: readonly Wrap[] | undefined;
+  readonly hear?: Hearing | undefined;
   readonly broker: Broker;
   readonly world: World;
   readonly metrics: Metrics;
   readonly log: Logger;
 }
 
+/**
+ * How a connection hears what is said in its rooms, from its first message on: through an operator, with the rules of the effect
+ * `hear`, or where this returns undefined, as everybody does. Where it throws, the connection is closed with 1011.
+ */
+export type Hearing = (context: HandlerContext) => MonoTypeOperatorFunction<Envelope> | undefined;
+
 /** What all connections of a process share. */
 export interface Pod extends Omit<PodParts, 'handlers'> {
   readonly handlers: ReadonlyMap<string, Handler>;
+  readonly around: readonly Wrap[];
+  /** What may come through the broker, and what a handler may say. */
+  readonly maxPublicationBytes: number;
+  readonly failures: Failures;
   readonly hub: Hub;
   readonly pulse: Pulse;
   readonly keepAlive: KeepAlive;
@@ -61,10 +78,26 @@ export function createPod(parts: PodParts): Pod {
   const maxPublicationBytes = limits.maxMessageBytes + ENVELOPE_BYTES;
   return {
     ...parts,
-    handlers: new Map(parts.handlers.map((handler) => [handler.type, handler])),
+    handlers: byType(parts.handlers),
+    around: parts.around ?? [],
+    maxPublicationBytes,
+    failures: new Failures(metrics, log, world),
     hub: new Hub({ broker, world, metrics, log, maxPublicationBytes, lingerMs: LINGER_MS }),
     pulse: beat,
     keepAlive: keepAlive(limits, beat, world),
     sendBuffer: sendBuffer(limits, metrics, world),
   };
+}
+
+/** @throws ConfigError where two have the same type, or one has a type that is not for clients to send */
+function byType(handlers: readonly Handler[]): ReadonlyMap<string, Handler> {
+  const types = new Map<string, Handler>();
+  for (const handler of handlers) {
+    const { type } = handler;
+    if (type === '' || SERVER_TYPES.has(type))
+      throw new ConfigError(`a handler of type "${type}"; allowed: types that clients send`);
+    if (types.has(type)) throw new ConfigError(`two handlers of type "${type}"; allowed: one for each type`);
+    types.set(type, handler);
+  }
+  return types;
 }

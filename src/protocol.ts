@@ -41,6 +41,7 @@ export const SERVER_TYPES: ReadonlySet<string> = new Set(['presence', 'notificat
 /** Message types between one connection and its pod, which never travel through the broker. */
 export const PRIVATE_TYPES: ReadonlySet<string> = new Set(['ping', 'pong', 'error', 'system']);
 
+/** `data.code` of an `error`; docs/protocol.md says what each means and what to do. */
 export type ErrorCode =
   | 'invalid_json'
   | 'invalid_message'
@@ -109,6 +110,13 @@ function quoted(text: string): string {
 }
 
 const encoder = new TextEncoder();
+
+/** The beginning of a text that takes at most so many bytes of UTF-8. */
+export function atMost(bytes: number, text: string): string {
+  if (text.length * 3 <= bytes) return text;
+  const { read } = encoder.encodeInto(text, new Uint8Array(bytes));
+  return text.slice(0, read);
+}
 
 /** Length of a text in UTF-8, in bytes. */
 export function byteLength(text: string): number {

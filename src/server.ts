@@ -1,49 +1,69 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Subscription, filter, lastValueFrom, timer, type Observable } from 'rxjs';
-import { authenticator } from './auth.js';
-import { authorizeByClaims, type Authorize } from './authorize.js';
-import type { Broker, BrokerStatus } from './broker.js';
-import { measuredBroker } from './broker-measured.js';
-import type { Config } from './config.js';
-import { drain } from './drain.js';
-import type { Handler } from './handler.js';
-import { healthPages, httpServer, type Page, type WebSocketEndpoint } from './http.js';
-import type { Logger } from './log.js';
+import { authenticator } from './entrance/auth.js';
+import { authorizeByClaims, type Authorize } from './entrance/authorize.js';
+import type { Broker, BrokerStatus } from './broker/broker.js';
+import { configuredBroker } from './broker/configured.js';
+import { measuredBroker } from './broker/measured.js';
+import { checkConfig, type Settings } from './config.js';
+import { drain } from './connection/drain.js';
+import type { Handler } from './handling/handler.js';
+import { healthPages, httpServer, type Page, type WebSocketEndpoint } from './entrance/http.js';
+import { builtInHandlers } from './handlers/index.js';
+import { createLogger, type Logger } from './log.js';
 import { collectGarbage } from './memory.js';
-import type { ScrapedMetrics } from './metrics.js';
-import { createPod } from './pod.js';
-import { presence } from './presence.js';
-import { Reception } from './reception.js';
+import { prometheusMetrics, type ScrapedMetrics } from './metrics.js';
+import { createPod, type Hearing } from './pod.js';
+import { presence } from './hub/presence.js';
+import { Reception } from './entrance/reception.js';
+import { nodeWorld } from './world-node.js';
 import type { World } from './world.js';
+import type { Wrap } from './handling/wrap.js';
 
 /** When so many have come and gone and nobody is left, what they took is given back. */
 const MANY_CONNECTIONS = 1000;
 
+/** What a pod is made of; what is absent is as `npm start` has it with an empty environment. */
 export interface ChatServerOptions {
-  readonly config: Config;
-  readonly handlers: readonly Handler[];
-  readonly broker: Broker;
-  readonly world: World;
-  readonly metrics: ScrapedMetrics;
-  readonly log: Logger;
+  /** Limits and addresses, checked as environment variables are; `readConfig(process.env)` reads those. */
+  readonly config?: Settings | undefined;
+  /** The message types that clients may send: `[...builtInHandlers, mine]`. Absent, the built-in ones. */
+  readonly handlers?: readonly Handler[] | undefined;
+  /** What goes around all handlers, the first of them outermost. */
+  readonly around?: readonly Wrap[] | undefined;
+  /** How each connection hears what is said in its rooms; absent, all as it was said. */
+  readonly hear?: Hearing | undefined;
+  /** What joins the pods; absent, the one that the configuration names. */
+  readonly broker?: Broker | undefined;
   /** What a token's owner may do; absent, the claims say it. Not asked without authentication. */
-  readonly authorize?: Authorize;
+  readonly authorize?: Authorize | undefined;
+  /** Absent, JSON lines on standard output at the configuration's level. */
+  readonly logger?: Logger | undefined;
+  /** What `/metrics` shows; absent, those of `prometheusMetrics` with the labels of these handlers. */
+  readonly metrics?: ScrapedMetrics | undefined;
+  /** Time, ids and chance, for tests. */
+  readonly world?: World | undefined;
 }
 
 /** A pod that serves, or did. */
 export interface ChatServer {
-  /** @returns where it listens. Rejects where it can't. */
+  /** @returns where it listens. Rejects where it can't, with Node's error: `EADDRINUSE`, `EACCES`, … */
   listen(): Promise<AddressInfo>;
-  /** Drains, then leaves broker and network. Resolves when nothing is left. */
+  /** Tells every client to come back later, closes, then leaves broker and network: within `shutdownDelayMs` and `shutdownTimeoutMs`. Resolves when nothing is left. */
   close(): Promise<void>;
 }
 
-/** One pod: its broker, hub, reception and HTTP server, put together. */
-export function createChatServer(options: ChatServerOptions): ChatServer {
-  const { config, handlers, world, metrics, log, authorize = authorizeByClaims } = options;
-  const broker = measuredBroker(options.broker, metrics, world);
-  const pod = createPod({ limits: config, handlers, broker, world, metrics, log });
+/**
+ * One pod: its broker, hub, reception and HTTP server, put together. It does nothing before `listen` but to connect to its broker.
+ *
+ * @throws ConfigError for settings that make no sense, two handlers of one type, or one of a type that is the server's
+ */
+export function createChatServer(options: ChatServerOptions = {}): ChatServer {
+  const { config, authorize, ...parts } = completed(options);
+  const { world, metrics, log } = parts;
+  const broker = measuredBroker(parts.broker, metrics, world);
+  const pod = createPod({ ...parts, limits: config, broker });
   const gatekeeper = config.authEnabled ? { authenticate: authenticator(config, world, log), authorize, log } : undefined;
   const reception = new Reception(pod, config, gatekeeper);
   const running = new Subscription();
@@ -109,6 +129,15 @@ export function createChatServer(options: ChatServerOptions): ChatServer {
       log.info('stopped');
     },
   };
+}
+
+/** The options with what they leave out. */
+function completed(options: ChatServerOptions) {
+  const { handlers = builtInHandlers, around = [], hear, authorize = authorizeByClaims, world = nodeWorld } = options;
+  const config = checkConfig(options.config ?? {});
+  const { logger: log = createLogger(config.logLevel), metrics = prometheusMetrics({ handlers, around }) } = options;
+  const { broker = configuredBroker(config, { world, metrics, log }) } = options;
+  return { config, handlers, around, hear, authorize, broker, world, metrics, log };
 }
 
 /** Emits when the last of many connections has ended. */

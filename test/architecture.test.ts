@@ -11,11 +11,12 @@ const MAX_LINES = 400;
 const EDGES: ReadonlyMap<string, string> = new Map([
   ['main.ts', 'the process: arguments, environment, signals'],
   ['server.ts', 'composition: listens and closes, which end later'],
-  ['http.ts', 'HTTP'],
-  ['auth.ts', 'jose and its promises'],
-  ['reception.ts', 'the sockets of upgrades'],
-  ['websocket.ts', 'ws and its sockets'],
-  ['redis-link.ts', 'ioredis and its promises'],
+  ['entrance/http.ts', 'HTTP'],
+  ['entrance/auth.ts', 'jose and its promises'],
+  ['entrance/key-set.ts', 'keys that are fetched'],
+  ['entrance/reception.ts', 'the sockets of upgrades'],
+  ['entrance/websocket.ts', 'ws and its sockets'],
+  ['redis/link.ts', 'ioredis and its promises'],
   ['world-node.ts', 'the clock, the event loop, ids and chance'],
   ['metrics.ts', 'prom-client'],
   ['log.ts', 'pino'],
@@ -26,17 +27,18 @@ const EDGES: ReadonlyMap<string, string> = new Map([
   ['testing/simulation/shrink.ts', 'runs that end later'],
   ['testing/simulation/redis-connection.ts', 'the promises of a link'],
   ['testing/brokerContract.ts', 'brokers as they are, in real time'],
+  ['testing/broker-listener.ts', 'the same'],
 ]);
 
 /** What builds on an edge's values and yet is pure itself: it says what is exported, or speaks to Redis through its link. */
 const BUILT_ON_EDGES: ReadonlySet<string> = new Set([
-  ...['index.ts', 'broker-redis.ts', 'broker-redis-cluster.ts', 'redis-canary.ts', 'redis-master.ts', 'redis-node.ts'],
-  ...['redis-publisher.ts', 'redis-sentinel.ts', 'redis-shard.ts', 'redis-subscription.ts', 'redis-watch.ts'],
-  'testing/simulation/pod.ts',
+  ...['index.ts', 'redis/broker.ts', 'redis/cluster-broker.ts', 'redis/canary.ts', 'redis/master.ts', 'redis/node.ts'],
+  ...['redis/publisher.ts', 'redis/sentinel.ts', 'redis/shard.ts', 'redis/subscription.ts', 'redis/watch.ts'],
+  ...['testing/index.ts', 'testing/report.ts', 'testing/simulation/pod.ts'],
 ]);
 
 /** Packages that neither tell the time nor throw dice nor do anything later; of uuid and of node:net only what is said below. */
-const PURE_PACKAGES: readonly RegExp[] = [/^rxjs$/, /^typebox(\/.*)?$/, /^uuid$/, /^node:buffer$/, /^node:net$/];
+const PURE_PACKAGES: readonly RegExp[] = [/^rxjs(\/testing)?$/, /^typebox(\/.*)?$/, /^uuid$/, /^node:buffer$/, /^node:net$/];
 
 /** All that the core takes of packages that can do more than compute. */
 const PURE_VALUES: ReadonlyMap<string, readonly string[]> = new Map([
@@ -152,6 +154,16 @@ function fileOf({ path }: Source, { from }: Import): string | undefined {
   return relative(SRC, join(SRC, dirname(path), from)).replace(/\.js$/, '.ts');
 }
 
+/** All files that running one file brings in, itself too. */
+function reached(path: string, seen = new Set<string>()): ReadonlySet<string> {
+  const source = sources.find((one) => one.path === path);
+  if (source === undefined || seen.has(path)) return seen;
+  seen.add(path);
+  const files = source.imports.filter(({ values }) => values.length > 0).map((each) => fileOf(source, each));
+  for (const file of files) if (file !== undefined) reached(file, seen);
+  return seen;
+}
+
 /** Files, and what is wrong with them. */
 function offences(among: readonly Source[], offence: (source: Source) => readonly string[]): readonly string[] {
   return among.flatMap((source) => offence(source).map((what) => `${source.path}: ${what}`));
@@ -219,22 +231,22 @@ describe('this test itself', () => {
 
   test('has found the sources', () => {
     expect(sources.map(({ path }) => path)).toEqual(
-      expect.arrayContaining(['hub.ts', 'handlers/chat.ts', 'operators/gatherTurn.ts']),
+      expect.arrayContaining(['hub/hub.ts', 'handlers/chat.ts', 'operators/gatherTurn.ts']),
     );
   });
 });
 
 describe('the edges', () => {
   test('ws is imported by websocket.ts alone', () => {
-    expect(importersOf('ws')).toEqual(['websocket.ts']);
+    expect(importersOf('ws')).toEqual(['entrance/websocket.ts']);
   });
 
   test('ioredis is imported by redis-link.ts alone', () => {
-    expect(importersOf('ioredis')).toEqual(['redis-link.ts']);
+    expect(importersOf('ioredis')).toEqual(['redis/link.ts']);
   });
 
-  test('jose is imported by auth.ts alone', () => {
-    expect(importersOf('jose')).toEqual(['auth.ts']);
+  test('jose is imported by auth.ts and key-set.ts alone', () => {
+    expect(new Set(importersOf('jose'))).toEqual(new Set(['entrance/auth.ts', 'entrance/key-set.ts']));
   });
 
   test.each([...EDGES])('%s is there and needs to be an edge, for %s', (path) => {
@@ -270,6 +282,23 @@ describe('the pure core', () => {
         .map((each) => fileOf(source, each))
         .filter((file): file is string => file !== undefined && EDGES.has(file));
     expect(offences(inner, edgesUsed)).toEqual([]);
+  });
+});
+
+describe('the marble kit', () => {
+  test('is no part of what runs in production', () => {
+    expect([...reached('main.ts')].filter((path) => path.startsWith('testing/'))).toEqual([]);
+    expect(importersOf('rxjs/testing').filter((path) => !path.startsWith('testing/'))).toEqual([]);
+  });
+
+  test('needs no socket, no Redis and no test runner', () => {
+    const files = reached('testing/index.ts');
+    const kit = sources.filter(({ path }) => files.has(path));
+    const packages = new Set(
+      kit.flatMap(({ imports }) => imports.map(({ from }) => from).filter((from) => !from.startsWith('.'))),
+    );
+    expect(files.size).toBeGreaterThan(50);
+    for (const foreign of ['ws', 'ioredis', 'node:http', 'jest', '@jest/globals']) expect(packages).not.toContain(foreign);
   });
 });
 

@@ -38,6 +38,7 @@ test('at level trace, whatever goes wrong, no token and nothing that was said is
     ...[signedBySecret({ ...goodClaims(claims), exp: 1 }), signedBySecret({ ...goodClaims(claims), sub: 'server' })],
     ...[signedBySecret(goodClaims({ ...claims, nbf: nowS() + 100 })), signedBySecret(goodClaims({ word: WORD, rooms: WORD }))],
     ...[signingKey(WORD).sign(goodClaims(claims)), signedBySecret(WORD), signedBySecret({ word: WORD })],
+    ...[signedBySecret(goodClaims(claims), { crit: [WORD], [WORD]: 1 }), signedBySecret(goodClaims(claims), { alg: WORD })],
   ];
   for (const token of tokens) await statusOf(port, upgradeRequest('/ws/tea', { Authorization: `Bearer ${token}` }));
   for (const path of [`/ws?token=${good}`, `/ws/..?room=${WORD}`, `/${WORD}`]) await statusOf(port, upgradeRequest(path));

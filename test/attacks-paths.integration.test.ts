@@ -121,6 +121,33 @@ describe('upgrades that mean to be something else to somebody in between', () =>
     expect(text).toMatch(/^HTTP\/1\.1 400 /);
   });
 
+  test.each([
+    ['to websocket', good],
+    ['to websocket that would be refused', upgradeRequest('/ws/..')],
+    ['to something else', 'GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n'],
+  ])(
+    'an upgrade %s behind a request that is not answered yet ends the connection, and nothing is mixed up',
+    async (_, upgrade) => {
+      const page = 'GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n';
+      const expecting = 'GET /healthz HTTP/1.1\r\nHost: h\r\nExpect: x\r\n\r\n';
+      for (const before of [page, expecting, page + page, expecting + expecting, page + expecting, expecting + page]) {
+        const raw = await rawConnect(service.port);
+        raw.write(before + upgrade);
+        expect(await raw.text()).not.toMatch(/HTTP\/1\.1 (101|400)|chat_connections/);
+      }
+      expect((await service.get('/healthz')).status).toBe(200);
+    },
+  );
+
+  test('an upgrade behind a request that is answered is one', async () => {
+    const raw = await rawConnect(service.port);
+    raw.write('GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n');
+    await raw.receives((received) => received.includes('alive'));
+    raw.write(good);
+    await raw.receives((received) => received.includes('HTTP/1.1 101 '));
+    raw.socket.destroy();
+  });
+
   test('what stands behind an upgrade is frames, not another request', async () => {
     const raw = await rawConnect(service.port);
     raw.write(`${good}GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n`);
@@ -143,6 +170,7 @@ describe('answers keep browsers from making anything of them', () => {
     expect(text).toMatch(/^x-content-type-options: nosniff\r$/im);
     expect(text).toMatch(/^cache-control: no-store\r$/im);
     expect(text).toMatch(/^content-security-policy: default-src 'none'; frame-ancestors 'none'\r$/im);
+    expect(text).toMatch(/^cross-origin-resource-policy: same-origin\r$/im);
     expect(text).not.toMatch(/^(server|x-powered-by):/im);
   });
 });

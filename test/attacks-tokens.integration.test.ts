@@ -112,6 +112,7 @@ describe('a token that is not for here, or not for now, does not', () => {
     ['expired at the epoch', () => goodClaims({ ...HERE, exp: 0 })],
     ['without an end', () => ({ sub: 'ada', ...HERE })],
     ['with an end that is a text', () => goodClaims({ ...HERE, exp: String(nowS() + 3600) })],
+    ['with an end that never comes', () => JSON.stringify(goodClaims({ ...HERE, exp: 0 })).replace('"exp":0', '"exp":1e400')],
     ['with an end that is null', () => goodClaims({ ...HERE, exp: null })],
     ['not valid yet', () => goodClaims({ ...HERE, nbf: nowS() + 60 })],
     ['with a beginning that is a text', () => goodClaims({ ...HERE, nbf: '0' })],

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { ConfigError, describeConfig, readConfig, type Config } from '../src/config.js';
+import { ConfigError, checkConfig, describeConfig, readConfig, type Config, type Settings } from '../src/config.js';
 
 const MAX_MS = 2 ** 31 - 1;
 
@@ -20,7 +20,7 @@ const DEFAULTS: readonly (readonly [variable: string, key: keyof Config, value: 
   ['AUTH_JWT_ISSUER', 'authJwtIssuer', undefined],
   ['AUTH_JWT_AUDIENCE', 'authJwtAudience', undefined],
   ['AUTH_JWT_ALGORITHMS', 'authJwtAlgorithms', undefined],
-  ['ALLOWED_ORIGINS', 'allowedOrigins', undefined],
+  ['ALLOWED_ORIGINS', 'allowedOrigins', '*'],
   ['HOST', 'host', '0.0.0.0'],
   ['PORT', 'port', 8080],
   ['BASE_PATH', 'basePath', '/api/chat-api'],
@@ -108,7 +108,6 @@ test.each<[variable: string, given: string, key: keyof Config, value: Config[key
   ['UPGRADE_TIMEOUT_MS', '1', 'upgradeTimeoutMs', 1],
   ['MAX_CONNECTIONS', '10000', 'maxConnections', 10_000],
   ['MAX_CONNECTIONS_PER_ADDRESS', '5', 'maxConnectionsPerAddress', 5],
-  ['AUTH_JWT_ISSUER', 'https://issuer.example/', 'authJwtIssuer', 'https://issuer.example/'],
   ['ALLOWED_ORIGINS', '*', 'allowedOrigins', '*'],
   ['PRESENCE_MAX_MEMBERS', '0', 'presenceMaxMembers', 0],
   ['SHUTDOWN_DELAY_MS', '5000', 'shutdownDelayMs', 5000],
@@ -310,10 +309,28 @@ describe('authentication', () => {
     [
       'a secret, and nothing said of whether it counts',
       { AUTH_JWT_SECRET: SECRET },
-      'AUTH_ENABLED is unset; allowed: true or false, where AUTH_JWT_SECRET or AUTH_JWKS_URL is set',
+      'AUTH_ENABLED is unset; allowed: true or false, where AUTH_JWT_SECRET is set',
+    ],
+    [
+      'an issuer, and nothing said of whether it counts',
+      { AUTH_JWT_ISSUER: 'https://issuer.example/' },
+      'AUTH_ENABLED is unset; allowed: true or false, where AUTH_JWT_ISSUER is set',
     ],
   ])('does not start with %s', (_, environment, line) => {
     expect(complaint(environment)).toBe(line);
+  });
+
+  test('asks for an issuer as it stands', () => {
+    expect(readConfig({ ...ON, AUTH_JWKS_URL: JWKS, AUTH_JWT_ISSUER: 'a, b' }).authJwtIssuer).toBe('a, b');
+  });
+
+  test.each([
+    ['unset', {}, 'same-origin'],
+    ['empty', { ALLOWED_ORIGINS: '' }, 'same-origin'],
+    ['*', { ALLOWED_ORIGINS: '*' }, '*'],
+    ['a list', { ALLOWED_ORIGINS: 'https://a.example' }, ['https://a.example']],
+  ])('with ALLOWED_ORIGINS %s lets pages connect from %p', (_, environment, allowed) => {
+    expect(readConfig({ ...ON, AUTH_JWKS_URL: JWKS, ...environment }).allowedOrigins).toEqual(allowed);
   });
 
   test.each([{ AUTH_JWT_SECRET: 'hunter2' }, { ...ON, AUTH_JWKS_URL: 'https://me:hunter2@issuer.example/jwks' }])(
@@ -395,4 +412,50 @@ test.each(DEFAULTS)('the help names %s, its default and what it is for', (variab
   const at = lines.indexOf(`  ${variable} (${value === undefined ? 'unset' : String(value)})`);
   expect(at).toBeGreaterThanOrEqual(0);
   expect(lines[at + 1]).toMatch(/^ {6}\S.*; \S/);
+});
+
+describe('settings', () => {
+  test('that are left out have their defaults', () => {
+    expect(checkConfig({})).toEqual(readConfig({}));
+    expect(checkConfig({ port: undefined })).toEqual(readConfig({}));
+  });
+
+  test('may be values, or the texts of their variables', () => {
+    const environment = { PORT: '0', REDIS_CLUSTER_NODES: 'a:1,b:2', AUTH_ENABLED: 'true', AUTH_JWT_SECRET: SECRET };
+    const redisClusterNodes = ['a:1', 'b:2'];
+    const settings = { port: 0, redisClusterNodes, authEnabled: true, authJwtSecret: SECRET };
+    expect(checkConfig(settings)).toEqual(readConfig(environment));
+    expect(checkConfig({ port: '0', redisClusterNodes: 'a:1,b:2', authEnabled: 'true', authJwtSecret: SECRET })).toEqual(
+      readConfig(environment),
+    );
+  });
+
+  test('may be a configuration that was read before, and are then the same', () => {
+    const config = readConfig({ TRUST_PROXY: '10.0.0.0/8', BASE_PATH: '/', ALLOWED_ORIGINS: 'https://a.example', PORT: '0' });
+    expect(checkConfig(config)).toEqual(config);
+    expect(checkConfig({ ...config, port: 1 })).toEqual({ ...config, port: 1 });
+    expect(checkConfig(config).trustProxy?.has('10.1.2.3')).toBe(true);
+  });
+
+  test('may be a configuration with tokens that was read before, and pages of the same host are let in still', () => {
+    const config = readConfig({ AUTH_ENABLED: 'true', AUTH_JWT_SECRET: SECRET });
+    expect(config.allowedOrigins).toBe('same-origin');
+    expect(checkConfig(config)).toEqual(config);
+  });
+
+  test.each<[what: string, settings: object, line: string]>([
+    ['a bad value', { port: -1 }, 'PORT is "-1"; allowed: an integer from 0 to 65535'],
+    ['a value of another kind', { port: {} }, 'PORT is "[object Object]"; allowed: an integer from 0 to 65535'],
+    ['null', { logLevel: null }, 'LOG_LEVEL is "null"; allowed: one of trace, debug, info, warn, error, fatal, silent'],
+    ['an empty text', { redisUrl: '' }, 'REDIS_URL is ""; allowed: a redis:, rediss: or memory: URL'],
+    ['a misspelt one', { prot: 1 }, 'prot is no setting'],
+    ['what every object has', { toString: 1 }, 'toString is no setting'],
+    [
+      'a contradiction',
+      { pingIntervalMs: 2, pongTimeoutMs: 1 },
+      'PING_INTERVAL_MS is "2"; allowed: less than PONG_TIMEOUT_MS, which is "1"',
+    ],
+  ])('are refused for %s', (_, settings, line) => {
+    expect(() => checkConfig(settings as Settings)).toThrow(new ConfigError(line));
+  });
 });

@@ -1,14 +1,14 @@
 import { describe, expect, test } from '@jest/globals';
-import { noMetrics, prometheusMetrics, type Metrics } from '../src/metrics.js';
+import { noMetrics, prometheusMetrics, type Metrics, type MetricsOptions } from '../src/metrics.js';
 import { CloseCode } from '../src/protocol.js';
-import { AUTH_UNAVAILABLE, FORBIDDEN, INTERNAL, admit, unauthorized, type Border } from '../src/request.js';
+import { AUTH_UNAVAILABLE, FORBIDDEN, INTERNAL, admit, unauthorized, type Border } from '../src/entrance/request.js';
 
 /** One use of the metrics: which, and with what. */
 type Use = { readonly [K in keyof Metrics]: readonly [K, ...Parameters<Metrics[K]>] }[keyof Metrics];
 
 /** The lines of a scrape that count something, by what they count, after the metrics were used. */
-async function scraped(uses: readonly Use[], types?: readonly string[]): Promise<ReadonlyMap<string, number>> {
-  const metrics = prometheusMetrics(types);
+async function scraped(uses: readonly Use[], options?: MetricsOptions): Promise<ReadonlyMap<string, number>> {
+  const metrics = prometheusMetrics(options);
   for (const [name, ...given] of uses) (metrics[name] as (...given: readonly unknown[]) => void)(...given);
   const lines = (await metrics.scrape()).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
   return new Map(
@@ -62,8 +62,38 @@ describe('a label takes only values from a fixed list, the rest is `other`', () 
     expect(ours(after)).toEqual(ours(before));
   });
 
+  test('handlers and what goes around them count the events that they declare', async () => {
+    const options = {
+      handlers: [{ type: 'reaction', events: ['added', 'removed'] }],
+      around: [{ name: 'limit', events: ['refused'] }],
+    };
+    const lines = await scraped(
+      [
+        ['handlerEvent', 'reaction', 'added'],
+        ['handlerEvent', 'reaction', 'added'],
+        ['handlerEvent', 'limit', 'refused'],
+        ['handlerEvent', 'reaction', 'refused'],
+        ['handlerEvent', 'unheard of', 'added'],
+        ['handlerFailed', 'limit'],
+        ['handlerFailed', 'unheard of'],
+      ],
+      options,
+    );
+    const counted = [...lines].filter(([line]) => line.startsWith('chat_handler_'));
+    expect(Object.fromEntries(counted)).toEqual({
+      'chat_handler_events_total{type="reaction",event="added"}': 2,
+      'chat_handler_events_total{type="reaction",event="removed"}': 0,
+      'chat_handler_events_total{type="limit",event="refused"}': 1,
+      'chat_handler_events_total{type="other",event="other"}': 2,
+      'chat_handler_errors_total{type="reaction"}': 0,
+      'chat_handler_errors_total{type="limit"}': 1,
+      'chat_handler_errors_total{type="hear"}': 0,
+      'chat_handler_errors_total{type="other"}': 1,
+    });
+  });
+
   test('types that were installed are in the list', async () => {
-    const lines = await scraped([['received', 'weather']], ['weather']);
+    const lines = await scraped([['received', 'weather']], { handlers: [{ type: 'weather', events: [] }] });
     expect(lines.get('chat_messages_received_total{type="weather"}')).toBe(1);
     expect(lines.get('chat_messages_received_total{type="other"}')).toBe(0);
   });
@@ -136,6 +166,8 @@ test('a scrape is Prometheus text with every metric of the service and Node’s 
     chat_broker_up: 'gauge',
     chat_broker_reconnects_total: 'counter',
     chat_broker_invalid_total: 'counter',
+    chat_handler_errors_total: 'counter',
+    chat_handler_events_total: 'counter',
   });
   expect(text).toMatch(/^nodejs_eventloop_lag_seconds /m);
   expect(text).toMatch(/^process_resident_memory_bytes /m);

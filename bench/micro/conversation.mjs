@@ -1,8 +1,9 @@
-import { CHAT, Subject, handPod, load, sink } from './service.mjs';
+import { CHAT, Subject, Subscriber, handPod, load, sink } from './service.mjs';
 
-const { conversation } = await load('conversation');
-const { Intake } = await load('intake');
-const { judge } = await load('judge');
+const { conversation } = await load('connection/conversation');
+const { Intake } = await load('connection/intake');
+const { Membership } = await load('connection/membership');
+const { judge } = await load('connection/judge');
 const { routeBy } = await load('operators/routeBy');
 
 const MESSAGES = 100;
@@ -10,13 +11,14 @@ const CLIENT_PING = JSON.stringify({ type: 'ping', id: 'a', data: { n: 1 } });
 const NONSENSE = JSON.stringify({ type: 'chat', data: { content: 1 } });
 
 const hand = await handPod();
-const context = { pod: hand.pod, id: 'client', identity: 'client', rooms: ['room'] };
+const context = { pod: hand.pod, id: 'client', identity: 'client', rooms: ['room'], access: undefined };
 
 /** What a connection in one room does with the texts that it is told. */
 function talker() {
   const text$ = new Subject();
   const intake = new Intake(hand.pod.limits.publishWindow, hand.pod.pulse.now);
-  text$.pipe(conversation(context, intake)).subscribe(sink());
+  const membership = new Membership(new Subscriber(), context, intake);
+  text$.pipe(conversation(context, intake, membership)).subscribe(sink());
   intake.welcome();
   return text$;
 }

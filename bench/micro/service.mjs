@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 
 // The service's own copy of RxJS, not that of the peers: an operator is measured on the classes it was built for.
-export const { Subject, of, take } = createRequire(new URL('../../package.json', import.meta.url))('rxjs');
+export const { Subject, Subscriber, of, take } = createRequire(new URL('../../package.json', import.meta.url))('rxjs');
 
 /** A module of the built service. */
 export function load(name) {
@@ -15,7 +15,7 @@ export function load(name) {
  */
 export async function handPod() {
   const [{ createPod }, { memoryBroker }, { readConfig }, { builtInHandlers }, { silentLogger }, { noMetrics }, { nodeWorld }] =
-    await Promise.all(['pod', 'broker-memory', 'config', 'handlers/index', 'log', 'metrics', 'world-node'].map(load));
+    await Promise.all(['pod', 'broker/memory', 'config', 'handlers/index', 'log', 'metrics', 'world-node'].map(load));
   const bus = new Subject();
   const turnEnd$ = new Subject();
   const clock = { nowMs: 0 };

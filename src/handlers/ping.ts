@@ -1,6 +1,7 @@
 import { map } from 'rxjs';
 import Type from 'typebox';
-import { handler, reply } from '../handler.js';
+import { reply } from '../handling/effect.js';
+import { handler } from '../handling/handler.js';
 
 /** A client's own heartbeat, for those that cannot send WebSocket pings: answered with the same `id` and `data`. */
 export const ping = handler('ping', Type.Unknown(), (message$) =>

@@ -12,6 +12,10 @@ export interface RouteByOptions<K, T, R, P extends T & R> {
    * `value` is the value that was being routed when the error came, if one was. Absent: a route's error is everybody's.
    */
   readonly recover?: (error: unknown, key: K, value: Exclude<T, P> | undefined) => R;
+  /** What becomes of each thing that a route emits; `value` is the value that was being routed to it then, if one was. */
+  readonly mark?: (result: R, key: K, value: Exclude<T, P> | undefined) => R;
+  /** Told what the teardown of a route threw, which then keeps nobody else from theirs. Absent: it is thrown on. */
+  readonly teardownFailed?: ((error: unknown, key: K) => void) | undefined;
 }
 
 /**
@@ -44,12 +48,23 @@ class Routing<K, T, R, P extends T & R> extends Stage<T, R> {
     if (this.#running === 0) this.output.complete();
   }
 
+  emitted(key: K, result: R): void {
+    const { mark } = this.#options;
+    this.output.next(mark === undefined ? result : mark(result, key, this.#valueFor(key)));
+  }
+
   failed(key: K, error: unknown): void {
     const { recover } = this.#options;
     this.#routes.delete(key);
-    if (recover) this.output.next(recover(error, key, this.#current));
+    if (recover) this.output.next(recover(error, key, this.#valueFor(key)));
     else this.output.error(error);
     this.ended();
+  }
+
+  teardownFailed(key: K, error: unknown): void {
+    const { teardownFailed } = this.#options;
+    if (teardownFailed === undefined) throw error;
+    teardownFailed(error, key);
   }
 
   protected override take(value: T): void {
@@ -71,6 +86,12 @@ class Routing<K, T, R, P extends T & R> extends Stage<T, R> {
     this.ended();
   }
 
+  /** A route may emit while a value is on its way to another. */
+  #valueFor(key: K): Exclude<T, P> | undefined {
+    const current = this.#current;
+    return current !== undefined && this.#options.key(current) === key ? current : undefined;
+  }
+
   #open(key: K): Subject<Exclude<T, P>> {
     const values$ = new Subject<Exclude<T, P>>();
     this.#routes.set(key, values$);
@@ -86,26 +107,38 @@ class Routing<K, T, R, P extends T & R> extends Stage<T, R> {
   }
 }
 
+type Host<K, R> = Pick<Routing<K, never, R, never>, 'emitted' | 'ended' | 'failed' | 'teardownFailed'>;
+
 /** What comes out of one route. */
 class Route<K, R> extends Sink<R> {
-  readonly #output: Subscriber<R>;
-  readonly #routing: Pick<Routing<K, never, R, never>, 'ended' | 'failed'>;
+  readonly #routing: Host<K, R>;
   readonly #key: K;
 
-  constructor(output: Subscriber<R>, routing: Pick<Routing<K, never, R, never>, 'ended' | 'failed'>, key: K) {
+  constructor(output: Subscriber<R>, routing: Host<K, R>, key: K) {
     super(output);
-    this.#output = output;
     this.#routing = routing;
     this.#key = key;
   }
 
+  override unsubscribe(): void {
+    try {
+      super.unsubscribe();
+    } catch (error) {
+      this.#routing.teardownFailed(this.#key, error);
+    }
+  }
+
   protected override _next(value: R): void {
-    this.#output.next(value);
+    this.#routing.emitted(this.#key, value);
   }
 
   protected override _error(error: unknown): void {
-    this.unsubscribe();
-    this.#routing.failed(this.#key, error);
+    // First, since its teardown may throw too: it is the error that its message is told of.
+    try {
+      this.#routing.failed(this.#key, error);
+    } finally {
+      this.unsubscribe();
+    }
   }
 
   protected override _complete(): void {

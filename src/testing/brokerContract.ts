@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { Subject, Subscription, filter, firstValueFrom, lastValueFrom, startWith, throwError, timeout, toArray } from 'rxjs';
-import type { Broker, BrokerEvent, BrokerStatus } from '../broker.js';
+import { firstValueFrom, lastValueFrom, toArray } from 'rxjs';
+import { PublishError, type Broker } from '../broker/broker.js';
 import { GLOBAL_ROOM } from '../protocol.js';
+import { Listener, PATIENCE_MS, type Noticed } from './broker-listener.js';
 
 /** What a case is played on: made for it alone, and ended after it. */
 export interface ContractSetup {
@@ -24,7 +25,7 @@ export interface Outage {
 export interface ContractCase {
   /** What is so, to be read after "a broker:". */
   readonly name: string;
-  /** Resolves when it is so; rejects with an `AssertionError` otherwise, at the latest some 10 seconds after something did not come. */
+  /** Resolves when it is so; rejects with an `AssertionError` otherwise, at the latest when something has not come for the patience. */
   readonly run: () => Promise<void>;
 }
 
@@ -35,15 +36,6 @@ interface Scene {
   readonly outage: Outage | undefined;
 }
 
-/** What a listener noticed, in the order in which it came. */
-export type Noticed =
-  | BrokerEvent
-  | { readonly kind: 'status'; readonly status: BrokerStatus }
-  | { readonly kind: 'confirmation'; readonly room: string; readonly confirmed: boolean };
-
-/** What should come is waited for this long. */
-const PATIENCE_MS = 10_000;
-
 const ROOM = 'tea';
 
 /**
@@ -53,14 +45,22 @@ const ROOM = 'tea';
  * for (const { name, run } of brokerContract(createPods)) test(name, run);
  *
  * @param createPods makes the pods of one case; what it rejects with, `run` rejects with
+ * @param options `patienceMs`: what should come is waited for so long; 10 s where absent
  */
-export function brokerContract(createPods: () => Promise<ContractSetup>): readonly ContractCase[] {
-  return Object.entries(cases).map(([name, check]) => ({ name, run: () => play(check, createPods) }));
+export function brokerContract(
+  createPods: () => Promise<ContractSetup>,
+  { patienceMs = PATIENCE_MS }: { readonly patienceMs?: number } = {},
+): readonly ContractCase[] {
+  return Object.entries(cases).map(([name, check]) => ({ name, run: () => play(check, createPods, patienceMs) }));
 }
 
-async function play(check: (scene: Scene) => Promise<void>, createPods: () => Promise<ContractSetup>): Promise<void> {
+async function play(
+  check: (scene: Scene) => Promise<void>,
+  createPods: () => Promise<ContractSetup>,
+  patienceMs: number,
+): Promise<void> {
   const setup = await createPods();
-  const [ada, ben] = [new Listener(setup.pods[0]), new Listener(setup.pods[1])];
+  const [ada, ben] = [new Listener(setup.pods[0], patienceMs), new Listener(setup.pods[1], patienceMs)];
   try {
     for (const pod of [ada, ben]) await pod.until('the status up', () => pod.isWhole);
     await check({ ada, ben, outage: setup.outage });
@@ -68,101 +68,6 @@ async function play(check: (scene: Scene) => Promise<void>, createPods: () => Pr
     ada.end();
     ben.end();
     await setup.end();
-  }
-}
-
-/** A pod of which a test sees everything: subscribed to a broker's events and status from its first moment to `end`. */
-export class Listener {
-  readonly broker: Broker;
-  /** Everything noticed so far, in order. */
-  readonly noticed: Noticed[] = [];
-  readonly #texts = new Map<string, string[]>();
-  readonly #rooms = new Map<string, Subscription>();
-  readonly #unconfirmed = new Set<string>();
-  readonly #whole = new Subscription();
-  readonly #change$ = new Subject<void>();
-
-  constructor(broker: Broker) {
-    this.broker = broker;
-    this.#whole.add(
-      broker.events$.subscribe((event) => {
-        if (event.kind === 'publication') this.#collect(event.room, event.payload.toString('utf8'));
-        this.#notice(event);
-      }),
-    );
-    this.#whole.add(
-      broker.status$.subscribe((status) => {
-        this.#notice({ kind: 'status', status });
-      }),
-    );
-  }
-
-  /** The payloads that came for a room so far, as texts. */
-  texts(room: string): readonly string[] {
-    return this.#texts.get(room) ?? [];
-  }
-
-  /** The status that was told last. */
-  get status(): BrokerStatus | undefined {
-    return this.noticed.filter((one) => one.kind === 'status').at(-1)?.status;
-  }
-
-  /** Subscribes to a room and resolves when that is confirmed. */
-  async join(room: string): Promise<void> {
-    this.#unconfirmed.add(room);
-    this.#rooms.set(
-      room,
-      this.broker.subscribe(room).subscribe((confirmed) => {
-        if (confirmed) this.#unconfirmed.delete(room);
-        else this.#unconfirmed.add(room);
-        this.#notice({ kind: 'confirmation', room, confirmed });
-      }),
-    );
-    await this.until(`the subscription to ${JSON.stringify(room)}`, () => !this.#unconfirmed.has(room));
-  }
-
-  leave(room: string): void {
-    this.#rooms.get(room)?.unsubscribe();
-    this.#rooms.delete(room);
-    this.#unconfirmed.delete(room);
-  }
-
-  /** Its status is up, and every room that it joined and did not leave is confirmed. */
-  get isWhole(): boolean {
-    return this.status?.up === true && this.#unconfirmed.size === 0;
-  }
-
-  /** Resolves when the broker has accepted it; rejects with its `PublishError`. */
-  async publish(room: string, text: string): Promise<void> {
-    await lastValueFrom(this.broker.publish(room, text), { defaultValue: undefined });
-  }
-
-  /** Resolves when a text has come for a room. */
-  hears(room: string, text: string): Promise<void> {
-    return this.until(`${JSON.stringify(text.slice(0, 50))} in ${JSON.stringify(room)}`, () => this.texts(room).includes(text));
-  }
-
-  /** Resolves when what was noticed is enough, looking again at each change; rejects with an `AssertionError` when it never is. */
-  async until(what: string, isEnough: () => boolean): Promise<void> {
-    const late = () => throwError(() => new assert.AssertionError({ message: `${what} did not come in ${PATIENCE_MS} ms` }));
-    await firstValueFrom(this.#change$.pipe(startWith(undefined), filter(isEnough), timeout({ first: PATIENCE_MS, with: late })));
-  }
-
-  /** Leaves every room, and the broker. */
-  end(): void {
-    for (const room of this.#rooms.values()) room.unsubscribe();
-    this.#whole.unsubscribe();
-  }
-
-  #collect(room: string, text: string): void {
-    const texts = this.#texts.get(room);
-    if (texts) texts.push(text);
-    else this.#texts.set(room, [text]);
-  }
-
-  #notice(one: Noticed): void {
-    this.noticed.push(one);
-    this.#change$.next();
   }
 }
 
@@ -180,6 +85,16 @@ const cases: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
     await ada.publish(ROOM, 'later');
     await ada.hears(ROOM, 'later');
     assert.deepEqual(confirmations(ada, ROOM), [true]);
+  },
+
+  'no gap is told where nothing was lost': async ({ ada, ben }) => {
+    await Promise.all([ada.join(ROOM), ben.join(ROOM)]);
+    await everybodyHears([ada, ben], ROOM, 'hello');
+    for (const pod of [ada, ben])
+      assert.deepEqual(
+        pod.noticed.filter(({ kind }) => kind === 'gap'),
+        [],
+      );
   },
 
   'a publish completes without a value, whether somebody listens or not': async ({ ada }) => {
@@ -322,6 +237,23 @@ const cases: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
     const told = ada.noticed.slice(seen).filter(({ kind }) => kind !== 'status');
     assert.deepEqual(told.slice(0, 4).map(inAWord), ['lost', 'gap', 'confirmed', 'publication']);
     assert.ok(told.every((one) => one.kind !== 'gap' || (one.sinceMs <= brokenMs && (one.rooms?.has(ROOM) ?? true))));
+  },
+
+  'a publish during an outage fails with a PublishError, if it fails': async ({ ada, ben, outage }) => {
+    if (outage === undefined) return;
+    await Promise.all([ada.join(ROOM), ben.join(ROOM)]);
+    await outage.break();
+    const failures = await Promise.all(
+      numbers(20).map((nth) =>
+        ada.publish(ROOM, `during ${nth}`).then(
+          () => undefined,
+          (error: unknown) => error,
+        ),
+      ),
+    );
+    await outage.mend();
+    for (const error of failures)
+      assert.ok(error === undefined || error instanceof PublishError, `it fails with ${String(error)}`);
   },
 
   'an outage loses no subscription and brings back none that was left': async ({ ada, ben, outage }) => {

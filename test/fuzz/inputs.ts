@@ -139,8 +139,7 @@ const HEADERS = [
 ];
 const PATHS = ['/ws', '/ws/tea', '/ws/..', '/ws/%00', '/ws/%zz', '/ws?room=a&room=', '//ws', '/healthz', '*', 'http://h/ws', '/'];
 
-/** Requests that are nearly upgrades. */
-export const requestBytes: Arbitrary<string> = fc
+const request: Arbitrary<string> = fc
   .record({
     method: fc.constantFrom('GET', 'GET', 'GET', 'GET', 'POST', 'HEAD', 'CONNECT', 'get', 'PRI'),
     path: fc.oneof(fc.constantFrom(...PATHS), fc.webPath()),
@@ -155,3 +154,9 @@ export const requestBytes: Arbitrary<string> = fc
     const text = `${method} ${path} ${version}\r\n${[...usual.slice(0, good), ...headers].join('\r\n')}\r\n\r\n`;
     return text.slice(0, at % text.length) + junk + text.slice(at % text.length);
   });
+
+/** Requests that are nearly upgrades, mostly alone, at times one right behind the other. */
+export const requestBytes: Arbitrary<string> = fc.oneof(
+  { weight: 3, arbitrary: request },
+  { weight: 1, arbitrary: fc.array(request, { minLength: 2, maxLength: 4 }).map((requests) => requests.join('')) },
+);

@@ -4,13 +4,12 @@ import {
   PublishError,
   builtInHandlers,
   createChatServer,
-  createLogger,
   handler,
   memoryBroker,
-  nodeWorld,
   prometheusMetrics,
   readConfig,
   reply,
+  silentLogger,
   type Broker,
   type ChatServer,
 } from '../../src/index.js';
@@ -22,6 +21,8 @@ export interface FuzzedPod {
   readonly server: ChatServer;
   /** How often each value of a metric's label has counted. */
   counted(metric: string): Promise<ReadonlyMap<string, number>>;
+  /** The value of a metric without labels. */
+  value(metric: string): Promise<number>;
 }
 
 /** Does what the content of a message says: `refuse…` is not published, of `doubt…` nobody knows. */
@@ -49,17 +50,17 @@ export async function startPod(environment: Readonly<Record<string, string>>): P
     config: readConfig({ HOST: '127.0.0.1', PORT: '0', PRESENCE_MAX_MEMBERS: '0', ...environment }),
     handlers: [...builtInHandlers, boom],
     broker: moodyBroker(),
-    world: nodeWorld,
     metrics,
     // A connection that fails is meant to, here.
-    log: createLogger('silent'),
+    logger: silentLogger,
   });
   const { port } = await server.listen();
   const counted = async (metric: string) => {
     const lines = (await metrics.scrape()).matchAll(new RegExp(`^chat_${metric}{\\w+="([^"]*)"} (\\d+)$`, 'gm'));
     return new Map([...lines].map(([, label = '', count]) => [label, Number(count)]));
   };
-  return { port, server, counted };
+  const value = async (metric: string) => Number(new RegExp(`^chat_${metric} (\\d+)$`, 'm').exec(await metrics.scrape())?.[1]);
+  return { port, server, counted, value };
 }
 
 export const GUARDED = { AUTH_ENABLED: 'true', AUTH_JWT_SECRET: SECRET };

@@ -1,5 +1,22 @@
-import { describe, test } from '@jest/globals';
-import { Observable, Subject, concatMap, map, mergeMap, take, tap, throwError, type OperatorFunction } from 'rxjs';
+import { describe, expect, test } from '@jest/globals';
+import {
+  NEVER,
+  Observable,
+  Subject,
+  concatMap,
+  finalize,
+  last,
+  map,
+  merge,
+  mergeMap,
+  mergeWith,
+  of,
+  take,
+  takeUntil,
+  tap,
+  throwError,
+  type OperatorFunction,
+} from 'rxjs';
 import { routeBy } from '../../src/operators/routeBy.js';
 import { marbles } from '../support/marbles.js';
 
@@ -268,6 +285,132 @@ describe("routeBy: a route's error", () => {
       expectObservable(e1.pipe(routeBy({ key, route, recover }))).toBe(expected, values);
       expectObservable(e1.pipe(routeBy({ key, route }))).toBe(fails, undefined, boom);
       expectSubscriptions(e1.subscriptions).toBe([subs, '^!']);
+    });
+  });
+});
+
+describe("routeBy: what a route's teardown throws", () => {
+  const spoiled: Operator = (value$) =>
+    value$.pipe(
+      fragile,
+      finalize(() => {
+        throw new Error('teardown');
+      }),
+    );
+
+  /** Notes the keys of which it is told. */
+  function noting() {
+    const told: string[] = [];
+    return { told, teardownFailed: (_: unknown, at: string) => told.push(at) };
+  }
+
+  test('is told, and keeps no other route from its own teardown', () => {
+    marbles(({ hot, cold, expectObservable, expectSubscriptions, flush }) => {
+      const e1 = hot('  -a-b-----');
+      const unsub = '   -----!   ';
+      const e1subs = '  ^----!   ';
+      const b1 = cold('    -x-----x ');
+      const b1subs = '  ---^-!   ';
+      const expected = '-a--x----';
+
+      const { told, teardownFailed } = noting();
+      const route = (at: string): Operator => (at === 'a' ? spoiled : mergeMap(() => b1));
+      expectObservable(e1.pipe(routeBy({ key, route, teardownFailed })), unsub).toBe(expected);
+      expectSubscriptions(e1.subscriptions).toBe(e1subs);
+      expectSubscriptions(b1.subscriptions).toBe(b1subs);
+      flush();
+      expect(told).toEqual(['a']);
+    });
+  });
+
+  test('does not stand in the way of its error, nor of the next route of its key', () => {
+    marbles(({ hot, expectObservable, flush }) => {
+      const values = { x: 'Error: capital in a with A', a: 'a' };
+      const e1 = hot('  -A-a-|');
+      const expected = '-x-a-|';
+
+      const { told, teardownFailed } = noting();
+      expectObservable(e1.pipe(routeBy({ key, route: () => spoiled, recover, teardownFailed }))).toBe(expected, values);
+      flush();
+      expect(told).toEqual(['a', 'a']);
+    });
+  });
+
+  test('is thrown on where nobody is to be told', () => {
+    const subscription = of('a')
+      .pipe(mergeWith(NEVER), routeBy({ key, route: () => spoiled }))
+      .subscribe();
+    expect(() => {
+      subscription.unsubscribe();
+    }).toThrow('teardown');
+  });
+});
+
+describe('routeBy: a mark', () => {
+  const mark = (result: string, at: string, value: string | undefined) => `${result} of ${at} with ${value ?? 'nothing'}`;
+
+  test('is put on what comes out: whose it is, and which value was on its way', () => {
+    marbles(({ hot, expectObservable }) => {
+      const values = { v: 'a:a of a with a', w: 'b:B of b with B' };
+      const e1 = hot('  -a-B-|');
+      const expected = '-v-w-|';
+
+      expectObservable(e1.pipe(routeBy({ key, route: fromRoute, mark }))).toBe(expected, values);
+    });
+  });
+
+  test('names no value for what comes later', () => {
+    marbles(({ hot, cold, expectObservable }) => {
+      const values = { x: 'x of a with nothing' };
+      const e1 = hot('  -a------|');
+      const a1 = cold(' --x|     ');
+      const expected = '---x----|';
+
+      expectObservable(e1.pipe(routeBy({ key, route: () => mergeMap(() => a1), mark }))).toBe(expected, values);
+    });
+  });
+
+  test('names no value for what comes while one is on its way to another route', () => {
+    marbles(({ hot, expectObservable }) => {
+      const values = { a: 'a of a with a', o: 'o of a with nothing', b: 'b of b with b' };
+      const e1 = hot('  -a---b---|');
+      const expected = '-a---(ob)|';
+
+      const other$ = new Subject<string>();
+      const route = (at: string): Operator =>
+        at === 'a'
+          ? (value$) => merge(value$, other$.pipe(takeUntil(value$.pipe(last(null, '')))))
+          : tap(() => {
+              other$.next('o');
+            });
+      expectObservable(e1.pipe(routeBy({ key, route, mark }))).toBe(expected, values);
+    });
+  });
+
+  test('is not put on what a route’s error becomes', () => {
+    marbles(({ hot, expectObservable }) => {
+      const values = { x: 'Error: capital in a with A' };
+      const e1 = hot('  -A-|');
+      const expected = '-x-|';
+
+      expectObservable(e1.pipe(routeBy({ key, route: () => fragile, recover, mark }))).toBe(expected, values);
+    });
+  });
+
+  test('of a value on its way to another route, an error names none either', () => {
+    marbles(({ hot, expectObservable }) => {
+      const values = { a: 'a', x: 'Error: other in a with nothing', b: 'b' };
+      const e1 = hot('  -a---b---|');
+      const expected = '-a---(xb)|';
+
+      const other$ = new Subject<never>();
+      const route = (at: string): Operator =>
+        at === 'a'
+          ? (value$) => merge(value$, other$)
+          : tap(() => {
+              other$.error(new Error('other'));
+            });
+      expectObservable(e1.pipe(routeBy({ key, route, recover }))).toBe(expected, values);
     });
   });
 });

@@ -1,10 +1,10 @@
 import type { Envelope } from '../../src/protocol.js';
-import type { Outbound } from '../../src/transport.js';
+import type { Outbound } from '../../src/connection/transport.js';
 import { readable } from './pod.js';
 
 /**
  * What a connection asks of its socket, short enough for a row of marbles: `welcome`, `chat hello`, `error invalid_json ref`,
- * `presence online ada`, `pong {…}`, `gap slow_consumer`, `ping`, `pause`, `shut 4000`; several messages of one write are joined by ` + `.
+ * `presence online ada`, `joined tea`, `gap slow_consumer`, `ping`, `pause`, `shut 4000`; several messages of one write are joined by ` + `.
  */
 export function brief(outbound: Outbound): string {
   if (outbound.kind === 'shut') return `shut ${outbound.code}${outbound.now ? ' now' : ''}`;
@@ -13,10 +13,10 @@ export function brief(outbound: Outbound): string {
 }
 
 function briefMessage({ type, data }: Envelope): string {
-  const { content, code, ref, event, reason, status, clientId } = data as Record<string, string | undefined>;
+  const { content, code, ref, event, reason, room, status, clientId } = data as Record<string, string | undefined>;
   const words =
     type === 'system'
-      ? [event, reason]
+      ? [event, reason, room]
       : type === 'error'
         ? [type, code, ref]
         : type === 'presence'

@@ -1,18 +1,8 @@
 // The service as somebody builds it who adds message types of their own, each of them with a bug.
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { from, map, mergeMap, throwError } from 'rxjs';
+import { finalize, from, map, mergeMap, throwError } from 'rxjs';
 import Type from 'typebox';
-import {
-  builtInHandlers,
-  createChatServer,
-  createLogger,
-  handler,
-  nodeWorld,
-  prometheusMetrics,
-  readConfig,
-  redisBroker,
-  reply,
-} from '../../dist/index.js';
+import { builtInHandlers, createChatServer, handler, readConfig, reply } from '../../dist/index.js';
 
 const BUG = 'a bug';
 
@@ -24,6 +14,9 @@ const operators = {
   rejects: mergeMap(() => from(Promise.reject(new Error(BUG)))),
   'rejects later': mergeMap(async () => {
     await nextTurn();
+    throw new Error(BUG);
+  }),
+  'ends badly': finalize(() => {
     throw new Error(BUG);
   }),
   'answers what cannot be written': map(() => reply({ type: 'big', data: 1n })),
@@ -38,16 +31,8 @@ const makers = {
   ...Object.fromEntries(Object.entries(operators).map(([type, operator]) => [type, (message$) => message$.pipe(operator)])),
 };
 
-const config = readConfig(process.env);
-const log = createLogger(config.logLevel);
-const metrics = prometheusMetrics();
-const { redisUrl: url, redisChannelPrefix: channelPrefix, publishTimeoutMs: timeoutMs } = config;
 const server = createChatServer({
-  config,
+  config: readConfig(process.env),
   handlers: [...builtInHandlers, ...Object.entries(makers).map(([type, make]) => handler(type, Type.Unknown(), make))],
-  broker: redisBroker({ url, channelPrefix, timeoutMs, world: nodeWorld, metrics, log }),
-  world: nodeWorld,
-  metrics,
-  log,
 });
 await server.listen();

@@ -1,7 +1,7 @@
 import { expect } from '@jest/globals';
-import { timer } from 'rxjs';
 import { TestScheduler, type RunHelpers } from 'rxjs/testing';
-import type { World } from '../../src/world.js';
+
+export { virtualWorld } from '../../src/testing/virtual-world.js';
 
 /** Runs marbles in virtual time: one character is one millisecond. */
 export function marbles(run: (helpers: RunHelpers, scheduler: TestScheduler) => void): void {
@@ -11,15 +11,4 @@ export function marbles(run: (helpers: RunHelpers, scheduler: TestScheduler) => 
   scheduler.run((helpers) => {
     run(helpers, scheduler);
   });
-}
-
-/** A world whose time is virtual, whose ids count up (`id-1`, `id-2`, …) and whose dice always show the same. */
-export function virtualWorld(scheduler: TestScheduler, chance = 0.5): World {
-  let ids = 0;
-  return {
-    scheduler,
-    turnEnd$: timer(0, scheduler),
-    newId: () => `id-${++ids}`,
-    random: () => chance,
-  };
 }

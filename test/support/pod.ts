@@ -1,12 +1,13 @@
 import { map, merge, type Observable } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
-import { memoryBroker } from '../../src/broker-memory.js';
+import { memoryBroker } from '../../src/broker/memory.js';
 import { readConfig } from '../../src/config.js';
 import { builtInHandlers } from '../../src/handlers/index.js';
 import { silentLogger } from '../../src/log.js';
 import { noMetrics } from '../../src/metrics.js';
 import { createPod, type ConnectionContext, type Pod, type PodParts } from '../../src/pod.js';
-import { TICK, type Inbound, type Outbound } from '../../src/transport.js';
+import { readFrames } from '../../src/testing/frames.js';
+import { TICK, type Inbound, type Outbound } from '../../src/connection/transport.js';
 import { virtualWorld } from './marbles.js';
 
 /** A pod in virtual time, on the in-process broker, with the service's defaults where nothing else is said. */
@@ -34,18 +35,6 @@ export function inRooms(pod: Pod, id: string, rooms: readonly string[] = []): Co
 
 /** What a client would read of an outbound: `[type or event, data…]` per message, or the order's kind. */
 export function readable(outbound: Outbound): unknown {
-  if (outbound.kind === 'batch') return outbound.parts.flatMap((part) => framesOf(part)).map((text): unknown => JSON.parse(text));
+  if (outbound.kind === 'batch') return outbound.parts.flatMap((part) => readFrames(part).map(({ message }) => message));
   return outbound.kind === 'shut' ? { shut: outbound.code } : outbound.kind;
-}
-
-function framesOf(bytes: Buffer): string[] {
-  const texts: string[] = [];
-  for (let at = 0; at < bytes.length;) {
-    const short = bytes.readUInt8(at + 1);
-    const [header, length] =
-      short === 127 ? [10, Number(bytes.readBigUInt64BE(at + 2))] : short === 126 ? [4, bytes.readUInt16BE(at + 2)] : [2, short];
-    texts.push(bytes.toString('utf8', at + header, at + header + length));
-    at += header + length;
-  }
-  return texts;
 }

@@ -4,7 +4,7 @@ import type { Chance } from './chance.js';
 import type { Connection, Facts } from './facts.js';
 import type { ClientPlan } from './plan.js';
 import type { Item, Reader, SimulatedSocket } from './socket.js';
-import type { Timeline } from './virtual-scheduler.js';
+import type { Timeline } from '../virtual-scheduler.js';
 
 export interface ClientOptions {
   readonly plan: ClientPlan;

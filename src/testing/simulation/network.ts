@@ -1,4 +1,4 @@
-import type { Timeline } from './virtual-scheduler.js';
+import type { Timeline } from '../virtual-scheduler.js';
 
 /** One direction of the way between two machines: all that goes there shares its fate. */
 export class Lane {

@@ -61,7 +61,7 @@ export interface Fault {
 }
 
 /** How a client behaves; all but the first two are faults of its own. */
-export const HABITS = ['steady', 'restless', 'slow', 'stalling', 'silent', 'vanishing', 'flooding', 'babbling'] as const;
+const HABITS = ['steady', 'restless', 'slow', 'stalling', 'silent', 'vanishing', 'flooding', 'babbling'] as const;
 export type Habit = (typeof HABITS)[number];
 
 export interface ClientPlan {

@@ -1,23 +1,23 @@
 import { Subject, Subscription, timer } from 'rxjs';
-import { measuredBroker } from '../../broker-measured.js';
-import { configuredBroker } from '../../broker-configured.js';
+import { measuredBroker } from '../../broker/measured.js';
+import { configuredBroker } from '../../broker/configured.js';
 import type { Config } from '../../config.js';
-import { connection } from '../../connection.js';
-import { drain } from '../../drain.js';
+import { connection } from '../../connection/connection.js';
+import { drain } from '../../connection/drain.js';
 import { builtInHandlers } from '../../handlers/index.js';
 import type { Logger } from '../../log.js';
 import { noMetrics } from '../../metrics.js';
 import { createPod, type Pod } from '../../pod.js';
-import { presence } from '../../presence.js';
+import { presence } from '../../hub/presence.js';
 import { SERVER_ID, type Envelope } from '../../protocol.js';
-import { admit, isRefusal, type Border } from '../../request.js';
-import type { Connect } from '../../redis-link.js';
-import { TICK } from '../../transport.js';
+import { admit, isRefusal, type Border } from '../../entrance/request.js';
+import type { Connect } from '../../redis/link.js';
+import { TICK } from '../../connection/transport.js';
 import type { World } from '../../world.js';
 import type { Chance } from './chance.js';
 import type { Connection, Facts, PodName } from './facts.js';
 import { SimulatedSocket, type Reader } from './socket.js';
-import type { Timeline } from './virtual-scheduler.js';
+import type { Timeline } from '../virtual-scheduler.js';
 
 export interface SimulatedPodOptions {
   readonly name: PodName;
@@ -167,11 +167,13 @@ function hex(value: number, digits: number): string {
 /** No fault of a machine or a client is an error of the service's own. */
 function complainingLogger(facts: Facts, pod: PodName): Logger {
   const silent = () => undefined;
-  const warn = (details: unknown, text?: string) => {
-    facts.tell({ kind: 'warned', pod, what: `${text ?? 'logged'}: ${JSON.stringify(details)}` });
+  const warn = (details: unknown, event = 'logged') => {
+    facts.tell({ kind: 'warned', pod, what: `${event}: ${JSON.stringify(details)}` });
   };
-  const complain = (details: { readonly err?: unknown }, text?: string) => {
-    facts.tell({ kind: 'failed', what: `${text ?? 'logged'}: ${String(details.err)}` });
+  const complain = (details: object | string, event = 'logged') => {
+    const cause: unknown = typeof details === 'object' && 'err' in details ? details.err : details;
+    facts.tell({ kind: 'failed', what: `${event}: ${String(cause)}` });
   };
-  return { debug: silent, info: silent, warn, error: complain, fatal: complain };
+  const log: Logger = { debug: silent, info: silent, warn, error: complain, fatal: complain, child: () => log };
+  return log;
 }

@@ -1,4 +1,4 @@
-import { SLOTS, slotOf } from '../../redis-slots.js';
+import { SLOTS, slotOf } from '../../redis/slots.js';
 import { Lane, Pipe } from './network.js';
 import { RedisDeployment, type DeploymentOptions } from './redis-deployment.js';
 import { RedisServer, type Answer } from './redis-server.js';

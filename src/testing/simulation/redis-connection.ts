@@ -1,9 +1,9 @@
 import { Observable, Subject, type Subscriber, type Subscription } from 'rxjs';
-import { LinkError, RefusedError, type RedisLink, type RedisMessage, type Settled } from '../../redis-link.js';
+import { LinkError, RefusedError, type RedisLink, type RedisMessage, type Settled } from '../../redis/link.js';
 import type { Facts, PodName } from './facts.js';
 import { Pipe, type Lane } from './network.js';
 import type { Answer, RedisClient, RedisServer } from './redis-server.js';
-import type { Timeline } from './virtual-scheduler.js';
+import type { Timeline } from '../virtual-scheduler.js';
 
 /** The way from a pod to Redis and back. */
 export interface Route {

@@ -1,7 +1,7 @@
 import type { Chance } from './chance.js';
 import type { Facts } from './facts.js';
 import type { Answer, RedisHost, RedisServer } from './redis-server.js';
-import type { Timeline } from './virtual-scheduler.js';
+import type { Timeline } from '../virtual-scheduler.js';
 
 /** What a server took to be published. */
 export interface Accepted {

@@ -1,4 +1,4 @@
-import type { Timeline } from './virtual-scheduler.js';
+import type { Timeline } from '../virtual-scheduler.js';
 
 /** What a server says to a command. */
 export type Answer = { readonly ok: unknown } | { readonly refused: string };

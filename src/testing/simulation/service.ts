@@ -2,7 +2,7 @@ import type { Subscription } from 'rxjs';
 import type { Chance } from './chance.js';
 import type { Plan } from './plan.js';
 import type { RedisDeployment } from './redis-deployment.js';
-import type { Timeline } from './virtual-scheduler.js';
+import type { Timeline } from '../virtual-scheduler.js';
 
 const NOTIFIES_EVERY_MS = 3000;
 

@@ -1,5 +1,5 @@
 import { readConfig, type Config } from '../../config.js';
-import type { RedisLinkOptions } from '../../redis-link.js';
+import type { RedisLinkOptions } from '../../redis/link.js';
 import { Chance } from './chance.js';
 import { SimulatedClient } from './client.js';
 import { Facts, type Connection, type Witness } from './facts.js';
@@ -14,7 +14,7 @@ import { RedisPair } from './redis-pair.js';
 import { RedisWatched } from './redis-watched.js';
 import { Service } from './service.js';
 import type { Reader, SimulatedSocket } from './socket.js';
-import { Timeline, VirtualScheduler } from './virtual-scheduler.js';
+import { Timeline, VirtualScheduler } from '../virtual-scheduler.js';
 
 /** When every run begins. */
 export const START_MS = Date.UTC(2026, 0, 1);

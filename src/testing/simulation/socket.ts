@@ -1,11 +1,11 @@
 import { Subject, type Observable, type Subscription } from 'rxjs';
-import type { Drainable } from '../../drain.js';
-import type { Batch } from '../../frame.js';
+import type { Drainable } from '../../connection/drain.js';
+import type { Batch } from '../../hub/frame.js';
 import type { Consumer } from '../../operators/boundedBuffer.js';
-import type { Drain, Inbound, Outbound, Shut } from '../../transport.js';
+import type { Drain, Inbound, Outbound, Shut } from '../../connection/transport.js';
 import type { Connection, Facts } from './facts.js';
-import { readFrames } from './frames.js';
-import type { Timeline } from './virtual-scheduler.js';
+import { readFrames } from '../frames.js';
+import type { Timeline } from '../virtual-scheduler.js';
 import { CloseCode, type Envelope } from '../../protocol.js';
 
 /** What travels to a client. */

@@ -1,0 +1,79 @@
+import { BlockList, isIP, isIPv4 } from 'node:net';
+
+/** A set of addresses. */
+export interface Networks {
+  /** Whether an address, as a socket or a header has it, is in one of them. */
+  has(address: string): boolean;
+}
+
+/** Whether it is what `readNetworks` returns. */
+export function isNetworks(given: unknown): given is Networks {
+  return typeof given === 'object' && given !== null && 'has' in given;
+}
+
+/**
+ * Networks in CIDR notation, comma-separated (RFC 4632, RFC 4291 section 2.3); an address alone is a network of one.
+ *
+ * @returns undefined where one of them is none
+ */
+export function readNetworks(text: string): Networks | undefined {
+  const list = new BlockList();
+  for (const network of text.split(',')) {
+    const [, address = '', bits] = /^([^/]+?)(?:\/(\d{1,3}))?$/.exec(network.trim()) ?? [];
+    const version = isIP(address);
+    const most = version === 4 ? 32 : 128;
+    const length = bits === undefined ? most : Number(bits);
+    if (version === 0 || length > most) return undefined;
+    list.addSubnet(address, length, family(address));
+  }
+  return {
+    has: (text) => {
+      const address = readAddress(text);
+      return address !== undefined && list.check(address, family(address));
+    },
+  };
+}
+
+/**
+ * Whose request it is: the peer of its connection; or, where that is a trusted proxy, what `X-Forwarded-For` says, read from its
+ * end: each proxy appends whom it heard, so the first that is not trusted is the client, and what stands before it is its own say.
+ *
+ * @param forwardedFor every value of the header
+ * @returns an address; empty where the peer has gone already
+ */
+export function clientAddress(peer: string | undefined, forwardedFor: readonly string[], trusted: Networks | undefined): string {
+  let address = readAddress(peer ?? '') ?? '';
+  if (trusted === undefined) return address;
+  const heard = forwardedFor.flatMap((value) => value.split(','));
+  while (trusted.has(address)) {
+    const before = readAddress(heard.pop()?.trim() ?? '');
+    if (before === undefined) break;
+    address = before;
+  }
+  return address;
+}
+
+/** What counts as one address where connections are limited: of IPv6 the /64 network, for whoever has one address there has all. */
+export function addressKey(address: string): string {
+  if (isIP(address) !== 6) return address;
+  const [head = '', tail] = address.split('::');
+  const groups = head.split(':');
+  if (tail !== undefined) {
+    const after = tail === '' ? [] : tail.split(':');
+    while (groups.length + after.length < 8) groups.push('0');
+    groups.push(...after);
+  }
+  const network = groups.slice(0, 4).map((group) => Number.parseInt(group || '0', 16).toString(16));
+  return `${network.join(':')}::/64`;
+}
+
+function family(address: string): 'ipv4' | 'ipv6' {
+  return isIPv4(address) ? 'ipv4' : 'ipv6';
+}
+
+/** Some proxies add the port, and a server that listens on IPv6 sees IPv4 mapped into it (RFC 4291 section 2.5.5.2). */
+function readAddress(text: string): string | undefined {
+  const bare = text.replace(/^\[([^\]]*)\](:\d+)?$/, '$1').replace(/^(\d+(?:\.\d+){3}):\d+$/, '$1');
+  const address = bare.replace(/^::ffff:(?=\d+\.)/i, '');
+  return isIP(address) === 0 ? undefined : address.replace(/%.*$/, '');
+}

@@ -1,0 +1,257 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from '@jest/globals';
+import {
+  builtInHandlers,
+  handler,
+  memoryBroker,
+  perMessage,
+  publish,
+  reject,
+  wrap,
+  type Envelope,
+  type Publication,
+} from 'chat-api';
+import {
+  brokerContract,
+  envelope,
+  error,
+  gap,
+  testConversation,
+  testHandler,
+  testOperator,
+  testWrap,
+  welcome,
+  type ContractSetup,
+} from 'chat-api/testing';
+import { Subject, debounceTime, filter, map, throttleTime, type Observable } from 'rxjs';
+import Type from 'typebox';
+import { failing } from '../support/failing.js';
+
+// The code of docs/testing.md, in its order and word for word; the last test holds the two together.
+
+const typing = handler('typing', Type.Object({}), (message$, { scheduler }) =>
+  message$.pipe(
+    throttleTime(3000, scheduler),
+    map(({ room }) => publish({ type: 'typing', room })),
+  ),
+);
+
+test('somebody who types is told of at most every three seconds', () => {
+  testHandler(
+    typing,
+    `
+      says     -k-k--k- 3s k--k-
+      effects  -t------ 3s t----
+    `,
+    {
+      says: { k: { data: {} } },
+      effects: { t: publish({ type: 'typing' }) },
+    },
+  );
+});
+
+function tooEarly(): void {
+  testHandler(
+    typing,
+    `
+      says     -k- 2s k
+      effects  -t- 2s t
+    `,
+    { says: { k: { data: {} } }, effects: { t: publish({ type: 'typing' }) } },
+  );
+}
+
+/** @param isFine$ asks somebody else, and answers once */
+function moderated(isFine$: (text: string) => Observable<boolean>) {
+  return handler('post', Type.Object({ text: Type.String() }), (message$) =>
+    message$.pipe(
+      perMessage(({ data, room }) =>
+        isFine$(data.text).pipe(
+          map((isFine) => (isFine ? publish({ type: 'post', room, data }) : reject('forbidden', 'not like this'))),
+        ),
+      ),
+    ),
+  );
+}
+
+test('a post waits for the verdict on it, and the next waits for its turn', () => {
+  testHandler(
+    ({ cold }) => moderated((text) => cold('verdict', '----(v|)', { v: text !== 'damn' })),
+    `
+      says     -ad--------a--!
+      verdict  -^---!-----^--!
+      verdict  -----^---!-----
+      effects  -----a---d-----
+    `,
+    {
+      says: { a: { data: { text: 'hi' } }, d: { id: 'one', data: { text: 'damn' } } },
+      effects: {
+        a: publish({ type: 'post', data: { text: 'hi' } }),
+        d: reject('forbidden', 'not like this', 'one'),
+      },
+    },
+  );
+});
+
+const quiet = wrap('quiet', (message$, handle) =>
+  message$.pipe(
+    filter(({ room }) => room !== 'library'),
+    handle,
+  ),
+);
+
+test('nobody talks in the library', () => {
+  testWrap(
+    quiet,
+    `
+      says     -a-b-
+      effects  -a---
+    `,
+    {
+      says: { a: { room: 'tea', data: { content: 'hi' } }, b: { room: 'library', data: { content: 'hi' } } },
+      effects: { a: publish({ type: 'chat', room: 'tea', data: { content: 'hi' } }) },
+    },
+  );
+});
+
+test('who is in the room hears who types, on whichever pod, from when it is there', () => {
+  testConversation(
+    `
+      alice        -k-- 3s k--
+      alice hears  wk-- 3s k--
+      bob          --^- 3s --!
+      bob hears    --w- 3s k--
+      carol hears  w--- 3s ---
+    `,
+    {
+      pods: ['one', 'two'],
+      connections: {
+        alice: { rooms: ['tea'] },
+        bob: { rooms: ['tea'], pod: 'two' },
+        carol: { rooms: ['milk'] },
+      },
+      handlers: [...builtInHandlers, typing],
+      says: { k: { type: 'typing', data: {} } },
+      hears: { w: welcome, k: { type: 'typing', from: 'alice', room: 'tea' } },
+    },
+  );
+});
+
+test('a pod without a way to the others can neither speak nor hear, and its clients are told so', () => {
+  testConversation(
+    `
+      two          --!-----^--
+      alice        -a---a----a
+      alice hears  wa---a----a
+      bob          ------b----
+      bob hears    wa----x-g-a
+    `,
+    {
+      pods: ['one', 'two'],
+      connections: { alice: { rooms: ['tea'] }, bob: { rooms: ['tea'], pod: 'two' } },
+      says: {
+        a: { type: 'chat', data: { content: 'hi' } },
+        b: { type: 'chat', data: { content: 'anybody?' }, id: 'lost' },
+      },
+      hears: {
+        w: welcome,
+        a: { type: 'chat', from: 'alice', data: { content: 'hi' } },
+        x: error('unavailable', 'lost'),
+        g: gap('subscription'),
+      },
+    },
+  );
+});
+
+const undisturbed = filter(({ type }: Envelope) => type !== 'typing');
+
+test('who does not want to be disturbed does not hear who types', () => {
+  testOperator(
+    () => undisturbed,
+    `
+      source  -c-t-c-|
+      output  -c---c-|
+      subs    ^------!
+    `,
+    {
+      source: { c: envelope({ type: 'chat' }), t: envelope({ type: 'typing' }) },
+      output: { c: envelope({ type: 'chat' }) },
+    },
+  );
+});
+
+test('and everybody else does', () => {
+  testConversation(
+    `
+      alice        -k--c
+      alice hears  w---c
+      bob hears    wk--c
+    `,
+    {
+      connections: { alice: { rooms: ['tea'] }, bob: { rooms: ['tea'] } },
+      handlers: [...builtInHandlers, typing],
+      hear: ({ identity }) => (identity === 'alice' ? undisturbed : undefined),
+      says: { k: { type: 'typing', data: {} }, c: { type: 'chat', data: { content: 'hi' } } },
+      hears: {
+        w: welcome,
+        k: { type: 'typing', from: 'alice' },
+        c: { type: 'chat', from: 'alice', data: { content: 'hi' } },
+      },
+    },
+  );
+});
+
+for (const { name, run } of brokerContract(createPods)) test(`my broker: ${name}`, run);
+
+function createPods(): Promise<ContractSetup> {
+  const medium = new Subject<Publication>();
+  return Promise.resolve({
+    pods: [memoryBroker(medium), memoryBroker(medium)],
+    end: () => Promise.resolve(),
+  });
+}
+
+test('a word is taken when nothing was written for three milliseconds', () => {
+  testOperator(
+    ({ world }) => debounceTime(3, world.scheduler),
+    `
+      source  -a-b------c-|
+      output  ------b-----(c|)
+      subs    ^-----------!
+    `,
+  );
+});
+
+describe('docs/testing.md', () => {
+  const page = readFileSync(new URL('../../docs/testing.md', import.meta.url), 'utf8');
+  const code = readFileSync(new URL(import.meta.url), 'utf8');
+  const importLine = /^import (?:type )?(.*?) from '(.*?)';$/gms;
+
+  function blocks(language: string): readonly string[] {
+    return Array.from(page.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, 'gms')), ([, block = '']) => block);
+  }
+
+  /** What a text imports, as `name from module`. */
+  function imports(text: string): readonly string[] {
+    return Array.from(text.matchAll(importLine), ([, names = '', from]) =>
+      Array.from(names.replaceAll(/\btype\b/g, '').matchAll(/\w+/g), ([name]) => `${name} from ${from}`),
+    ).flat();
+  }
+
+  test('has no code but that of this file', () => {
+    for (const block of blocks('ts')) expect(code).toContain(block.replaceAll(importLine, '').trim());
+    expect(blocks('ts')).toHaveLength(10);
+  });
+
+  test('imports what this file does', () => {
+    const missing = blocks('ts')
+      .flatMap(imports)
+      .filter((one) => !imports(code).includes(one));
+    expect(missing).toEqual([]);
+    expect(imports(page).length).toBeGreaterThan(15);
+  });
+
+  test('shows the failure that a test prints', () => {
+    expect(blocks('text')).toEqual([`${failing(tooEarly)}\n`]);
+  });
+});
