@@ -2,14 +2,15 @@ import {
   BehaviorSubject,
   EMPTY,
   Observable,
-  catchError,
   concat,
   defer,
   exhaustMap,
   ignoreElements,
   interval,
   merge,
+  retry,
   tap,
+  timer,
   type Subscriber,
   type Subscription,
 } from 'rxjs';
@@ -119,8 +120,8 @@ export class RedisPublisher {
           this.#misplaced.told();
         },
       }),
-      // The next life will have to.
-      catchError(() => EMPTY),
+      // It may be refused, as others are; where the connection is lost meanwhile, the next life will have to.
+      retry({ delay: () => timer(VERIFY_INTERVAL_MS, this.#options.time.scheduler) }),
     );
   }
 

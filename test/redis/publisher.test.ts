@@ -218,6 +218,22 @@ describe('what went to a server that was the master no longer', () => {
     });
   });
 
+  test('is told again where it was refused', () => {
+    scene((it) => {
+      const first = it.live();
+      it.at(500, () => {
+        it.publish('misplaced');
+        first.unsubscribe();
+        it.place = 'there';
+        it.link.outcome = () => throwError(() => new RefusedError('OOM'));
+        it.live();
+      });
+      it.at(1000, () => (it.link.outcome = () => timer(1, it.scheduler).pipe(ignoreElements())));
+      it.until(6000);
+      expect(it.told).toEqual(['500 -300 500', '2000 -300 500']);
+    });
+  });
+
   test('is nothing where the connection was lost and the server is the same', () => {
     scene((it) => {
       const life = it.live();
