@@ -152,10 +152,13 @@ export class DeliveryCheck implements Check {
 
   /** What should have come between the last and a position, and no gap excuses. */
   *#missed({ gaps }: Listener, { from, last, lastHeard }: Progress, channel: string, position: number): Generator<Accepted> {
+    const first = Math.max(from, last + 1);
+    // Nearly always.
+    if (first >= position) return;
     const log = this.#logOf(channel);
     const timeoutMs = this.#options.config.publishTimeoutMs;
     const since = gaps.filter(({ heard }) => heard > lastHeard);
-    for (let at = Math.max(from, last + 1); at < position; at++) {
+    for (let at = first; at < position; at++) {
       const missed = log[at];
       if (missed?.counts && !since.some((gap) => covers(gap, missed, timeoutMs))) yield missed;
     }
