@@ -78,8 +78,7 @@ export function createPod(parts: PodParts): Pod {
   const maxPublicationBytes = limits.maxMessageBytes + ENVELOPE_BYTES;
   return {
     ...parts,
-    handlers: byType(parts.handlers),
-    around: parts.around ?? [],
+    ...named(parts),
     maxPublicationBytes,
     failures: new Failures(metrics, log, world),
     hub: new Hub({ broker, world, metrics, log, maxPublicationBytes, lingerMs: LINGER_MS }),
@@ -89,15 +88,21 @@ export function createPod(parts: PodParts): Pod {
   };
 }
 
-/** @throws ConfigError where two have the same type, or one has a type that is not for clients to send */
-function byType(handlers: readonly Handler[]): ReadonlyMap<string, Handler> {
+/** @throws ConfigError where two have the same name, or a handler's type is not for clients to send */
+function named({ handlers, around = [] }: PodParts): Pick<Pod, 'handlers' | 'around'> {
   const types = new Map<string, Handler>();
   for (const handler of handlers) {
     const { type } = handler;
-    if (type === '' || SERVER_TYPES.has(type))
+    if (type === '' || SERVER_TYPES.has(type)) {
       throw new ConfigError(`a handler of type "${type}"; allowed: types that clients send`);
+    }
     if (types.has(type)) throw new ConfigError(`two handlers of type "${type}"; allowed: one for each type`);
     types.set(type, handler);
   }
-  return types;
+  const names = new Set(types.keys());
+  for (const { name } of around) {
+    if (names.has(name)) throw new ConfigError(`two parts are called "${name}"; allowed: a name of its own for each`);
+    names.add(name);
+  }
+  return { handlers: types, around };
 }

@@ -134,6 +134,21 @@ describe('createChatServer', () => {
       'a handler of type "presence"; allowed: types that clients send',
     ],
     [
+      'two wraps of one name',
+      {
+        around: [
+          wrap('audit', (message$, handle) => message$.pipe(handle)),
+          wrap('audit', (message$) => message$.pipe(ignoreElements())),
+        ],
+      },
+      'two parts are called "audit"; allowed: a name of its own for each',
+    ],
+    [
+      'a wrap called as a handler',
+      { around: [wrap('chat', (message$, handle) => message$.pipe(handle))] },
+      'two parts are called "chat"; allowed: a name of its own for each',
+    ],
+    [
       'a type without a name',
       { handlers: [handler('', Type.Unknown(), ignoreElements())] },
       'a handler of type ""; allowed: types that clients send',

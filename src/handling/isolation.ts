@@ -5,7 +5,7 @@ import { reject, usableRef, type Rejection } from '../connection/message.js';
 import { routeBy } from '../operators/routeBy.js';
 import { causedBy } from './per-message.js';
 import type { ConnectionContext } from '../pod.js';
-import type { ClientMessage } from '../protocol.js';
+import { atMost, type ClientMessage } from '../protocol.js';
 
 /** A handler that errors so often in a row rests, */
 const RESTS_AFTER = 5;
@@ -15,6 +15,9 @@ const REST_MS = 10_000;
 
 /** Errors further apart than this are not in a row. */
 const IN_A_ROW_MS = 60_000;
+
+/** What a client is told of an error is a sentence. */
+const MAX_REASON_BYTES = 1024;
 
 interface Trouble {
   readonly errors: number;
@@ -70,8 +73,9 @@ export class Isolation {
     return message === undefined ? effect : causedBy(effect, message);
   }
 
-  #rejected(type: string, { error, ...rejection }: Rejection, message: ClientMessage | undefined): Effect {
+  #rejected(type: string, { code, reason, ref, error }: Rejection, message: ClientMessage | undefined): Effect {
     if (error !== undefined) this.#context.pod.failures.report(type, error, this.#context.id);
+    const rejection = reject(code, atMost(MAX_REASON_BYTES, reason), usableRef(ref));
     return message === undefined ? rejection : causedBy(rejection, message);
   }
 

@@ -1,5 +1,5 @@
 import { map, from, type ObservableInput, type OperatorFunction } from 'rxjs';
-import type { Effect } from './effect.js';
+import type { Close, Effect, Hear, Reply } from './effect.js';
 import { reject, usableRef, type Rejection } from '../connection/message.js';
 import { mergeBounded } from '../operators/mergeBounded.js';
 import type { ClientMessage } from '../protocol.js';
@@ -43,8 +43,23 @@ export function failure(error: unknown, ref: string | undefined): Rejection {
 
 /** The effect, with the message that it came of where it names none itself. */
 export function causedBy(effect: Effect, { id }: Pick<ClientMessage, 'id'>): Effect {
-  const mayRefer = effect.kind === 'join' || effect.kind === 'leave' || effect.kind === 'publish' || effect.kind === 'rejection';
-  if (!mayRefer || effect.ref !== undefined) return effect;
+  if (id === undefined || !mayRefer(effect)) return effect;
   const ref = usableRef(id);
   return ref === undefined ? effect : { ...effect, ref };
+}
+
+/** What is published with an id of its own refers to that, as a client's message does. */
+function mayRefer(effect: Effect): effect is Exclude<Effect, Reply | Hear | Close> {
+  switch (effect.kind) {
+    case 'publish':
+      return effect.ref === undefined && effect.message.id === undefined;
+    case 'join':
+    case 'leave':
+    case 'rejection':
+      return effect.ref === undefined;
+    case 'reply':
+    case 'hear':
+    case 'close':
+      return false;
+  }
 }
