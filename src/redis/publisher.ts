@@ -77,6 +77,12 @@ export class RedisPublisher {
     });
   }
 
+  /** A server that this pod has, or had, a connection to is the master no longer: what was published of late may have gone there. */
+  suspect(): void {
+    this.#life?.suspect();
+    this.#misplaced.suspect();
+  }
+
   /** What it publishes does not arrive: its server may be another one than all others speak to, though it is a master. */
   giveUp(arrivedMs: number | undefined): void {
     this.#life?.stray(arrivedMs);
@@ -154,10 +160,16 @@ class PublisherLife {
   /** Its server was the master when it was asked. */
   proven(askedMs: number): void {
     this.#provenMs = askedMs;
+    this.#demoted = false;
+  }
+
+  /** Until that is proven anew. */
+  suspect(): void {
+    this.#demoted = true;
   }
 
   fail(error: unknown): void {
-    this.#demoted ||= error instanceof DemotedError;
+    if (error instanceof DemotedError) this.suspect();
     this.#fail(error);
   }
 

@@ -147,7 +147,8 @@ export class DeliveryCheck implements Check {
     const { publishedMs, atMs } = accepted;
     const hides = plan.redis === 'single' ? HIDES_A_DEMOTION : ENDS_A_POD;
     if (nowMs <= weather.calmFrom(atMs, pod.slot) + WAY_MS) return true;
-    return weather.befell(podSlotOf(accepted), hides, publishedMs, atMs + NOTICE_MS + config.publishTimeoutMs);
+    const noticedMs = NOTICE_MS + config.publishTimeoutMs;
+    return weather.befell(podSlotOf(accepted), hides, publishedMs - noticedMs, atMs + noticedMs);
   }
 
   /** What should have come between the last and a position, and no gap excuses. */
