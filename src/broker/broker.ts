@@ -1,12 +1,12 @@
 import type { Observable } from 'rxjs';
 import type { Publication } from '../hub/publication.js';
 
-/** A subscription was replaced: what was published to these rooms meanwhile may be missing. */
+/** A subscription was replaced, or a pod spoke to another server than this one: what was published to these rooms meanwhile may be missing. */
 export interface Gap {
   readonly kind: 'gap';
   /** Absent: every room, the global one too. */
   readonly rooms?: ReadonlySet<string>;
-  /** The last proof that the lost subscription lived, in milliseconds since the epoch. */
+  /** Nothing that was published before is missing; in milliseconds since the epoch. */
   readonly sinceMs: number;
 }
 

@@ -30,6 +30,11 @@ export class Misplaced {
     if (past.published) this.#past = past;
   }
 
+  /** It was not known that the server was the master no longer, and now it is. */
+  suspect(): void {
+    if (this.#past) this.#past = { ...this.#past, demoted: true };
+  }
+
   /**
    * A new one has begun.
    *

@@ -1,4 +1,4 @@
-import { combineLatest, distinctUntilChanged, filter, ignoreElements, map, merge, type Observable } from 'rxjs';
+import { combineLatest, distinctUntilChanged, filter, ignoreElements, map, merge, tap, type Observable } from 'rxjs';
 import type { BrokerEvent, BrokerStatus } from '../broker/broker.js';
 import type { Logger } from '../log.js';
 import type { Metrics } from '../metrics.js';
@@ -6,7 +6,7 @@ import { Canary } from './canary.js';
 import type { RoomChannels } from './channels.js';
 import type { RedisLink } from './link.js';
 import { lives$ } from './lives.js';
-import type { Verify } from './master.js';
+import { DemotedError, type Verify } from './master.js';
 import { RedisPublisher, type RedisPublisherOptions } from './publisher.js';
 import { RedisSubscription, type RedisSubscriptionOptions } from './subscription.js';
 import type { World } from '../world.js';
@@ -38,9 +38,17 @@ export interface RedisNode {
 }
 
 export function redisNode(options: RedisNodeOptions): RedisNode {
-  const { suffix, link$, verify, channels, canaryChannel, timeoutMs, world, metrics, log, together, refused, misplaced } =
-    options;
-  const publisher = new RedisPublisher({ time: world, timeoutMs, verify, misplaced });
+  const { suffix, link$, channels, canaryChannel, timeoutMs, world, metrics, log, together, refused, misplaced } = options;
+  const publisher = new RedisPublisher({ time: world, timeoutMs, verify: options.verify, misplaced });
+  // What one connection finds out concerns what went through the other.
+  const verify: Verify = (link) =>
+    options.verify(link).pipe(
+      tap({
+        error: (error: unknown) => {
+          if (error instanceof DemotedError) publisher.suspect();
+        },
+      }),
+    );
   const canary = new Canary({
     channel: canaryChannel,
     publish: (channel, payload) => publisher.publish(channel, payload, false),

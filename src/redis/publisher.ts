@@ -2,14 +2,15 @@ import {
   BehaviorSubject,
   EMPTY,
   Observable,
-  catchError,
   concat,
   defer,
   exhaustMap,
   ignoreElements,
   interval,
   merge,
+  retry,
   tap,
+  timer,
   type Subscriber,
   type Subscription,
 } from 'rxjs';
@@ -76,6 +77,12 @@ export class RedisPublisher {
     });
   }
 
+  /** A server that this pod has, or had, a connection to is the master no longer: what was published of late may have gone there. */
+  suspect(): void {
+    this.#life?.suspect();
+    this.#misplaced.suspect();
+  }
+
   /** What it publishes does not arrive: its server may be another one than all others speak to, though it is a master. */
   giveUp(arrivedMs: number | undefined): void {
     this.#life?.stray(arrivedMs);
@@ -119,8 +126,8 @@ export class RedisPublisher {
           this.#misplaced.told();
         },
       }),
-      // The next life will have to.
-      catchError(() => EMPTY),
+      // It may be refused, as others are; where the connection is lost meanwhile, the next life will have to.
+      retry({ delay: () => timer(VERIFY_INTERVAL_MS, this.#options.time.scheduler) }),
     );
   }
 
@@ -153,10 +160,16 @@ class PublisherLife {
   /** Its server was the master when it was asked. */
   proven(askedMs: number): void {
     this.#provenMs = askedMs;
+    this.#demoted = false;
+  }
+
+  /** Until that is proven anew. */
+  suspect(): void {
+    this.#demoted = true;
   }
 
   fail(error: unknown): void {
-    this.#demoted ||= error instanceof DemotedError;
+    if (error instanceof DemotedError) this.suspect();
     this.#fail(error);
   }
 

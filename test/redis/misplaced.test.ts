@@ -19,6 +19,17 @@ describe('what a pod misplaced', () => {
     expect(misplaced.begun(next)).toEqual(told ? expect.objectContaining({ sinceMs: 20, untilMs: 30 }) : undefined);
   });
 
+  test('is known of a life that is over when its server turns out to be no master', () => {
+    const misplaced = new Misplaced();
+    misplaced.suspect();
+    misplaced.ended({ ...PAST, demoted: false });
+    misplaced.suspect();
+    expect(misplaced.begun('a')).toEqual(expect.objectContaining({ sinceMs: 20, untilMs: 30 }));
+    misplaced.told();
+    misplaced.suspect();
+    expect(misplaced.begun('a')).toBeUndefined();
+  });
+
   test('stays until it has been told, and grows by what comes to it', () => {
     const misplaced = new Misplaced();
     misplaced.ended(PAST);

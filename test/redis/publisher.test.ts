@@ -218,6 +218,41 @@ describe('what went to a server that was the master no longer', () => {
     });
   });
 
+  test.each([
+    { when: 'before the connection is lost', atMs: 2400, told: ['2500 1200 2500'] },
+    { when: 'before its server was known to be the master again', atMs: 1400, told: [] },
+  ])('is told where another connection found that out $when: $told', ({ atMs, told }) => {
+    scene((it) => {
+      const life = it.live();
+      it.at(atMs, () => {
+        it.publisher.suspect();
+      });
+      it.at(2500, () => {
+        it.publish('misplaced');
+        life.unsubscribe();
+        it.live();
+      });
+      it.until(3000);
+      expect(it.told).toEqual(told);
+    });
+  });
+
+  test('is told again where it was refused', () => {
+    scene((it) => {
+      const first = it.live();
+      it.at(500, () => {
+        it.publish('misplaced');
+        first.unsubscribe();
+        it.place = 'there';
+        it.link.outcome = () => throwError(() => new RefusedError('OOM'));
+        it.live();
+      });
+      it.at(1000, () => (it.link.outcome = () => timer(1, it.scheduler).pipe(ignoreElements())));
+      it.until(6000);
+      expect(it.told).toEqual(['500 -300 500', '2000 -300 500']);
+    });
+  });
+
   test('is nothing where the connection was lost and the server is the same', () => {
     scene((it) => {
       const life = it.live();

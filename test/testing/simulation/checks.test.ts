@@ -14,7 +14,7 @@ import type { FaultKind, RedisKind, Settings } from '../../../src/testing/simula
 
 const SRC = '../../../src';
 const SEEDS = 25;
-const FEWER_SEEDS = 10;
+const FEWER_SEEDS = 4;
 const SMALL = { pods: 2, connections: 16, minutes: 0.4 };
 
 /** What was replaced. */

@@ -147,15 +147,19 @@ export class DeliveryCheck implements Check {
     const { publishedMs, atMs } = accepted;
     const hides = plan.redis === 'single' ? HIDES_A_DEMOTION : ENDS_A_POD;
     if (nowMs <= weather.calmFrom(atMs, pod.slot) + WAY_MS) return true;
-    return weather.befell(podSlotOf(accepted), hides, publishedMs, atMs + NOTICE_MS + config.publishTimeoutMs);
+    const noticedMs = NOTICE_MS + config.publishTimeoutMs;
+    return weather.befell(podSlotOf(accepted), hides, publishedMs - noticedMs, atMs + noticedMs);
   }
 
   /** What should have come between the last and a position, and no gap excuses. */
   *#missed({ gaps }: Listener, { from, last, lastHeard }: Progress, channel: string, position: number): Generator<Accepted> {
+    const first = Math.max(from, last + 1);
+    // Nearly always.
+    if (first >= position) return;
     const log = this.#logOf(channel);
     const timeoutMs = this.#options.config.publishTimeoutMs;
     const since = gaps.filter(({ heard }) => heard > lastHeard);
-    for (let at = Math.max(from, last + 1); at < position; at++) {
+    for (let at = first; at < position; at++) {
       const missed = log[at];
       if (missed?.counts && !since.some((gap) => covers(gap, missed, timeoutMs))) yield missed;
     }
