@@ -1,7 +1,8 @@
-import { isNetworks, readNetworks } from './address.js';
-import { ALGORITHMS, LEAST_SECRET_BYTES, allowedAlgorithms } from './algorithms.js';
-import { readOrigins } from './origin.js';
+import { isNetworks, readNetworks } from './entrance/address.js';
+import { ALGORITHMS, LEAST_SECRET_BYTES, allowedAlgorithms } from './entrance/algorithms.js';
+import { readOrigins } from './entrance/origin.js';
 import { byteLength } from './protocol.js';
+import { pinsSlot } from './redis/slots.js';
 import {
   any,
   basePath,
@@ -268,7 +269,7 @@ function checkTogether(config: Config): void {
 }
 
 /** One Redis, or sentinels, or a cluster; and nothing that would be left unused. */
-function checkRedis({ redisUrl, redisClusterNodes, redisSentinels, redisSentinelName }: Config): void {
+function checkRedis({ redisUrl, redisChannelPrefix, redisClusterNodes, redisSentinels, redisSentinelName }: Config): void {
   const nodes = redisClusterNodes?.join();
   const sentinels = redisSentinels?.join();
   if (redisUrl === 'memory:') {
@@ -281,6 +282,9 @@ function checkRedis({ redisUrl, redisClusterNodes, redisSentinels, redisSentinel
     refuse('REDIS_SENTINEL_NAME', redisSentinelName, 'nothing while REDIS_CLUSTER_NODES is set');
     if (!/^\/?0?$/.test(new URL(redisUrl).pathname))
       refuse('REDIS_CLUSTER_NODES', nodes, 'nothing while REDIS_URL names a database');
+    // All rooms would be at one server, and the others could not be proven alive.
+    if (pinsSlot(redisChannelPrefix))
+      refuse('REDIS_CHANNEL_PREFIX', redisChannelPrefix, 'no hash tag, {…}, while REDIS_CLUSTER_NODES is set');
   }
   if (redisSentinelName === undefined) refuse('REDIS_SENTINELS', sentinels, 'nothing without REDIS_SENTINEL_NAME');
   if (sentinels === undefined) refuse('REDIS_SENTINEL_NAME', redisSentinelName, 'nothing without REDIS_SENTINELS');

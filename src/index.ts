@@ -1,9 +1,9 @@
-export { type Authorize, type Grant, type Identity, authorizeByClaims } from './authorize.js';
-export { type Broker, type BrokerEvent, type BrokerStatus, type Gap, PublishError } from './broker.js';
-export type { Networks } from './address.js';
-export { memoryBroker } from './broker-memory.js';
-export { redisBroker, type RedisBrokerOptions } from './broker-redis.js';
-export { redisClusterBroker, type RedisClusterOptions } from './broker-redis-cluster.js';
+export { type Authorize, type Grant, type Identity, authorizeByClaims } from './entrance/authorize.js';
+export { type Broker, type BrokerEvent, type BrokerStatus, type Gap, PublishError } from './broker/broker.js';
+export type { Networks } from './entrance/address.js';
+export { memoryBroker } from './broker/memory.js';
+export { redisBroker, type RedisBrokerOptions } from './redis/broker.js';
+export { redisClusterBroker, type RedisClusterOptions } from './redis/cluster-broker.js';
 export { type Config, ConfigError, type Settings, readConfig } from './config.js';
 export {
   type Cause,
@@ -20,13 +20,13 @@ export {
   leave,
   publish,
   reply,
-} from './effect.js';
-export { type HandledMessage, type Handler, type HandlerContext, type HandlerOptions, handler } from './handler.js';
+} from './handling/effect.js';
+export { type HandledMessage, type Handler, type HandlerContext, type HandlerOptions, handler } from './handling/handler.js';
 export { builtInHandlers } from './handlers/index.js';
 export { type Logger, type LogLine, createLogger, silentLogger } from './log.js';
-export { type Rejection, reject } from './message.js';
+export { type Rejection, reject } from './connection/message.js';
 export { type Metrics, type MetricsOptions, type ScrapedMetrics, prometheusMetrics } from './metrics.js';
-export { type PerMessageOptions, perMessage } from './per-message.js';
+export { type PerMessageOptions, perMessage } from './handling/per-message.js';
 export type { Hearing } from './pod.js';
 export {
   CloseCode,
@@ -40,8 +40,8 @@ export {
   SERVER_ID,
   SUBPROTOCOL,
 } from './protocol.js';
-export type { Publication } from './publication.js';
+export type { Publication } from './hub/publication.js';
 export { type ChatServer, type ChatServerOptions, createChatServer } from './server.js';
 export type { World } from './world.js';
 export { nodeWorld } from './world-node.js';
-export { type Handle, type Wrap, wrap } from './wrap.js';
+export { type Handle, type Wrap, wrap } from './handling/wrap.js';

@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
-import type { Handler } from './handler.js';
-import type { Wrap } from './wrap.js';
+import type { Handler } from './handling/handler.js';
+import type { Wrap } from './handling/wrap.js';
 
 /** What the service counts; spec's list of metrics says what each means. Labels outside their fixed list become `other`. */
 export interface Metrics {

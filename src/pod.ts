@@ -1,18 +1,18 @@
 import type { MonoTypeOperatorFunction } from 'rxjs';
-import type { Access } from './authorize.js';
-import type { Broker } from './broker.js';
+import type { Access } from './entrance/authorize.js';
+import type { Broker } from './broker/broker.js';
 import { ConfigError } from './config.js';
-import { Failures } from './failures.js';
-import type { Handler, HandlerContext } from './handler.js';
-import { Hub } from './hub.js';
-import { heartbeatTickMs, keepAlive, type KeepAlive } from './keep-alive.js';
+import { Failures } from './handling/failures.js';
+import type { Handler, HandlerContext } from './handling/handler.js';
+import { Hub } from './hub/hub.js';
+import { heartbeatTickMs, keepAlive, type KeepAlive } from './connection/keep-alive.js';
 import type { Logger } from './log.js';
 import type { Metrics } from './metrics.js';
 import { ENVELOPE_BYTES, SERVER_TYPES, type Envelope } from './protocol.js';
-import { pulse, type Pulse } from './pulse.js';
-import { sendBuffer, type SendBuffer } from './send-buffer.js';
+import { pulse, type Pulse } from './connection/pulse.js';
+import { sendBuffer, type SendBuffer } from './connection/send-buffer.js';
 import type { World } from './world.js';
-import type { Wrap } from './wrap.js';
+import type { Wrap } from './handling/wrap.js';
 
 /** The bounds of every connection; spec's table of limits says what each means. */
 export interface Limits {

@@ -1,25 +1,25 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Subscription, filter, lastValueFrom, timer, type Observable } from 'rxjs';
-import { authenticator } from './auth.js';
-import { authorizeByClaims, type Authorize } from './authorize.js';
-import type { Broker, BrokerStatus } from './broker.js';
-import { configuredBroker } from './broker-configured.js';
-import { measuredBroker } from './broker-measured.js';
+import { authenticator } from './entrance/auth.js';
+import { authorizeByClaims, type Authorize } from './entrance/authorize.js';
+import type { Broker, BrokerStatus } from './broker/broker.js';
+import { configuredBroker } from './broker/configured.js';
+import { measuredBroker } from './broker/measured.js';
 import { checkConfig, type Settings } from './config.js';
-import { drain } from './drain.js';
-import type { Handler } from './handler.js';
-import { healthPages, httpServer, type Page, type WebSocketEndpoint } from './http.js';
+import { drain } from './connection/drain.js';
+import type { Handler } from './handling/handler.js';
+import { healthPages, httpServer, type Page, type WebSocketEndpoint } from './entrance/http.js';
 import { builtInHandlers } from './handlers/index.js';
 import { createLogger, type Logger } from './log.js';
 import { collectGarbage } from './memory.js';
 import { prometheusMetrics, type ScrapedMetrics } from './metrics.js';
 import { createPod, type Hearing } from './pod.js';
-import { presence } from './presence.js';
-import { Reception } from './reception.js';
+import { presence } from './hub/presence.js';
+import { Reception } from './entrance/reception.js';
 import { nodeWorld } from './world-node.js';
 import type { World } from './world.js';
-import type { Wrap } from './wrap.js';
+import type { Wrap } from './handling/wrap.js';
 
 /** When so many have come and gone and nobody is left, what they took is given back. */
 const MANY_CONNECTIONS = 1000;

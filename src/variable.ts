@@ -1,4 +1,4 @@
-import { LEAST_SECRET_BYTES } from './algorithms.js';
+import { LEAST_SECRET_BYTES } from './entrance/algorithms.js';
 import { byteLength } from './protocol.js';
 
 /** A variable of the environment: how its text is read, and what `--help` says of it. */

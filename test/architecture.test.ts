@@ -11,12 +11,12 @@ const MAX_LINES = 400;
 const EDGES: ReadonlyMap<string, string> = new Map([
   ['main.ts', 'the process: arguments, environment, signals'],
   ['server.ts', 'composition: listens and closes, which end later'],
-  ['http.ts', 'HTTP'],
-  ['auth.ts', 'jose and its promises'],
-  ['key-set.ts', 'keys that are fetched'],
-  ['reception.ts', 'the sockets of upgrades'],
-  ['websocket.ts', 'ws and its sockets'],
-  ['redis-link.ts', 'ioredis and its promises'],
+  ['entrance/http.ts', 'HTTP'],
+  ['entrance/auth.ts', 'jose and its promises'],
+  ['entrance/key-set.ts', 'keys that are fetched'],
+  ['entrance/reception.ts', 'the sockets of upgrades'],
+  ['entrance/websocket.ts', 'ws and its sockets'],
+  ['redis/link.ts', 'ioredis and its promises'],
   ['world-node.ts', 'the clock, the event loop, ids and chance'],
   ['metrics.ts', 'prom-client'],
   ['log.ts', 'pino'],
@@ -32,8 +32,8 @@ const EDGES: ReadonlyMap<string, string> = new Map([
 
 /** What builds on an edge's values and yet is pure itself: it says what is exported, or speaks to Redis through its link. */
 const BUILT_ON_EDGES: ReadonlySet<string> = new Set([
-  ...['index.ts', 'broker-redis.ts', 'broker-redis-cluster.ts', 'redis-canary.ts', 'redis-master.ts', 'redis-node.ts'],
-  ...['redis-publisher.ts', 'redis-sentinel.ts', 'redis-shard.ts', 'redis-subscription.ts', 'redis-watch.ts'],
+  ...['index.ts', 'redis/broker.ts', 'redis/cluster-broker.ts', 'redis/canary.ts', 'redis/master.ts', 'redis/node.ts'],
+  ...['redis/publisher.ts', 'redis/sentinel.ts', 'redis/shard.ts', 'redis/subscription.ts', 'redis/watch.ts'],
   ...['testing/index.ts', 'testing/report.ts', 'testing/simulation/pod.ts'],
 ]);
 
@@ -231,22 +231,22 @@ describe('this test itself', () => {
 
   test('has found the sources', () => {
     expect(sources.map(({ path }) => path)).toEqual(
-      expect.arrayContaining(['hub.ts', 'handlers/chat.ts', 'operators/gatherTurn.ts']),
+      expect.arrayContaining(['hub/hub.ts', 'handlers/chat.ts', 'operators/gatherTurn.ts']),
     );
   });
 });
 
 describe('the edges', () => {
   test('ws is imported by websocket.ts alone', () => {
-    expect(importersOf('ws')).toEqual(['websocket.ts']);
+    expect(importersOf('ws')).toEqual(['entrance/websocket.ts']);
   });
 
   test('ioredis is imported by redis-link.ts alone', () => {
-    expect(importersOf('ioredis')).toEqual(['redis-link.ts']);
+    expect(importersOf('ioredis')).toEqual(['redis/link.ts']);
   });
 
   test('jose is imported by auth.ts and key-set.ts alone', () => {
-    expect(new Set(importersOf('jose'))).toEqual(new Set(['auth.ts', 'key-set.ts']));
+    expect(new Set(importersOf('jose'))).toEqual(new Set(['entrance/auth.ts', 'entrance/key-set.ts']));
   });
 
   test.each([...EDGES])('%s is there and needs to be an edge, for %s', (path) => {

@@ -374,6 +374,11 @@ describe('two values that contradict each other are refused', () => {
       'REDIS_SENTINEL_NAME is "m"; allowed: nothing without REDIS_SENTINELS',
     ],
     [
+      'a cluster and a prefix that would put all rooms into one slot',
+      { REDIS_CLUSTER_NODES: 'a:1', REDIS_CHANNEL_PREFIX: '{chat}' },
+      'REDIS_CHANNEL_PREFIX is "{chat}"; allowed: no hash tag, {…}, while REDIS_CLUSTER_NODES is set',
+    ],
+    [
       'a cluster and sentinels',
       { REDIS_CLUSTER_NODES: 'a:1', REDIS_SENTINELS: 'b:2', REDIS_SENTINEL_NAME: 'm' },
       'REDIS_SENTINELS is "b:2"; allowed: nothing while REDIS_CLUSTER_NODES is set',
@@ -430,6 +435,12 @@ describe('settings', () => {
     expect(checkConfig(config)).toEqual(config);
     expect(checkConfig({ ...config, port: 1 })).toEqual({ ...config, port: 1 });
     expect(checkConfig(config).trustProxy?.has('10.1.2.3')).toBe(true);
+  });
+
+  test('may be a configuration with tokens that was read before, and pages of the same host are let in still', () => {
+    const config = readConfig({ AUTH_ENABLED: 'true', AUTH_JWT_SECRET: SECRET });
+    expect(config.allowedOrigins).toBe('same-origin');
+    expect(checkConfig(config)).toEqual(config);
   });
 
   test.each<[what: string, settings: object, line: string]>([

@@ -1,10 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import { NEVER, Subject, timer, type Observable } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
-import { connection } from '../src/connection.js';
-import type { Batch } from '../src/frame.js';
+import { connection } from '../src/connection/connection.js';
+import type { Batch } from '../src/hub/frame.js';
 import type { Pod } from '../src/pod.js';
-import type { Inbound } from '../src/transport.js';
+import type { Inbound } from '../src/connection/transport.js';
 import { ScriptedBroker } from './support/broker.js';
 import { READY } from './support/consumer.js';
 import { marbles } from './support/marbles.js';

@@ -1,13 +1,26 @@
+import { once } from 'node:events';
 import { afterEach, expect, test } from '@jest/globals';
 import type { Redis } from 'ioredis';
-import { connect, type Client } from './support/client.js';
+import { WebSocket } from 'ws';
+import { Client, connect, type Heard } from './support/client.js';
 import { Ledger, isGap } from './support/ledger.js';
 import { Proxy, type Swallow } from './support/proxy.js';
-import { startRedis, type TestRedis } from './support/redis.js';
+import { clientFrame } from './support/raw.js';
+import { becomes, eventually } from './support/ready.js';
+import { freePort, startRedis, type TestRedis } from './support/redis.js';
 import { startService, type Service } from './support/service.js';
+import { swarm } from './support/swarm.js';
 
+const KB = 1024;
+const MB = 1024 * KB;
+const FINAL_TEXT = 0x81;
 const PUBLISH_TIMEOUT_MS = 300;
+const PUBLISH_WINDOW = 32;
 const CANARY_INTERVAL_MS = 2000;
+/** Ready again so long after the fault at most: a wait of 2 s, and a connection that is not answered may have to be given up. */
+const BACK_MS = 6000;
+/** What a pod may take more than before, where nothing queues: garbage. */
+const FLAT_BYTES = 60 * MB;
 /** What two busy cores may add to any time. */
 const SLACK_MS = 1000;
 
@@ -23,19 +36,48 @@ interface Scene {
   readonly pods: readonly [Service, Service];
   readonly clients: readonly Client[];
   readonly ledger: Ledger;
+  /** What each pod took when all was well. */
+  readonly bytesBefore: readonly number[];
 }
+
+test('Redis down when pods start: they serve, who connects waits for the welcome, and all is well by itself when Redis is up', async () => {
+  const port = await freePort();
+  const pods = await Promise.all([1, 2].map(() => startPod(`redis://127.0.0.1:${port}`)));
+  const waiting = pods.map((pod) => new Client(new WebSocket(`ws://127.0.0.1:${pod.port}/ws/tea`)));
+  await Promise.all(waiting.map(({ webSocket }) => once(webSocket, 'open')));
+  for (const pod of pods) {
+    await becomes(pod, 503, 'ECONNREFUSED');
+    expect(await pod.metric('chat_broker_up')).toBe(0);
+    expect(await pod.metric('chat_connections')).toBe(1);
+  }
+  expect(waiting.map(({ heard }) => heard)).toEqual([[], []]);
+  const upMs = Date.now();
+  await serve(port);
+  await Promise.all(waiting.map((client) => client.hearsEvent('welcome')));
+  for (const pod of pods) await becomes(pod, 200);
+  expect(Date.now() - upMs).toBeLessThan(BACK_MS);
+  const [ada, ben] = waiting as [Client, Client];
+  ada.chat('hello');
+  await Promise.all([ada.hearsChat('hello'), ben.hearsChat('hello')]);
+  for (const { heard } of waiting) {
+    expect(heard[0]?.data['event']).toBe('welcome');
+    expect(heard.filter((message) => isGap(message) || message.type === 'error')).toEqual([]);
+  }
+  // What never worked was not lost.
+  for (const pod of pods) expect(await pod.metric('chat_broker_reconnects_total')).toBe(0);
+});
 
 test('Redis killed and restarted, three times', async () => {
   const scene = await play();
   for (let nth = 1; nth <= 3; nth++) {
     const faultMs = Date.now();
     await scene.redis.stop();
-    await everyPod(scene, (pod) => becomes(pod, 503));
+    await noticed(scene, faultMs);
     await scene.ledger.answered('unavailable');
     scene.redis = await serve(scene.redis.port);
     await recovered(scene, faultMs, nth);
   }
-  await settled(scene);
+  await settled(scene, { reconnects: 3 });
 });
 
 test('Redis stopped, so that TCP lives and nothing answers', async () => {
@@ -44,11 +86,11 @@ test('Redis stopped, so that TCP lives and nothing answers', async () => {
   scene.redis.process.kill('SIGSTOP');
   await scene.ledger.answered('unconfirmed');
   expect(Date.now() - faultMs).toBeLessThan(PUBLISH_TIMEOUT_MS + SLACK_MS);
-  await everyPod(scene, (pod) => becomes(pod, 503));
+  await noticed(scene, faultMs);
   await everyPod(scene, (pod) => pod.logged('broker connection lost', /subscription: .* not answered within 300 ms/));
   scene.redis.process.kill('SIGCONT');
   await recovered(scene, faultMs, 1);
-  await settled(scene);
+  await settled(scene, { reconnects: 1 });
 });
 
 test.each<Swallow>([
@@ -62,29 +104,30 @@ test.each<Swallow>([
   const faultMs = Date.now();
   for (const proxy of proxies) proxy.swallow(swallow);
   await everyPod(scene, (pod) => pod.logged('broker connection lost', /subscription: /));
-  await everyPod(scene, (pod) => becomes(pod, 503));
+  await noticed(scene, faultMs);
   for (const proxy of proxies) proxy.heal();
   await recovered(scene, faultMs, 1);
-  await settled(scene);
+  await settled(scene, { reconnects: 1 });
 });
 
 test('a network that swallows what goes to and from the publishers alone: nobody missed anything, and nobody is told so', async () => {
   const proxies: Proxy[] = [];
   const scene = await play({ proxies });
+  const faultMs = Date.now();
   for (const proxy of proxies) proxy.swallow({ connections: 'publisher', bytes: 'all' });
   await scene.ledger.answered('unconfirmed');
   await scene.ledger.answered('unavailable');
-  await everyPod(scene, (pod) => becomes(pod, 503));
+  await noticed(scene, faultMs);
   for (const proxy of proxies) proxy.heal();
   await everyPod(scene, (pod) => becomes(pod, 200));
-  await settled(scene);
+  await settled(scene, { reconnects: 1 });
   expect(scene.ledger.gaps().flat()).toEqual([]);
 });
 
 test('an output buffer limit exceeded, so that Redis drops the subscriber', async () => {
   const scene = await play();
   await scene.redis.client.config('SET', 'client-output-buffer-limit', 'pubsub 1mb 1mb 1');
-  const [pod] = scene.pods;
+  const [pod, other] = scene.pods;
   pod.process.kill('SIGSTOP');
   const faultMs = Date.now();
   // More than the limit and what the kernel's buffers take; a global message of a type of its own reaches the members too.
@@ -102,9 +145,10 @@ test('an output buffer limit exceeded, so that Redis drops the subscriber', asyn
   await pod.metricIs('chat_broker_reconnects_total', 1);
   await everyPod(scene, (each) => becomes(each, 200));
   await settled(scene);
+  expect(await other.metric('chat_broker_reconnects_total')).toBe(0);
   const [onFirst, alsoOnFirst, onSecond] = scene.ledger.gaps();
   expect([onFirst?.length, alsoOnFirst?.length, onSecond?.length]).toEqual([1, 1, 0]);
-  expect(Date.parse(String(onFirst?.[0]?.data['since']))).toBeLessThanOrEqual(faultMs);
+  for (const gap of [onFirst?.[0], alsoOnFirst?.[0]]) expectInReach(gap, faultMs);
 });
 
 test('CLIENT KILL of all connections', async () => {
@@ -112,7 +156,7 @@ test('CLIENT KILL of all connections', async () => {
   const faultMs = Date.now();
   await killClients(scene.redis.client);
   await recovered(scene, faultMs, 1);
-  await settled(scene);
+  await settled(scene, { reconnects: 2 });
 });
 
 test('more clients than Redis takes', async () => {
@@ -121,11 +165,11 @@ test('more clients than Redis takes', async () => {
   await scene.redis.client.config('SET', 'maxclients', '1');
   await killClients(scene.redis.client);
   // Redis says why and closes at once, so that the words seldom get through.
-  await everyPod(scene, (pod) => becomes(pod, 503));
+  await noticed(scene, faultMs);
   await scene.ledger.answered('unavailable');
   await scene.redis.client.config('SET', 'maxclients', '1000');
   await recovered(scene, faultMs, 1);
-  await settled(scene);
+  await settled(scene, { reconnects: 2 });
 });
 
 test('a password that was changed is noticed with the next connection', async () => {
@@ -133,22 +177,79 @@ test('a password that was changed is noticed with the next connection', async ()
   await scene.redis.client.config('SET', 'requirepass', 'new');
   const faultMs = Date.now();
   await killClients(scene.redis.client);
-  await everyPod(scene, (pod) => becomes(pod, 503, 'WRONGPASS'));
+  await noticed(scene, faultMs, 'WRONGPASS');
+  await scene.ledger.answered('unavailable');
   await scene.redis.client.config('SET', 'requirepass', 'old');
   await recovered(scene, faultMs, 1);
-  await settled(scene);
+  await settled(scene, { reconnects: 2 });
 });
 
 test('a master that became a read-only replica', async () => {
   const scene = await play();
   const faultMs = Date.now();
   await scene.redis.client.replicaof('127.0.0.1', '1');
-  await everyPod(scene, (pod) => becomes(pod, 503, 'not a master'));
-  expect(Date.now() - faultMs).toBeLessThan(CANARY_INTERVAL_MS + PUBLISH_TIMEOUT_MS + SLACK_MS);
+  await noticed(scene, faultMs, 'not a master');
   await scene.ledger.answered('unavailable');
   await scene.redis.client.replicaof('NO', 'ONE');
   await recovered(scene, faultMs, 1);
+  await settled(scene, { reconnects: 2 });
+});
+
+test('a master that changed places with its replica while connections stay: what went to the old one is told', async () => {
+  const proxies: Proxy[] = [];
+  const scene = await play({ proxies });
+  // Whichever pod finds it out later, its clients talk: the other pod's do not hear them any more.
+  const others = await Promise.all([...scene.pods].reverse().map(({ port }) => connect(port, '/ws/cocoa')));
+  const ledger = traffic('cocoa', others as [Client, ...Client[]]);
+  const replica = await serve();
+  await replica.client.replicaof('127.0.0.1', String(scene.redis.port));
+  await eventually(async () => (await replica.client.info('replication')).includes('master_link_status:up'));
+  const faultMs = Date.now();
+  await replica.client.replicaof('NO', 'ONE');
+  await scene.redis.client.replicaof('127.0.0.1', String(replica.port));
+  for (const proxy of proxies) proxy.redisPort = replica.port;
+  await Promise.all([scene.ledger, ledger].map((each) => each.gapsAre(1)));
+  await everyPod(scene, (pod) => pod.metricIs('chat_broker_reconnects_total', 2));
+  await everyPod(scene, (pod) => becomes(pod, 200));
   await settled(scene);
+  await ledger.stop();
+  ledger.check();
+  for (const gap of [...scene.ledger.gaps(), ...ledger.gaps()].flat()) expectInReach(gap, faultMs);
+});
+
+test('memory stays while a hundred clients flood and Redis stops and dies, again and again', async () => {
+  const FLOODERS = 100;
+  const scene = await play();
+  const [pod] = scene.pods;
+  const content = 'x'.repeat(8 * KB);
+  const frame = clientFrame(FINAL_TEXT, JSON.stringify({ type: 'chat', data: { content } }));
+  const flooders = await swarm({ port: pod.port, size: FLOODERS, path: (nth) => `/ws/flood-${nth}` });
+  ends.push(() => {
+    for (const { socket } of flooders) socket.destroy();
+  });
+  await pod.metricIs('chat_connections', FLOODERS + 2);
+  const memory: number[] = [];
+  for (let nth = 1; nth <= 6; nth++) {
+    const isStopped = nth % 2 === 1;
+    if (isStopped) scene.redis.process.kill('SIGSTOP');
+    else await scene.redis.stop();
+    await becomes(pod, 503);
+    // More than their windows, for as long as several publishes may take.
+    for (let waits = 0; waits < 4; waits++) {
+      for (const { socket } of flooders) for (let said = 0; said < PUBLISH_WINDOW; said++) socket.write(frame);
+      await scene.ledger.answered('unavailable');
+    }
+    memory.push(await memoryOf(pod));
+    if (isStopped) scene.redis.process.kill('SIGCONT');
+    else scene.redis = await serve(scene.redis.port);
+    await becomes(pod, 200);
+  }
+  // Each has its window on its way at most, and as much again as garbage.
+  const windowBytes = FLOODERS * PUBLISH_WINDOW * content.length;
+  const [first = NaN] = memory;
+  expect((Math.max(...memory) - first) / MB).toBeLessThan((2 * windowBytes) / MB);
+  await scene.ledger.stop();
+  scene.ledger.check();
 });
 
 test('no fault at all, and a pod that is stopped for longer than anything may take: no gap, no error, no new connection', async () => {
@@ -159,7 +260,7 @@ test('no fault at all, and a pod that is stopped for longer than anything may ta
   await canaries(scene, 1, 3);
   pod.process.kill('SIGCONT');
   await canaries(scene, 2, 2);
-  await settled(scene, Infinity);
+  await settled(scene, { waitMs: Infinity });
   expect(scene.ledger.gaps().flat()).toEqual([]);
   expect(scene.ledger.errors('unconfirmed') + scene.ledger.errors('unavailable')).toBe(0);
   for (const each of scene.pods) expect(await each.metric('chat_broker_reconnects_total')).toBe(0);
@@ -173,30 +274,38 @@ interface Setup {
 
 async function play({ proxies, password }: Setup = {}): Promise<Scene> {
   const redis = await serve(undefined, password);
-  const startPod = async () => {
+  const start = async () => {
     const proxy = proxies && (await Proxy.to(redis.port));
-    if (proxy)
+    if (proxy) {
       ends.push(() => {
         proxy.stop();
       });
-    if (proxy) proxies.push(proxy);
-    const pod = await startService({
-      REDIS_URL: redis.url.replace(String(redis.port), String(proxy?.port ?? redis.port)),
-      PUBLISH_TIMEOUT_MS: String(PUBLISH_TIMEOUT_MS),
-    });
-    ends.push(() => pod.stop('SIGKILL'));
+      proxies.push(proxy);
+    }
+    const pod = await startPod(redis.url.replace(String(redis.port), String(proxy?.port ?? redis.port)));
     await becomes(pod, 200);
     return pod;
   };
-  const pods = await Promise.all([startPod(), startPod()] as const);
+  const pods = await Promise.all([start(), start()] as const);
   const clients = await Promise.all([pods[0], pods[0], pods[1]].map(({ port }) => connect(port, '/ws?room=tea&room=milk')));
-  const [sender, ...others] = clients as [Client, ...Client[]];
-  const ledger = new Ledger('tea', sender, others);
+  const ledger = traffic('tea', clients as [Client, ...Client[]]);
+  return { redis, pods, clients, ledger, bytesBefore: await Promise.all(pods.map(memoryOf)) };
+}
+
+async function startPod(redisUrl: string): Promise<Service> {
+  const pod = await startService({ REDIS_URL: redisUrl, PUBLISH_TIMEOUT_MS: String(PUBLISH_TIMEOUT_MS) });
+  ends.push(() => pod.stop('SIGKILL'));
+  return pod;
+}
+
+/** The first talks, and all of them note what they hear. */
+function traffic(room: string, [sender, ...others]: readonly [Client, ...Client[]]): Ledger {
+  const ledger = new Ledger(room, sender, others);
   ends.push(() => {
     ledger.end();
   });
   ledger.start();
-  return { redis, pods, clients, ledger };
+  return ledger;
 }
 
 async function serve(port?: number, password?: string): Promise<TestRedis> {
@@ -205,38 +314,65 @@ async function serve(port?: number, password?: string): Promise<TestRedis> {
   return redis;
 }
 
-/** Every member was told the nth gap, which reaches back to before the fault, but not far; and the pods are ready. */
-async function recovered({ pods, clients, ledger }: Scene, faultMs: number, nth: number): Promise<void> {
-  await Promise.all(clients.map((client) => client.hearsMany(nth, isGap)));
-  for (const gaps of ledger.gaps()) {
-    const sinceMs = Date.parse(String(gaps[nth - 1]?.data['since']));
-    expect(sinceMs).toBeLessThanOrEqual(faultMs);
-    expect(faultMs - sinceMs).toBeLessThan(CANARY_INTERVAL_MS + PUBLISH_TIMEOUT_MS);
-    expect(gaps).toHaveLength(nth);
-  }
-  await Promise.all(pods.map((pod) => becomes(pod, 200)));
+/** The pods are not ready, in time, and their metric says the same. */
+async function noticed(scene: Scene, faultMs: number, reason?: string): Promise<void> {
+  await everyPod(scene, async (pod) => {
+    await becomes(pod, 503, reason);
+    expect(await pod.metric('chat_broker_up')).toBe(0);
+  });
+  expect(Date.now() - faultMs).toBeLessThan(CANARY_INTERVAL_MS + PUBLISH_TIMEOUT_MS + SLACK_MS);
 }
 
-/** The traffic ends, and nothing was lost in silence. */
-async function settled({ pods, ledger }: Scene, waitMs = PUBLISH_TIMEOUT_MS + SLACK_MS): Promise<void> {
+/** Every member was told the nth gap, which reaches back to before the fault, but not far; and the pods are ready. */
+async function recovered({ pods, clients, ledger }: Scene, faultMs: number, nth: number): Promise<void> {
+  const mendedMs = Date.now();
+  await Promise.all(clients.map((client) => client.hearsMany(nth, isGap)));
+  await Promise.all(pods.map((pod) => becomes(pod, 200)));
+  expect(Date.now() - mendedMs).toBeLessThan(BACK_MS);
+  for (const gaps of ledger.gaps()) {
+    expect(gaps).toHaveLength(nth);
+    expectInReach(gaps[nth - 1], faultMs);
+  }
+}
+
+/** Before the fault, by a canary's interval and what it may take at most. */
+function expectInReach(gap: Heard | undefined, faultMs: number): void {
+  const sinceMs = Date.parse(String(gap?.data['since']));
+  expect(sinceMs).toBeLessThanOrEqual(faultMs);
+  expect(faultMs - sinceMs).toBeLessThanOrEqual(CANARY_INTERVAL_MS + PUBLISH_TIMEOUT_MS);
+}
+
+interface Settled {
+  /** The longest that a sender may have waited. */
+  readonly waitMs?: number;
+  /** So many connections of each pod were lost, at least. */
+  readonly reconnects?: number;
+}
+
+/** The traffic ends, and nothing was lost in silence, nobody closed, nothing piled up. */
+async function settled(
+  { pods, ledger, bytesBefore }: Scene,
+  { waitMs = PUBLISH_TIMEOUT_MS + SLACK_MS, reconnects = 0 }: Settled = {},
+): Promise<void> {
   await ledger.stop();
   ledger.check();
   expect(ledger.longestWaitMs).toBeLessThan(waitMs);
-  for (const pod of pods) await pod.metricIs('chat_broker_up', 1);
+  for (const [nth, pod] of pods.entries()) {
+    await pod.metricIs('chat_broker_up', 1);
+    expect(await pod.metric('chat_broker_reconnects_total')).toBeGreaterThanOrEqual(reconnects);
+    expect(((await memoryOf(pod)) - (bytesBefore[nth] ?? NaN)) / MB).toBeLessThan(FLAT_BYTES / MB);
+    const text = await (await pod.get('/metrics')).text();
+    expect([...text.matchAll(/^chat_closes_total{.*} (\d+)$/gm)].filter(([, closes]) => closes !== '0')).toEqual([]);
+  }
+}
+
+/** Resident, by its own word. */
+function memoryOf(pod: Service): Promise<number> {
+  return pod.metric('process_resident_memory_bytes');
 }
 
 async function everyPod({ pods }: Scene, act: (pod: Service) => Promise<unknown>): Promise<void> {
   await Promise.all(pods.map(act));
-}
-
-/** Asks /readyz until it answers so; meanwhile /healthz is well. */
-async function becomes(pod: Service, status: number, reason = ''): Promise<void> {
-  for (;;) {
-    const [ready, health] = await Promise.all([pod.get('/readyz'), pod.get('/healthz')]);
-    expect(health.status).toBe(200);
-    if (ready.status === status && (await ready.text()).includes(reason)) return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }
 
 async function killClients(client: Redis): Promise<void> {

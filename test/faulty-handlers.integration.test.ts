@@ -49,6 +49,18 @@ describe('a handler', () => {
     await Promise.all([ada.close(), ben.close()]);
   });
 
+  test('that throws when its connection ends: it is logged, and everything else goes on', async () => {
+    const [ada, ben] = await Promise.all([connect(service.port, '/ws/tea'), connect(service.port, '/ws/tea')]);
+    ada.send({ type: 'ends badly' });
+    ada.chat('bye');
+    await ben.hearsChat('bye');
+    await ada.close();
+    await service.logged('handler failed', /"type":"ends badly"/);
+    ben.chat('still here');
+    await ben.hearsChat('still here');
+    await ben.close();
+  });
+
   test.each(['answers what cannot be written', 'publishes what cannot be written'])(
     'that %s: its connection alone is closed, with 1011',
     async (type) => {

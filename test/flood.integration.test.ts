@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { afterEach, expect, test } from '@jest/globals';
 import { connect, type Client } from './support/client.js';
-import { clientFrame, rawConnect, upgradeRequest } from './support/raw.js';
+import { clientFrame, rawConnect, upgradeRequest, type Raw } from './support/raw.js';
 import { startRedis } from './support/redis.js';
 import { startService, type Service } from './support/service.js';
 import { residentBytes, swarm } from './support/swarm.js';
@@ -96,6 +96,43 @@ test('a thousand that never finish their upgrade: each is timed out, memory stay
   expect(await service.metric('chat_connections')).toBe(2);
   ben.chat('still here');
   await ada.hearsChat('still here');
+});
+
+test('a flood of half-open connections: the oldest make room, and whoever sends a request gets in all the while', async () => {
+  const MOST = 4096;
+  const TOO_MANY = 600;
+  const service = await startService({ UPGRADE_TIMEOUT_MS: '60000' });
+  ends.push(() => service.stop('SIGKILL'));
+  const before = await residentBytes(service.process.pid);
+  const raws: Raw[] = [];
+  const closed: number[] = [];
+  const come = async () => {
+    const raw = await rawConnect(service.port);
+    const nth = raws.push(raw) - 1;
+    raw.write('GET /ws/tea HTTP/1.1\r\n');
+    void raw.closed.then(() => closed.push(nth));
+  };
+  const workers = Array.from({ length: 50 }, async () => {
+    while (raws.length < MOST + TOO_MANY) await come();
+  });
+  // They come and talk while the flood does.
+  for (let nth = 0; raws.length < MOST + TOO_MANY; nth++) {
+    const ada = await connect(service.port, '/ws/tea');
+    ada.chat(`hello ${nth}`);
+    await ada.hearsChat(`hello ${nth}`);
+    await ada.close();
+  }
+  await Promise.all(workers);
+  ends.push(() => {
+    for (const { socket } of raws) socket.destroy();
+  });
+  await Promise.all(raws.slice(0, 500).map((raw) => raw.closed));
+  expect(closed.length).toBeGreaterThanOrEqual(500);
+  // About the oldest: connections race each other to the pod.
+  expect(Math.max(...closed)).toBeLessThan(raws.length - MOST + 200);
+  expect(((await residentBytes(service.process.pid)) - before) / MB).toBeLessThan((MOST * 48 * KB) / MB);
+  await service.logged('too many half-open connections');
+  expect((await service.get('/healthz')).status).toBe(200);
 });
 
 async function start(environment: Readonly<Record<string, string>> = {}) {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { noMetrics, prometheusMetrics, type Metrics, type MetricsOptions } from '../src/metrics.js';
 import { CloseCode } from '../src/protocol.js';
-import { AUTH_UNAVAILABLE, FORBIDDEN, INTERNAL, admit, unauthorized, type Border } from '../src/request.js';
+import { AUTH_UNAVAILABLE, FORBIDDEN, INTERNAL, admit, unauthorized, type Border } from '../src/entrance/request.js';
 
 /** One use of the metrics: which, and with what. */
 type Use = { readonly [K in keyof Metrics]: readonly [K, ...Parameters<Metrics[K]>] }[keyof Metrics];

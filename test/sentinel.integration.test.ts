@@ -1,10 +1,12 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { connect, type Client } from './support/client.js';
 import { Ledger } from './support/ledger.js';
+import { becomes, eventually } from './support/ready.js';
 import { freePort, startRedis, type TestRedis } from './support/redis.js';
 import { startService, type Service } from './support/service.js';
 
 const PUBLISH_TIMEOUT_MS = 300;
+const CANARY_INTERVAL_MS = 2000;
 
 const ends: (() => unknown)[] = [];
 
@@ -13,36 +15,60 @@ afterEach(async () => {
 });
 
 test('a failover of the master under traffic: both pods follow, and nothing is lost in silence', async () => {
-  const master = await serve(undefined, ['--masterauth', 'secret']);
-  const replica = await serve(undefined, ['--masterauth', 'secret', '--replicaof', '127.0.0.1', String(master.port)]);
-  await eventually(async () => (await replica.client.info('replication')).includes('master_link_status:up'));
-  const sentinels = await Promise.all([1, 2, 3].map(() => watch(master)));
-  const pods = await Promise.all([startPod(sentinels), startPod(sentinels)] as const);
-  const clients = await Promise.all([pods[0], pods[1], pods[1]].map(({ port }) => connect(port, '/ws/tea')));
-  const [sender, ...others] = clients as [Client, ...Client[]];
-  const ledger = new Ledger('tea', sender, others);
-  ends.push(() => {
-    ledger.end();
-  });
-  ledger.start();
-
+  const { master, replica, pods } = await deploy();
+  const ledger = await traffic('tea', pods);
   const faultMs = Date.now();
   await master.stop();
   await ledger.answered('unavailable');
-  await Promise.all(clients.map((client) => client.hearsEvent('gap')));
+  await Promise.all(pods.map((pod) => pod.metricIs('chat_broker_up', 0)));
+  await ledger.gapsAre(1);
   await Promise.all(pods.map((pod) => becomes(pod, 200)));
   await ledger.stop();
   ledger.check();
-  for (const gaps of ledger.gaps()) {
-    expect(gaps).toHaveLength(1);
-    expect(Date.parse(String(gaps[0]?.data['since']))).toBeLessThanOrEqual(faultMs);
-  }
+  for (const gaps of ledger.gaps()) expect(gaps).toHaveLength(1);
+  expect(Math.max(...sincesOf(ledger))).toBeLessThanOrEqual(faultMs);
+  expectInReach(ledger, faultMs);
+  for (const pod of pods) expect(await pod.metric('chat_broker_reconnects_total')).toBeGreaterThanOrEqual(2);
   expect(await names(replica)).toEqual([
     'chat-api:publisher',
     'chat-api:publisher',
     'chat-api:subscription',
     'chat-api:subscription',
   ]);
+});
+
+test('a failover that an operator asks for, of a master that lives, under traffic from both pods: nothing is lost in silence', async () => {
+  const { sentinels, pods } = await deploy();
+  // Whoever leaves the old master later talks meanwhile to whom the other's clients do not hear any more.
+  const ledgers = await Promise.all([traffic('tea', pods), traffic('milk', [...pods].reverse())]);
+  const faultMs = Date.now();
+  await sentinels[0]?.client.call('SENTINEL', 'FAILOVER', 'primary');
+  await Promise.all(ledgers.map((ledger) => ledger.gapsAre(1)));
+  await Promise.all(pods.map((pod) => pod.metricIs('chat_broker_reconnects_total', 2)));
+  await Promise.all(pods.map((pod) => becomes(pod, 200)));
+  for (const ledger of ledgers) {
+    await ledger.stop();
+    ledger.check();
+    expectInReach(ledger, faultMs);
+  }
+});
+
+test('a sentinel that answers no more is left for another, and a failover is followed all the same', async () => {
+  const { master, sentinels, pods } = await deploy();
+  const ledger = await traffic('tea', pods);
+  const connected = await Promise.all(sentinels.map(async (sentinel) => (await names(sentinel)).length > 0));
+  const asked = sentinels[connected.indexOf(true)];
+  expect(asked).toBeDefined();
+  const stoppedMs = Date.now();
+  asked?.process.kill('SIGSTOP');
+  await Promise.all(pods.map((pod) => pod.logged('broker connection lost', /SENTINEL was not answered within 300 ms/)));
+  expect(ledger.gaps().flat()).toEqual([]);
+  await master.stop();
+  await ledger.gapsAre(1);
+  await Promise.all(pods.map((pod) => becomes(pod, 200)));
+  await ledger.stop();
+  ledger.check();
+  expectInReach(ledger, stoppedMs);
 });
 
 test('a master that the sentinels replaced while it lives is left, though it says that it is a master', async () => {
@@ -71,6 +97,47 @@ test('no sentinel at all: not ready, and readyz says why; ready when there is on
   await watch(redis, port);
   await becomes(pod, 200);
 });
+
+/** A master, its replica, three sentinels of whom two have to agree, and two pods. */
+async function deploy() {
+  const master = await serve(undefined, ['--masterauth', 'secret']);
+  const replica = await serve(undefined, ['--masterauth', 'secret', '--replicaof', '127.0.0.1', String(master.port)]);
+  await eventually(async () => (await replica.client.info('replication')).includes('master_link_status:up'));
+  const sentinels = await Promise.all([1, 2, 3].map(() => watch(master)));
+  for (const { client } of sentinels) {
+    await eventually(async () => {
+      const about = String(await client.call('SENTINEL', 'MASTER', 'primary'));
+      return about.includes('num-slaves,1') && about.includes('num-other-sentinels,2');
+    });
+  }
+  const pods = await Promise.all([startPod(sentinels), startPod(sentinels)] as const);
+  return { master, replica, sentinels, pods };
+}
+
+/** Somebody on the first pod talks to a member there and two on the second. */
+async function traffic(room: string, [one, two]: readonly Service[]): Promise<Ledger> {
+  if (one === undefined || two === undefined) throw new Error('there are not two pods');
+  const clients = await Promise.all([one, one, two, two].map(({ port }) => connect(port, `/ws/${room}`)));
+  const [sender, ...others] = clients as [Client, ...Client[]];
+  const ledger = new Ledger(room, sender, others);
+  ends.push(() => {
+    ledger.end();
+  });
+  ledger.start();
+  return ledger;
+}
+
+/** No gap reaches back further than a canary's interval, and what one may take, before something was wrong. */
+function expectInReach(ledger: Ledger, wrongMs: number): void {
+  for (const sinceMs of sincesOf(ledger)) expect(wrongMs - sinceMs).toBeLessThanOrEqual(CANARY_INTERVAL_MS + PUBLISH_TIMEOUT_MS);
+}
+
+function sincesOf(ledger: Ledger): number[] {
+  return ledger
+    .gaps()
+    .flat()
+    .map(({ data }) => Date.parse(String(data['since'])));
+}
 
 async function serve(port?: number, args?: readonly string[]): Promise<TestRedis> {
   const redis = await startRedis(port, args, { password: 'secret' });
@@ -117,15 +184,4 @@ async function names({ client }: TestRedis): Promise<string[]> {
   const list = String(await fresh.client('LIST'));
   fresh.disconnect();
   return [...list.matchAll(/ name=(chat-api:\S+)/g)].map(([, name]) => String(name)).sort();
-}
-
-async function becomes(pod: Service, status: number, reason = ''): Promise<void> {
-  await eventually(async () => {
-    const ready = await pod.get('/readyz');
-    return ready.status === status && (await ready.text()).includes(reason);
-  });
-}
-
-async function eventually(isSo: () => Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 20));
 }

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { makeCertificates, type TestCertificates } from './support/certificates.js';
 import { connect } from './support/client.js';
+import { becomes } from './support/ready.js';
 import { freePort, startRedis, type TestRedis } from './support/redis.js';
 import { startService, type Service } from './support/service.js';
 
@@ -30,7 +31,7 @@ afterAll(async () => {
   await certificates.remove();
 });
 
-test('rediss: with a user who may do just what the service needs, and a password that has to be encoded', async () => {
+test('rediss: with a user who may do just what the service needs, and a password that has to be encoded; also after the connections were lost', async () => {
   service = await start(certificates.ca);
   await becomes(service, 200);
   const [ada, ben] = await Promise.all([connect(service.port, '/ws/tea'), connect(service.port, '/ws/tea')]);
@@ -41,6 +42,11 @@ test('rediss: with a user who may do just what the service needs, and a password
     ([, name, user]) => `${String(name)} ${String(user)}`,
   );
   expect(names.sort()).toEqual(['chat-api:publisher chat', 'chat-api:subscription chat']);
+  for (const type of ['normal', 'pubsub']) await redis.client.call('CLIENT', 'KILL', 'TYPE', type, 'SKIPME', 'yes');
+  await ben.hearsEvent('gap');
+  await becomes(service, 200);
+  ada.chat('hello again');
+  await ben.hearsChat('hello again');
   for (const { webSocket } of [ada, ben]) webSocket.terminate();
   expect(JSON.stringify(service.logs)).not.toContain('s3cret');
 });
@@ -55,12 +61,4 @@ function start(ca: string | undefined): Promise<Service> {
     REDIS_URL: `rediss://chat:${encodeURIComponent('s3cret/+@')}@127.0.0.1:${redis.port}`,
     ...(ca !== undefined && { NODE_EXTRA_CA_CERTS: ca }),
   });
-}
-
-async function becomes(pod: Service, status: number, reason = ''): Promise<void> {
-  for (;;) {
-    const ready = await pod.get('/readyz');
-    if (ready.status === status && (await ready.text()).includes(reason)) return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }

@@ -1,9 +1,9 @@
 import { CHAT, Subject, Subscriber, handPod, load, sink } from './service.mjs';
 
-const { conversation } = await load('conversation');
-const { Intake } = await load('intake');
-const { Membership } = await load('membership');
-const { judge } = await load('judge');
+const { conversation } = await load('connection/conversation');
+const { Intake } = await load('connection/intake');
+const { Membership } = await load('connection/membership');
+const { judge } = await load('connection/judge');
 const { routeBy } = await load('operators/routeBy');
 
 const MESSAGES = 100;

@@ -1,7 +1,7 @@
 import { fill, handPod, load, publication } from './service.mjs';
 
-const { checkPublication } = await load('publication');
-const { publicationBatch } = await load('frame');
+const { checkPublication } = await load('hub/publication');
+const { publicationBatch } = await load('hub/frame');
 
 const oneRoom = await handPod();
 fill(oneRoom, 1000, 1);

@@ -15,7 +15,7 @@ export function load(name) {
  */
 export async function handPod() {
   const [{ createPod }, { memoryBroker }, { readConfig }, { builtInHandlers }, { silentLogger }, { noMetrics }, { nodeWorld }] =
-    await Promise.all(['pod', 'broker-memory', 'config', 'handlers/index', 'log', 'metrics', 'world-node'].map(load));
+    await Promise.all(['pod', 'broker/memory', 'config', 'handlers/index', 'log', 'metrics', 'world-node'].map(load));
   const bus = new Subject();
   const turnEnd$ = new Subject();
   const clock = { nowMs: 0 };

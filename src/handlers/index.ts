@@ -1,4 +1,4 @@
-import type { Handler } from '../handler.js';
+import type { Handler } from '../handling/handler.js';
 import { chat } from './chat.js';
 import { ping } from './ping.js';
 import { pong } from './pong.js';

@@ -1,7 +1,7 @@
 import { map } from 'rxjs';
 import Type from 'typebox';
-import { reply } from '../effect.js';
-import { handler } from '../handler.js';
+import { reply } from '../handling/effect.js';
+import { handler } from '../handling/handler.js';
 
 /** A client's own heartbeat, for those that cannot send WebSocket pings: answered with the same `id` and `data`. */
 export const ping = handler('ping', Type.Unknown(), (message$) =>

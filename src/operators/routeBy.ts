@@ -14,6 +14,8 @@ export interface RouteByOptions<K, T, R, P extends T & R> {
   readonly recover?: (error: unknown, key: K, value: Exclude<T, P> | undefined) => R;
   /** What becomes of each thing that a route emits; `value` is the value that was being routed to it then, if one was. */
   readonly mark?: (result: R, key: K, value: Exclude<T, P> | undefined) => R;
+  /** Told what the teardown of a route threw, which then keeps nobody else from theirs. Absent: it is thrown on. */
+  readonly teardownFailed?: ((error: unknown, key: K) => void) | undefined;
 }
 
 /**
@@ -59,6 +61,12 @@ class Routing<K, T, R, P extends T & R> extends Stage<T, R> {
     this.ended();
   }
 
+  teardownFailed(key: K, error: unknown): void {
+    const { teardownFailed } = this.#options;
+    if (teardownFailed === undefined) throw error;
+    teardownFailed(error, key);
+  }
+
   protected override take(value: T): void {
     const { passes, key } = this.#options;
     if (passes?.(value)) {
@@ -99,15 +107,25 @@ class Routing<K, T, R, P extends T & R> extends Stage<T, R> {
   }
 }
 
+type Host<K, R> = Pick<Routing<K, never, R, never>, 'emitted' | 'ended' | 'failed' | 'teardownFailed'>;
+
 /** What comes out of one route. */
 class Route<K, R> extends Sink<R> {
-  readonly #routing: Pick<Routing<K, never, R, never>, 'emitted' | 'ended' | 'failed'>;
+  readonly #routing: Host<K, R>;
   readonly #key: K;
 
-  constructor(output: Subscriber<R>, routing: Pick<Routing<K, never, R, never>, 'emitted' | 'ended' | 'failed'>, key: K) {
+  constructor(output: Subscriber<R>, routing: Host<K, R>, key: K) {
     super(output);
     this.#routing = routing;
     this.#key = key;
+  }
+
+  override unsubscribe(): void {
+    try {
+      super.unsubscribe();
+    } catch (error) {
+      this.#routing.teardownFailed(this.#key, error);
+    }
   }
 
   protected override _next(value: R): void {
@@ -115,8 +133,12 @@ class Route<K, R> extends Sink<R> {
   }
 
   protected override _error(error: unknown): void {
-    this.unsubscribe();
-    this.#routing.failed(this.#key, error);
+    // First, since its teardown may throw too: it is the error that its message is told of.
+    try {
+      this.#routing.failed(this.#key, error);
+    } finally {
+      this.unsubscribe();
+    }
   }
 
   protected override _complete(): void {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { Subject, Subscription, filter, firstValueFrom, lastValueFrom, startWith, throwError, timeout } from 'rxjs';
-import type { Broker, BrokerEvent, BrokerStatus } from '../broker.js';
+import type { Broker, BrokerEvent, BrokerStatus } from '../broker/broker.js';
 
 /** What a listener noticed, in the order in which it came. */
 export type Noticed =

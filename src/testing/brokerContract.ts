@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { firstValueFrom, lastValueFrom, toArray } from 'rxjs';
-import { PublishError, type Broker } from '../broker.js';
+import { PublishError, type Broker } from '../broker/broker.js';
 import { GLOBAL_ROOM } from '../protocol.js';
 import { Listener, PATIENCE_MS, type Noticed } from './broker-listener.js';
 

@@ -1,4 +1,4 @@
-import type { Effect } from '../effect.js';
+import type { Effect } from '../handling/effect.js';
 import { Including } from './diagram/difference.js';
 import { Legend } from './diagram/legend.js';
 import { show } from './diagram/show.js';
@@ -26,7 +26,7 @@ function expectation(effect: Effect): Including {
 }
 
 /** An effect as a handler writes it. */
-export function describeEffect(value: unknown): string {
+function describeEffect(value: unknown): string {
   const effect = (value instanceof Including ? value.members : value) as Effect;
   return `${effect.kind === 'rejection' ? 'reject' : effect.kind}(${parametersOf(effect).map(show).join(', ')})`;
 }

@@ -1,17 +1,17 @@
-import { BehaviorSubject, Subject } from 'rxjs';
-import { memoryBroker } from '../broker-memory.js';
+import { BehaviorSubject, Subject, tap, type MonoTypeOperatorFunction } from 'rxjs';
+import { memoryBroker } from '../broker/memory.js';
 import { checkConfig, type Settings } from '../config.js';
-import { judged, type Outcome } from '../conversation.js';
-import type { Effect } from '../effect.js';
-import type { Handler } from '../handler.js';
-import { handled } from '../handling.js';
+import { judged, type Outcome } from '../connection/conversation.js';
+import type { Effect } from '../handling/effect.js';
+import type { Handler } from '../handling/handler.js';
+import { handled } from '../handling/handling.js';
 import { createPod, type ConnectionContext } from '../pod.js';
-import type { Wrap } from '../wrap.js';
-import { END } from './diagram/rows.js';
-import { comparable } from './effect-row.js';
+import type { Wrap } from '../handling/wrap.js';
 import { Legend } from './diagram/legend.js';
-import { frameOf, type Said } from './said.js';
+import { COMPLETE, END } from './diagram/rows.js';
+import { comparable } from './effect-row.js';
 import { reporting, type Report } from './report.js';
+import { frameOf, type Said } from './said.js';
 import type { Recording, VirtualTest } from './virtual-test.js';
 
 /** What the letters of a handler's diagram stand for, and the connection that it is played on. */
@@ -114,6 +114,15 @@ export class HandlerTest {
       },
     };
   }
+}
+
+/** Notes the end of what wants effects. */
+export function completing(effects: Recording): MonoTypeOperatorFunction<Effect> {
+  return tap({
+    complete: () => {
+      effects.mark(COMPLETE);
+    },
+  });
 }
 
 function isList(rooms: NonNullable<HandlerLegend['rooms']>): rooms is readonly string[] {

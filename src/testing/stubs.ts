@@ -1,59 +1,75 @@
-import { Observable, Subject, type SchedulerLike } from 'rxjs';
-import { COMPLETE, ERROR, readMarbles } from './diagram/rows.js';
+import { Observable, Subject, type Observer, type SchedulerLike } from 'rxjs';
 import { Legend } from './diagram/legend.js';
+import { COMPLETE, ERROR, readMarbles, type Mark } from './diagram/rows.js';
 import { SubscriptionLog } from './diagram/subscription-log.js';
 
-/** A stream that a row of the diagram gives. */
-export interface HotStub {
+/** What the marks of a stream stand for. */
+interface Meaning {
+  readonly name: string;
   readonly legend: Legend;
-  readonly value$: Subject<unknown>;
-  /** What `#` stands for. */
+  /** `#`. */
   readonly error: unknown;
 }
 
-/** Streams that begin anew with each subscription. */
-export interface ColdStub {
-  /** When they were subscribed to, all together. */
-  readonly log: SubscriptionLog;
+/** A stream that a row of the diagram gives. */
+export interface HotStub extends Meaning {
+  readonly value$: Subject<unknown>;
 }
 
-/** The streams that a test makes up: what a handler would ask of the world outside. */
+/** Values by their letters; absent: the letters themselves. */
+type Values = Readonly<Record<string, unknown>> | undefined;
+
+/**
+ * The streams that a test makes up: what a handler would ask of the world outside. Many are made while the test runs, with the
+ * first message; those of one name are one row.
+ */
 export class Stubs {
-  /** By their names, which are those of rows. Many are made while the test runs, with the first message. */
   readonly hot = new Map<string, HotStub>();
-  readonly cold = new Map<string, ColdStub>();
+  /** When streams of a name were subscribed to. */
+  readonly cold = new Map<string, SubscriptionLog>();
   readonly #scheduler: SchedulerLike;
 
   constructor(scheduler: SchedulerLike) {
     this.#scheduler = scheduler;
   }
 
-  makeHot(name: string, values: Readonly<Record<string, unknown>> | undefined, error: unknown): Observable<unknown> {
-    const stub = this.hot.get(name) ?? { legend: new Legend(values), value$: new Subject<unknown>(), error };
+  /** The names of those that somebody is subscribed to. */
+  get open(): readonly string[] {
+    const hot = [...this.hot.values()].filter(({ value$ }) => value$.observed).map(({ name }) => name);
+    return [...hot, ...Array.from(this.cold).flatMap(([name, { open }]) => (open > 0 ? [name] : []))];
+  }
+
+  makeHot(name: string, values: Values, error: unknown): Observable<unknown> {
+    const stub = this.hot.get(name) ?? { name, legend: new Legend(values), error, value$: new Subject<unknown>() };
     this.hot.set(name, stub);
     return stub.value$;
   }
 
-  makeCold(
-    name: string,
-    marbles: string,
-    values: Readonly<Record<string, unknown>> | undefined,
-    error: unknown,
-  ): Observable<unknown> {
-    const legend = new Legend(values);
+  makeCold(name: string, marbles: string, values: Values, error: unknown): Observable<unknown> {
+    const meaning = { name, legend: new Legend(values), error };
     const { marks } = readMarbles(marbles);
-    const log = this.cold.get(name)?.log ?? new SubscriptionLog(() => this.#scheduler.now());
-    this.cold.set(name, { log });
+    const log = this.cold.get(name) ?? new SubscriptionLog(() => this.#scheduler.now());
+    this.cold.set(name, log);
     const source$ = new Observable((subscriber) => {
-      for (const { atMs, letter } of marks) {
+      for (const mark of marks) {
         const happen = () => {
-          if (letter === COMPLETE) subscriber.complete();
-          else if (letter === ERROR) subscriber.error(error);
-          else subscriber.next(legend.valueOf(letter, name));
+          tell(subscriber, mark, meaning);
         };
-        subscriber.add(this.#scheduler.schedule(happen, atMs));
+        subscriber.add(this.#scheduler.schedule(happen, mark.atMs));
       }
     });
     return source$.pipe(log.noted());
   }
+
+  /** What a row says of a hot stream; if that is not made yet, nobody can hear it. */
+  give(name: string, mark: Mark): void {
+    const stub = this.hot.get(name);
+    if (stub) tell(stub.value$, mark, stub);
+  }
+}
+
+function tell(observer: Observer<unknown>, { letter }: Mark, { name, legend, error }: Meaning): void {
+  if (letter === COMPLETE) observer.complete();
+  else if (letter === ERROR) observer.error(error);
+  else observer.next(legend.valueOf(letter, name));
 }

@@ -1,19 +1,19 @@
 import { Subject } from 'rxjs';
-import { authorizeByClaims, type Grant, type Identity } from '../authorize.js';
+import { authorizeByClaims, type Grant, type Identity } from '../entrance/authorize.js';
 import { checkConfig, type Settings } from '../config.js';
-import type { Handler } from '../handler.js';
+import type { Handler } from '../handling/handler.js';
 import { builtInHandlers } from '../handlers/index.js';
-import type { Publication } from '../publication.js';
 import type { Hearing } from '../pod.js';
-import type { Wrap } from '../wrap.js';
-import { BEGIN, COMPLETE, END, type Row } from './diagram/rows.js';
-import type { Heard } from './heard.js';
+import type { Publication } from '../hub/publication.js';
+import type { Wrap } from '../handling/wrap.js';
+import { Participant, legends } from './conversation/participant.js';
+import { TestPod } from './conversation/test-pod.js';
 import { Legend } from './diagram/legend.js';
 import { MarbleError } from './diagram/marble-error.js';
-import { Participant, legends } from './conversation/participant.js';
+import { BEGIN, COMPLETE, END, type Row } from './diagram/rows.js';
+import type { Heard } from './heard.js';
 import { reporting, type Report, type TestReport } from './report.js';
 import type { Said } from './said.js';
-import { TestPod } from './conversation/test-pod.js';
 import { VirtualTest, virtualTest, type Kit } from './virtual-test.js';
 
 /** A connection of a conversation; its name is its id, and `from` of what it says where there is no `identity`. */

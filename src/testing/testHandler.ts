@@ -1,10 +1,9 @@
-import { tap } from 'rxjs';
-import type { Handler } from '../handler.js';
+import type { Handler } from '../handling/handler.js';
 import { COMPLETE } from './diagram/rows.js';
-import { effectLegend } from './effect-row.js';
-import { HandlerTest, type HandlerLegend } from './handler-test.js';
-import type { TestReport } from './report.js';
 import { SubscriptionLog } from './diagram/subscription-log.js';
+import { effectLegend } from './effect-row.js';
+import { HandlerTest, completing, type HandlerLegend } from './handler-test.js';
+import type { TestReport } from './report.js';
 import { VirtualTest, virtualTest, type Kit } from './virtual-test.js';
 
 /**
@@ -24,7 +23,7 @@ import { VirtualTest, virtualTest, type Kit } from './virtual-test.js';
  *     says     -k-k-- 3s k
  *     effects  -t---- 3s t
  *   `,
- *   { says: { k: {} }, effects: { t: publish({ type: 'typing' }) } },
+ *   { says: { k: { data: {} } }, effects: { t: publish({ type: 'typing' }) } },
  * );
  *
  * @param subject the handler, or what makes it of the kit
@@ -39,14 +38,7 @@ export function testHandler(subject: Handler | ((kit: Kit) => Handler), diagram:
     const effects = test.output('effects', effectLegend(legend.effects), COMPLETE);
     const watched: Handler = {
       ...handler,
-      operate: (message$, context) =>
-        handler.operate(message$.pipe(subs.noted()), context).pipe(
-          tap({
-            complete: () => {
-              effects.mark(COMPLETE);
-            },
-          }),
-        ),
+      operate: (message$, context) => handler.operate(message$.pipe(subs.noted()), context).pipe(completing(effects)),
     };
     test.subscriptions('subs', subs);
     const playing = new HandlerTest(test, legend);

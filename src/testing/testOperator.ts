@@ -1,7 +1,7 @@
 import { Observable, Subject, type OperatorFunction } from 'rxjs';
 import type { Including } from './diagram/difference.js';
-import { COMPLETE, ERROR } from './diagram/rows.js';
 import { Legend } from './diagram/legend.js';
+import { COMPLETE, ERROR } from './diagram/rows.js';
 import { SubscriptionLog } from './diagram/subscription-log.js';
 import { VirtualTest, virtualTest, type Kit } from './virtual-test.js';
 

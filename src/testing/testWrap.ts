@@ -1,12 +1,11 @@
-import { tap } from 'rxjs';
-import type { Handler } from '../handler.js';
+import type { Handler } from '../handling/handler.js';
 import { builtInHandlers } from '../handlers/index.js';
-import type { Wrap } from '../wrap.js';
+import type { Wrap } from '../handling/wrap.js';
 import { COMPLETE } from './diagram/rows.js';
-import { effectLegend } from './effect-row.js';
-import { HandlerTest, type HandlerLegend } from './handler-test.js';
-import type { TestReport } from './report.js';
 import { SubscriptionLog } from './diagram/subscription-log.js';
+import { effectLegend } from './effect-row.js';
+import { HandlerTest, completing, type HandlerLegend } from './handler-test.js';
+import type { TestReport } from './report.js';
 import { VirtualTest, virtualTest, type Kit } from './virtual-test.js';
 
 /** What the letters of a wrap's diagram stand for, and what is inside it. */
@@ -42,13 +41,7 @@ export function testWrap(subject: Wrap | ((kit: Kit) => Wrap), diagram: string, 
     const watched: Wrap = {
       ...wrap,
       operate: (message$, handle, context) =>
-        wrap.operate(message$.pipe(subs.noted()), handle, context).pipe(
-          tap({
-            complete: () => {
-              effects.mark(COMPLETE);
-            },
-          }),
-        ),
+        wrap.operate(message$.pipe(subs.noted()), handle, context).pipe(completing(effects)),
     };
     test.subscriptions('subs', subs);
     const playing = new HandlerTest(test, legend);

@@ -1,13 +1,13 @@
 import type { Observable } from 'rxjs';
 import type { World } from '../world.js';
 import { compare, expectedOf, type Came, type Expected } from './diagram/comparison.js';
-import { COMPLETE, ERROR, readDiagram, type Row } from './diagram/rows.js';
 import { failureOf, time, type PlayedRow } from './diagram/failure.js';
 import { Legend } from './diagram/legend.js';
 import { MarbleError } from './diagram/marble-error.js';
-import { Strays } from './strays.js';
-import { Stubs, type HotStub } from './stubs.js';
+import { ERROR, readDiagram, type Row } from './diagram/rows.js';
 import { compareSubscriptions, type SubscriptionLog } from './diagram/subscription-log.js';
+import { Strays } from './strays.js';
+import { Stubs } from './stubs.js';
 import { Timeline, VirtualScheduler } from './virtual-scheduler.js';
 import { virtualWorld } from './virtual-world.js';
 
@@ -179,9 +179,7 @@ export class VirtualTest {
     const { pending } = this.#timeline;
     if (pending > 0)
       this.wrong(pending === 1 ? 'after its end a timer is still running' : `after its end ${pending} timers are still running`);
-    for (const [name, { value$ }] of this.#stubs.hot)
-      if (value$.observed) this.wrong(`after its end ${name} is still subscribed to`);
-    for (const [name, { log }] of this.#stubs.cold) if (log.open > 0) this.wrong(`after its end ${name} is still subscribed to`);
+    for (const name of this.#stubs.open) this.wrong(`after its end ${name} is still subscribed to`);
   }
 
   /** Something is wrong, whatever the rows say. */
@@ -202,30 +200,24 @@ export class VirtualTest {
 
   #schedule(row: Row): void {
     const input = this.#inputs.get(row.name);
-    const happen = input
-      ? expectedOf(row, input).map(
-          (what) =>
-            [
-              what.atMs,
-              () => {
-                input.take(what);
-              },
-            ] as const,
-        )
-      : this.#hotMarks(row);
-    for (const [atMs, work] of happen) this.#rows.schedule(work, atMs);
+    if (input) this.#scheduleInput(row, input);
+    else if (!this.#isHeld(row.name)) this.#scheduleHot(row);
   }
 
-  /** A row of a stream that may not be made yet: if it is not when its mark comes, nobody hears that. */
-  #hotMarks(row: Row): readonly (readonly [atMs: number, work: () => void])[] {
-    if (this.#isHeld(row.name)) return [];
-    return row.marks.map((mark) => [
-      mark.atMs,
-      () => {
-        const stub = this.#stubs.hot.get(row.name);
-        if (stub) emit(stub, expectedOf({ ...row, marks: [mark] }, { ...stub, marks: COMPLETE + ERROR }));
-      },
-    ]);
+  #scheduleInput(row: Row, input: Input): void {
+    for (const what of expectedOf(row, input)) {
+      this.#rows.schedule(() => {
+        input.take(what);
+      }, what.atMs);
+    }
+  }
+
+  #scheduleHot({ name, marks }: Row): void {
+    for (const mark of marks) {
+      this.#rows.schedule(() => {
+        this.#stubs.give(name, mark);
+      }, mark.atMs);
+    }
   }
 
   #isHeld(name: string): boolean {
@@ -259,25 +251,15 @@ export class VirtualTest {
     const output = this.#outputs.get(name);
     if (output === undefined) throw new MarbleError(`there is nothing for row "${name}"; rows: ${this.#names.join(', ')}`);
     const { legend } = output;
-    return rows.map((row) => {
-      return { name, legend, played: compare(expectedOf(row, output), output.came, legend) };
-    });
+    return rows.map((row) => ({ name, legend, played: compare(expectedOf(row, output), output.came, legend) }));
   }
 
   /** When that was subscribed to which has rows of this name. */
   #logOf(name: string): SubscriptionLog | undefined {
-    const log = this.#logs.get(name) ?? this.#stubs.cold.get(name)?.log;
+    const log = this.#logs.get(name) ?? this.#stubs.cold.get(name);
     if (log) return log;
     for (const [beginning, logOf] of this.#families) if (name.startsWith(beginning)) return logOf(name.slice(beginning.length));
     return undefined;
-  }
-}
-
-function emit({ value$, error }: HotStub, happenings: readonly Expected[]): void {
-  for (const { mark, value } of happenings) {
-    if (mark === COMPLETE) value$.complete();
-    else if (mark === ERROR) value$.error(error);
-    else value$.next(value);
   }
 }
 

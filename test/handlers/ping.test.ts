@@ -1,5 +1,5 @@
 import { describe, test } from '@jest/globals';
-import { reply } from '../../src/effect.js';
+import { reply } from '../../src/handling/effect.js';
 import { ping } from '../../src/handlers/ping.js';
 import { testHandler } from '../../src/testing/testHandler.js';
 

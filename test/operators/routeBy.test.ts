@@ -1,12 +1,16 @@
-import { describe, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import {
+  NEVER,
   Observable,
   Subject,
   concatMap,
+  finalize,
   last,
   map,
   merge,
   mergeMap,
+  mergeWith,
+  of,
   take,
   takeUntil,
   tap,
@@ -282,6 +286,63 @@ describe("routeBy: a route's error", () => {
       expectObservable(e1.pipe(routeBy({ key, route }))).toBe(fails, undefined, boom);
       expectSubscriptions(e1.subscriptions).toBe([subs, '^!']);
     });
+  });
+});
+
+describe("routeBy: what a route's teardown throws", () => {
+  const spoiled: Operator = (value$) =>
+    value$.pipe(
+      fragile,
+      finalize(() => {
+        throw new Error('teardown');
+      }),
+    );
+
+  /** Notes the keys of which it is told. */
+  function noting() {
+    const told: string[] = [];
+    return { told, teardownFailed: (_: unknown, at: string) => told.push(at) };
+  }
+
+  test('is told, and keeps no other route from its own teardown', () => {
+    marbles(({ hot, cold, expectObservable, expectSubscriptions, flush }) => {
+      const e1 = hot('  -a-b-----');
+      const unsub = '   -----!   ';
+      const e1subs = '  ^----!   ';
+      const b1 = cold('    -x-----x ');
+      const b1subs = '  ---^-!   ';
+      const expected = '-a--x----';
+
+      const { told, teardownFailed } = noting();
+      const route = (at: string): Operator => (at === 'a' ? spoiled : mergeMap(() => b1));
+      expectObservable(e1.pipe(routeBy({ key, route, teardownFailed })), unsub).toBe(expected);
+      expectSubscriptions(e1.subscriptions).toBe(e1subs);
+      expectSubscriptions(b1.subscriptions).toBe(b1subs);
+      flush();
+      expect(told).toEqual(['a']);
+    });
+  });
+
+  test('does not stand in the way of its error, nor of the next route of its key', () => {
+    marbles(({ hot, expectObservable, flush }) => {
+      const values = { x: 'Error: capital in a with A', a: 'a' };
+      const e1 = hot('  -A-a-|');
+      const expected = '-x-a-|';
+
+      const { told, teardownFailed } = noting();
+      expectObservable(e1.pipe(routeBy({ key, route: () => spoiled, recover, teardownFailed }))).toBe(expected, values);
+      flush();
+      expect(told).toEqual(['a', 'a']);
+    });
+  });
+
+  test('is thrown on where nobody is to be told', () => {
+    const subscription = of('a')
+      .pipe(mergeWith(NEVER), routeBy({ key, route: () => spoiled }))
+      .subscribe();
+    expect(() => {
+      subscription.unsubscribe();
+    }).toThrow('teardown');
   });
 });
 

@@ -1,8 +1,8 @@
 import { concatMap, from, type ObservableInput } from 'rxjs';
 import Type from 'typebox';
-import type { Effect } from '../../src/effect.js';
-import { handler, type Handler } from '../../src/handler.js';
-import type { Inbound } from '../../src/transport.js';
+import type { Effect } from '../../src/handling/effect.js';
+import { handler, type Handler } from '../../src/handling/handler.js';
+import type { Inbound } from '../../src/connection/transport.js';
 import { text } from './ask.js';
 
 /** A message type with which a client has done what a test says: its `data` chooses by name. */

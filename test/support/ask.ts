@@ -1,8 +1,8 @@
 import { map, type Observable } from 'rxjs';
-import { connection } from '../../src/connection.js';
+import { connection } from '../../src/connection/connection.js';
 import type { Consumer } from '../../src/operators/boundedBuffer.js';
 import type { ConnectionContext } from '../../src/pod.js';
-import type { Inbound } from '../../src/transport.js';
+import type { Inbound } from '../../src/connection/transport.js';
 import { brief } from './brief.js';
 import { READY } from './consumer.js';
 import { mailbox } from './pod.js';

@@ -1,5 +1,5 @@
 import type { Envelope } from '../../src/protocol.js';
-import type { Outbound } from '../../src/transport.js';
+import type { Outbound } from '../../src/connection/transport.js';
 import { readable } from './pod.js';
 
 /**

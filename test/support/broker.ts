@@ -1,5 +1,5 @@
 import { Observable, Subject, of, type ObservableInput, from } from 'rxjs';
-import type { Broker, BrokerEvent, BrokerStatus } from '../../src/broker.js';
+import type { Broker, BrokerEvent, BrokerStatus } from '../../src/broker/broker.js';
 
 /** A broker that does what a test says, and remembers what it was asked. */
 export class ScriptedBroker implements Broker {

@@ -1,6 +1,6 @@
 // The service as somebody builds it who adds message types of their own, each of them with a bug.
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { from, map, mergeMap, throwError } from 'rxjs';
+import { finalize, from, map, mergeMap, throwError } from 'rxjs';
 import Type from 'typebox';
 import { builtInHandlers, createChatServer, handler, readConfig, reply } from '../../dist/index.js';
 
@@ -14,6 +14,9 @@ const operators = {
   rejects: mergeMap(() => from(Promise.reject(new Error(BUG)))),
   'rejects later': mergeMap(async () => {
     await nextTurn();
+    throw new Error(BUG);
+  }),
+  'ends badly': finalize(() => {
     throw new Error(BUG);
   }),
   'answers what cannot be written': map(() => reply({ type: 'big', data: 1n })),

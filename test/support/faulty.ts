@@ -1,8 +1,8 @@
 import { map, scan } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 import Type from 'typebox';
-import { reply } from '../../src/effect.js';
-import { handler, type Handler } from '../../src/handler.js';
+import { reply } from '../../src/handling/effect.js';
+import { handler, type Handler } from '../../src/handling/handler.js';
 import { builtInHandlers } from '../../src/handlers/index.js';
 import { silentLogger, type Logger } from '../../src/log.js';
 import type { ConnectionContext, PodParts } from '../../src/pod.js';

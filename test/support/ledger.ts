@@ -95,9 +95,9 @@ export class Ledger {
   #isTold({ heard }: Client, nth: number): boolean {
     const sentMs = this.#sentMs[nth] ?? NaN;
     const laterAt = heard.findIndex((message) => (nthOf(message) ?? -1) > nth);
-    return heard
-      .slice(0, laterAt < 0 ? heard.length : laterAt)
-      .some((message) => isGap(message) && Date.parse(String(message.data['since'])) <= sentMs);
+    // A gap tells of what was before it.
+    const tells = ({ data, timestamp }: Heard) => Date.parse(String(data['since'])) <= sentMs && sentMs <= Date.parse(timestamp);
+    return heard.slice(0, laterAt < 0 ? heard.length : laterAt).some((message) => isGap(message) && tells(message));
   }
 
   #refused(code: string): Set<number> {

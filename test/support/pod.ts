@@ -1,13 +1,13 @@
 import { map, merge, type Observable } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
-import { memoryBroker } from '../../src/broker-memory.js';
+import { memoryBroker } from '../../src/broker/memory.js';
 import { readConfig } from '../../src/config.js';
 import { builtInHandlers } from '../../src/handlers/index.js';
 import { silentLogger } from '../../src/log.js';
 import { noMetrics } from '../../src/metrics.js';
 import { createPod, type ConnectionContext, type Pod, type PodParts } from '../../src/pod.js';
 import { readFrames } from '../../src/testing/frames.js';
-import { TICK, type Inbound, type Outbound } from '../../src/transport.js';
+import { TICK, type Inbound, type Outbound } from '../../src/connection/transport.js';
 import { virtualWorld } from './marbles.js';
 
 /** A pod in virtual time, on the in-process broker, with the service's defaults where nothing else is said. */

@@ -7,18 +7,21 @@ export interface Swallow {
   readonly bytes: 'to Redis' | 'from Redis' | 'all';
 }
 
-/** Stands between pods and a Redis, and loses what flows without closing anything, as a network can. */
+/** Stands between pods and a Redis: loses what flows without closing anything, or leads elsewhere, as a network can. */
 export class Proxy {
   readonly port: number;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  /** Where connections made from now on lead. */
+  redisPort: number;
   #swallow: Swallow | undefined;
 
   private constructor(server: Server, redisPort: number) {
     this.#server = server;
     this.port = (server.address() as AddressInfo).port;
+    this.redisPort = redisPort;
     server.on('connection', (pod) => {
-      this.#join(pod, connect(redisPort, '127.0.0.1'));
+      this.#join(pod, connect(this.redisPort, '127.0.0.1'));
     });
   }
 

@@ -1,5 +1,5 @@
 import { Observable, Subject, concat, ignoreElements, of, timer, type SchedulerLike } from 'rxjs';
-import type { LinkError, RedisLink, RedisMessage, RefusedError } from '../../src/redis-link.js';
+import type { LinkError, RedisLink, RedisMessage, RefusedError } from '../../src/redis/link.js';
 
 /** A link that does what a test says, in virtual time, and remembers what it was asked. */
 export class ScriptedLink implements RedisLink {

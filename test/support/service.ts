@@ -54,12 +54,14 @@ export async function startService(environment: Readonly<Record<string, string>>
         const found = logs.find((line) => line['msg'] === message && text.test(JSON.stringify(line)));
         if (found === undefined) return;
         waiting.delete(look);
+        child.off('exit', ended);
         resolve(found);
       };
-      waiting.add(look);
-      child.once('exit', (code) => {
+      const ended = (code: number | null) => {
         reject(new Error(`the service ended with ${String(code)} before it logged "${message}"`));
-      });
+      };
+      waiting.add(look);
+      child.once('exit', ended);
       look();
     });
   const port = Number((await logged('listening'))['port']);

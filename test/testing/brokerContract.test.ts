@@ -15,8 +15,8 @@ import {
   tap,
   throwError,
 } from 'rxjs';
-import type { Broker, BrokerEvent } from '../../src/broker.js';
-import type { Publication } from '../../src/publication.js';
+import type { Broker, BrokerEvent } from '../../src/broker/broker.js';
+import type { Publication } from '../../src/hub/publication.js';
 import { brokerContract, type ContractSetup } from '../../src/testing/brokerContract.js';
 import { TestBroker } from '../../src/testing/conversation/test-broker.js';
 

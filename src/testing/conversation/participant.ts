@@ -1,11 +1,11 @@
-import { BEGIN, END } from '../diagram/rows.js';
-import { describeHeard, expectation, type Heard } from '../heard.js';
 import { Legend } from '../diagram/legend.js';
 import { MarbleError } from '../diagram/marble-error.js';
+import { BEGIN, END } from '../diagram/rows.js';
+import { describeHeard, expectation, type Heard } from '../heard.js';
 import { frameOf, type Said } from '../said.js';
+import type { Recording, VirtualTest } from '../virtual-test.js';
 import type { TestClient } from './test-client.js';
 import type { Caller, TestPod } from './test-pod.js';
-import type { Recording, VirtualTest } from '../virtual-test.js';
 
 /** What the letters of all connections' rows stand for. */
 export interface Legends {

@@ -1,21 +1,21 @@
 import { Subject, Subscription, timer } from 'rxjs';
-import type { Access, Grant, Identity } from '../../authorize.js';
+import type { Access, Authorize } from '../../entrance/authorize.js';
 import type { Config } from '../../config.js';
-import { drain } from '../../drain.js';
+import { drain } from '../../connection/drain.js';
 import { createPod, type Pod, type PodParts } from '../../pod.js';
-import { presence } from '../../presence.js';
+import { presence } from '../../hub/presence.js';
 import { GLOBAL_ROOM, type Envelope } from '../../protocol.js';
-import type { Publication } from '../../publication.js';
-import { TICK } from '../../transport.js';
-import type { Closed } from '../heard.js';
+import type { Publication } from '../../hub/publication.js';
+import { TICK } from '../../connection/transport.js';
 import { MarbleError } from '../diagram/marble-error.js';
+import type { Closed } from '../heard.js';
 import { TestBroker } from './test-broker.js';
 import { TestClient } from './test-client.js';
 
 export interface TestPodOptions {
   readonly config: Config;
   readonly parts: Omit<PodParts, 'limits' | 'broker'>;
-  readonly authorize: (identity: Identity) => Grant | undefined;
+  readonly authorize: Authorize;
   /** What joins the pods. */
   readonly bus: Subject<Publication>;
 }
@@ -83,6 +83,7 @@ export class TestPod {
     if (claims === undefined) return undefined;
     const expiresAtMs = typeof claims['exp'] === 'number' ? claims['exp'] * 1000 : Infinity;
     const grant = this.#options.authorize({ subject: identity, claims, expiresAtMs });
+    if (grant && 'then' in grant) throw new MarbleError('authorize gave a promise, which no virtual time waits for');
     if (!grant || !rooms.every((room) => grant.mayJoin(room))) throw new MarbleError(`${name} cannot connect: forbidden`);
     return { grant, expiresAtMs };
   }

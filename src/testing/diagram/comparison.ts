@@ -1,6 +1,6 @@
 import { differences, type Difference } from './difference.js';
-import { ERROR, type Mark, type Row } from './rows.js';
 import type { Legend } from './legend.js';
+import { ERROR, type Mark, type Row } from './rows.js';
 import { quoted, show } from './show.js';
 
 /** What came in a row: a value, a mark (`|`, `#`, `^`, `!`), or a mark that bears a value, as an error does. */

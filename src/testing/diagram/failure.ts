@@ -1,8 +1,8 @@
 import type { Compared } from './comparison.js';
 import { draw, type DrawnRow, type Drawing } from './drawing.js';
-import type { Mark } from './rows.js';
 import type { Legend } from './legend.js';
 import { MarbleError } from './marble-error.js';
+import type { Mark } from './rows.js';
 
 /** A row of a test: what it was given, or what was held against it. */
 export interface PlayedRow {

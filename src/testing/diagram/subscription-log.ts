@@ -1,8 +1,8 @@
 import { Observable, type MonoTypeOperatorFunction } from 'rxjs';
 import { compare, type Compared, type Expected } from './comparison.js';
-import { BEGIN, END, type Mark, type Row } from './rows.js';
 import { Legend } from './legend.js';
 import { MarbleError } from './marble-error.js';
+import { BEGIN, END, type Mark, type Row } from './rows.js';
 
 /** From when to when something was subscribed to; it may go on. */
 interface Interval {

@@ -8,6 +8,8 @@ import type { RedisServer } from './redis-server.js';
 /** What faults befall. */
 export interface Machines {
   readonly redis: RedisDeployment;
+  /** The busiest ones. */
+  readonly rooms: readonly [string, ...string[]];
   /** The ways between pods and Redis, by slot. */
   readonly routes: readonly Route[];
   /** The connections of a slot to Redis at present, subscriptions first. */
@@ -40,7 +42,7 @@ export function befall(fault: Fault, machines: Machines, chance: Chance): () => 
     chance,
     fault,
     redis,
-    master: redis.master,
+    master: redis.victim(),
     route: machines.routes[slot],
     links: machines.links(slot),
   };
@@ -48,10 +50,10 @@ export function befall(fault: Fault, machines: Machines, chance: Chance): () => 
 }
 
 const FAULTS: Readonly<Record<FaultKind, (scene: Scene) => (() => void) | undefined>> = {
-  'redis-restart': ({ master, chance }) => {
+  'redis-restart': ({ redis, master, chance }) => {
     master.die(chance.happens(0.5));
     return () => {
-      master.start();
+      redis.restart(master);
     };
   },
   'redis-stop': ({ master }) => {
@@ -77,14 +79,18 @@ const FAULTS: Readonly<Record<FaultKind, (scene: Scene) => (() => void) | undefi
   failover: ({ master, redis, chance }) => {
     master.die(chance.happens(0.5));
     return () => {
-      redis.promote();
-      master.start();
+      redis.failOver(master);
     };
   },
-  demotion: ({ redis }) => {
-    redis.promote();
+  demotion: ({ redis, master }) => {
+    redis.demote(master);
     return undefined;
   },
+  'slot-move': ({ redis, chance, machines }) => {
+    redis.moveSlot(`chat-api:room:${chance.pick(machines.rooms)}`);
+    return undefined;
+  },
+  'sentinels-down': ({ redis }) => redis.silence(),
   'kill-links': ({ redis, links, chance }) => {
     throwOut(redis, chance.happens(0.5) ? links : links.filter(() => chance.happens(0.5)));
     return undefined;

@@ -6,8 +6,11 @@ interface Entry {
   readonly connection: Connection | undefined;
   readonly slot: number | undefined;
   readonly text: string;
+  /** What befell machines, and what pods warned of: it is never left out. */
+  readonly isLandmark: boolean;
 }
 
+/** Of what has to do with a violation. */
 const LINES = 60;
 
 /** Keeps what happened up to the first violation, to be read by people. */
@@ -21,21 +24,21 @@ export class History implements Witness {
     if (text === undefined) return;
     const connection = 'connection' in fact ? fact.connection : undefined;
     const slot = 'pod' in fact ? fact.pod.slot : undefined;
-    this.#entries.push({ atMs: nowMs, connection, slot, text });
+    this.#entries.push({ atMs: nowMs, connection, slot, text, isLandmark: fact.kind === 'fault' || fact.kind === 'warned' });
   }
 
   stop(): void {
     this.#isOver = true;
   }
 
-  /** The last that has to do with a violation: its connection, its pod, and what befell everybody. */
+  /** What befell everybody, and the last that has to do with a violation: its connection and its pod. */
   about({ connection }: Violation): readonly string[] {
     const isAbout = (entry: Entry) =>
       connection === undefined ||
       ((entry.connection ?? connection) === connection && (entry.slot ?? connection.pod.slot) === connection.pod.slot);
+    const last = new Set(this.#entries.filter(isAbout).slice(-LINES));
     return this.#entries
-      .filter(isAbout)
-      .slice(-LINES)
+      .filter((entry) => entry.isLandmark || last.has(entry))
       .map(({ atMs, text }) => `${new Date(atMs).toISOString().slice(11, 23)} ${text}`);
   }
 }

@@ -6,6 +6,8 @@ export interface Settings {
   readonly pods: number;
   readonly connections: number;
   readonly minutes: number;
+  /** Absent: as the dice have it. */
+  readonly redis?: RedisKind | undefined;
 }
 
 /** What can go wrong with machines and networks, and how a fault lasts and whom it hits. */
@@ -26,9 +28,26 @@ export const FAULT_KINDS = {
   drain: { lastsMs: [0, 0], hits: 'pod' },
   crash: { lastsMs: [100, 5000], hits: 'pod' },
   stall: { lastsMs: [100, 6000], hits: 'pod' },
-} as const satisfies Record<string, { lastsMs: readonly [number, number]; hits: 'all' | 'pod' }>;
+  'slot-move': { lastsMs: [0, 0], hits: 'all', only: 'cluster' },
+  'sentinels-down': { lastsMs: [500, 15_000], hits: 'all', only: 'sentinel' },
+} as const satisfies Record<string, FaultProfile>;
+
+interface FaultProfile {
+  readonly lastsMs: readonly [least: number, most: number];
+  /** Everybody, or one pod and its ways. */
+  readonly hits: 'all' | 'pod';
+  /** The kind of Redis that it can befall; absent: any. */
+  readonly only?: RedisKind;
+}
+
+/** One server and a replica that may take its place at the same address; the two with sentinels; three such pairs as a cluster. */
+export const REDIS_KINDS = ['single', 'sentinel', 'cluster'] as const;
+export type RedisKind = (typeof REDIS_KINDS)[number];
 
 export type FaultKind = keyof typeof FAULT_KINDS;
+
+/** Object.keys knows no literal types. */
+export const ALL_FAULT_KINDS = Object.keys(FAULT_KINDS) as [FaultKind, ...FaultKind[]];
 
 export interface Fault {
   /** In the plan, from 0; what a replay names it by. */
@@ -42,7 +61,7 @@ export interface Fault {
 }
 
 /** How a client behaves; all but the first two are faults of its own. */
-export const HABITS = ['steady', 'restless', 'slow', 'stalling', 'silent', 'vanishing', 'flooding', 'babbling'] as const;
+const HABITS = ['steady', 'restless', 'slow', 'stalling', 'silent', 'vanishing', 'flooding', 'babbling'] as const;
 export type Habit = (typeof HABITS)[number];
 
 export interface ClientPlan {
@@ -61,6 +80,8 @@ export interface Plan {
   readonly durationMs: number;
   /** Nothing goes wrong. */
   readonly calm: boolean;
+  readonly redis: RedisKind;
+  readonly rooms: readonly [string, ...string[]];
   readonly clients: readonly ClientPlan[];
   readonly faults: readonly Fault[];
   /** What the pods are configured with, beside the defaults. */
@@ -80,6 +101,8 @@ const LONG_MINUTES = 10;
 const MOST_MESSAGES = 30_000;
 const TALKS_EVERY_MS = 1500;
 const CALM_PLANS = 0.1;
+/** How often a kind of Redis' own misfortunes are among those to choose from. */
+const OWN_SHARE = 3;
 /** The first faults come when everybody is there. */
 const WARM_UP_MS = 3000;
 const FAULT_EVERY_MS = 6000;
@@ -94,17 +117,21 @@ export function planOf(settings: Settings, selection: Selection = {}): Plan {
   const calm = chance.happens(CALM_PLANS);
   const wholeMs = Math.round(minutes * MINUTE_MS);
   const durationMs = selection.durationMs ?? wholeMs;
-  const rooms = Array.from({ length: Math.max(2, Math.ceil(connections / 8)) }, (_, at) => `room-${at}`);
+  const redis = settings.redis ?? chance.fork('redis').pick(['single', 'single', 'sentinel', 'cluster']);
+  // At least one, and Array.from does not say so.
+  const rooms = Array.from({ length: Math.max(2, Math.ceil(connections / 8)) }, (_, at) => `room-${at}`) as [string, ...string[]];
   const talksEveryMs = Math.max(TALKS_EVERY_MS, (connections * wholeMs) / MOST_MESSAGES);
   const clients = Array.from({ length: connections }, (_, index) =>
     clientOf(index, { chance: chance.fork(`client ${index}`), rooms, calm, talksEveryMs }),
   );
-  const faults = calm ? [] : faultsOf(chance.fork('faults'), settings, wholeMs);
+  const faults = calm ? [] : faultsOf(chance.fork('faults'), settings, redis, wholeMs);
   const { faults: someFaults, clients: someClients } = selection;
   return {
     settings,
     durationMs,
     calm,
+    redis,
+    rooms,
     clients: someClients ? clients.filter(({ index }) => someClients.includes(index)) : clients,
     faults: faults.filter(({ index, atMs }) => atMs < durationMs && (someFaults?.includes(index) ?? true)),
     environment: environmentOf(chance.fork('environment'), minutes),
@@ -133,9 +160,8 @@ function clientOf(index: number, { chance, rooms, calm, talksEveryMs }: ClientSe
   };
 }
 
-function faultsOf(chance: Chance, { pods }: Settings, wholeMs: number): Fault[] {
-  // Object.keys knows no literal types.
-  const kinds = Object.keys(FAULT_KINDS) as [FaultKind, ...FaultKind[]];
+function faultsOf(chance: Chance, { pods }: Settings, redis: RedisKind, wholeMs: number): Fault[] {
+  const kinds = kindsOf(redis);
   const faults: Fault[] = [];
   for (let atMs = WARM_UP_MS; ;) {
     atMs += chance.wait(FAULT_EVERY_MS) + (chance.happens(RESTS) ? REST_MS : 0);
@@ -154,6 +180,19 @@ function faultsOf(chance: Chance, { pods }: Settings, wholeMs: number): Fault[] 
     if (atMs >= wholeMs) return faults;
     faults.push(fault);
   }
+}
+
+/** What can befall a kind of Redis; what can befall nothing else, more often, for there are fewer of them. */
+function kindsOf(redis: RedisKind): [FaultKind, ...FaultKind[]] {
+  const own = ALL_FAULT_KINDS.filter((kind) => onlyFor(kind) === redis);
+  const any = ALL_FAULT_KINDS.filter((kind) => onlyFor(kind) === undefined);
+  // There are many that befall any.
+  return [...any, ...Array.from({ length: OWN_SHARE }, () => own).flat()] as [FaultKind, ...FaultKind[]];
+}
+
+function onlyFor(kind: FaultKind): RedisKind | undefined {
+  const profile: FaultProfile = FAULT_KINDS[kind];
+  return profile.only;
 }
 
 /** Small bounds, so that they are reached. */

@@ -33,6 +33,7 @@ const MOST_VIOLATIONS = 20;
 /** Plays a plan and checks every promise. Rejects only where the simulation itself is broken. */
 export async function play(plan: Plan, { withHistory = false } = {}): Promise<Outcome> {
   const tally = new Tally();
+  tally.begin(plan.redis);
   const violations: Violation[] = [];
   const history = withHistory ? new History() : undefined;
   const simulation = new Simulation(plan, (redis, now) => {

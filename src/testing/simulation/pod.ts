@@ -1,17 +1,18 @@
-import { Subject, Subscription, timer, type Observable } from 'rxjs';
-import { measuredBroker } from '../../broker-measured.js';
-import { redisBroker } from '../../broker-redis.js';
+import { Subject, Subscription, timer } from 'rxjs';
+import { measuredBroker } from '../../broker/measured.js';
+import { configuredBroker } from '../../broker/configured.js';
 import type { Config } from '../../config.js';
-import { connection } from '../../connection.js';
-import { drain } from '../../drain.js';
+import { connection } from '../../connection/connection.js';
+import { drain } from '../../connection/drain.js';
 import { builtInHandlers } from '../../handlers/index.js';
 import type { Logger } from '../../log.js';
 import { noMetrics } from '../../metrics.js';
 import { createPod, type Pod } from '../../pod.js';
-import { presence } from '../../presence.js';
-import { admit, isRefusal, type Border } from '../../request.js';
-import type { RedisLink } from '../../redis-link.js';
-import { TICK } from '../../transport.js';
+import { presence } from '../../hub/presence.js';
+import { SERVER_ID, type Envelope } from '../../protocol.js';
+import { admit, isRefusal, type Border } from '../../entrance/request.js';
+import type { Connect } from '../../redis/link.js';
+import { TICK } from '../../connection/transport.js';
 import type { World } from '../../world.js';
 import type { Chance } from './chance.js';
 import type { Connection, Facts, PodName } from './facts.js';
@@ -24,7 +25,7 @@ export interface SimulatedPodOptions {
   readonly chance: Chance;
   readonly config: Config;
   readonly facts: Facts;
-  readonly link: () => Observable<RedisLink>;
+  readonly connect: Connect;
 }
 
 const ANYWHERE: Border = { origins: '*', trusted: undefined };
@@ -44,7 +45,7 @@ export class SimulatedPod {
   #rooms = 0;
 
   constructor(options: SimulatedPodOptions) {
-    const { config, timeline, link, facts } = options;
+    const { config, timeline, connect, facts } = options;
     this.#options = options;
     this.name = options.name;
     this.timeline = timeline;
@@ -56,9 +57,7 @@ export class SimulatedPod {
         this.#rooms += change;
       },
     };
-    const { redisChannelPrefix: channelPrefix, publishTimeoutMs: timeoutMs } = config;
-    const redis = redisBroker({ url: config.redisUrl, connect: link, channelPrefix, timeoutMs, world, metrics, log });
-    const broker = measuredBroker(redis, metrics, world);
+    const broker = measuredBroker(configuredBroker(config, { connect, world, metrics, log }), metrics, world);
     this.#pod = createPod({ limits: config, handlers: builtInHandlers, broker, world, metrics, log });
     this.#running.add(
       this.#pod.broker.status$.subscribe(({ up }) => {
@@ -154,6 +153,11 @@ function worldOf({ name, timeline, chance }: SimulatedPodOptions): World {
     newId: () => `${pod}-0000-7000-8000-${hex((ids += 1), 12)}`,
     random: chance.next,
   };
+}
+
+/** Where the pod ran that made an envelope: its ids, and those of its connections, begin with that. */
+export function podSlotOf({ id, from }: Pick<Envelope, 'id' | 'from'>): number {
+  return parseInt((from === SERVER_ID ? id : from).slice(0, 4), 16) - 1;
 }
 
 function hex(value: number, digits: number): string {

@@ -1,8 +1,8 @@
-import { NEVER, Observable, Subject, type Subscriber, type Subscription } from 'rxjs';
-import { LinkError, RefusedError, type RedisLink, type RedisMessage, type Settled } from '../../redis-link.js';
+import { Observable, Subject, type Subscriber, type Subscription } from 'rxjs';
+import { LinkError, RefusedError, type RedisLink, type RedisMessage, type Settled } from '../../redis/link.js';
 import type { Facts, PodName } from './facts.js';
 import { Pipe, type Lane } from './network.js';
-import type { RedisClient, RedisServer } from './redis-server.js';
+import type { Answer, RedisClient, RedisServer } from './redis-server.js';
 import type { Timeline } from '../virtual-scheduler.js';
 
 /** The way from a pod to Redis and back. */
@@ -38,7 +38,6 @@ export function redisConnection$(options: () => RedisConnectionOptions, known: S
   });
 }
 
-type Answer = { readonly ok: unknown } | { readonly refused: string };
 interface Asked {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
@@ -49,11 +48,13 @@ interface Asked {
 /** Both ends of one connection: the pod's, which is a `RedisLink`, and the server's. */
 export class RedisConnection implements RedisClient, RedisLink {
   readonly subscribed = new Set<string>();
-  readonly moved$ = NEVER;
+  readonly moved$ = new Subject<void>();
   readonly message$ = new Subject<RedisMessage>();
   deaf = false;
   mute = false;
   #received = 0;
+  /** As its own end knows. */
+  readonly #channels = new Set<string>();
   readonly #options: RedisConnectionOptions;
   readonly #subscriber: Subscriber<RedisLink>;
   readonly #up: Pipe;
@@ -84,47 +85,38 @@ export class RedisConnection implements RedisClient, RedisLink {
   }
 
   channels(): ReadonlySet<string> {
-    return this.subscribed;
+    return this.#channels;
   }
 
   publish(channel: string, payload: string, settled: Settled): void {
     const { server } = this.#options;
-    const published = this.#ask(senderOf(payload), () => {
-      if (server.refusesPublishes) return { refused: 'OOM command not allowed' };
-      server.publish(channel, payload);
-      return { ok: 1 };
-    });
+    const published = this.#ask(senderOf(payload), () => server.publish(channel, payload));
     published.then(() => {
       settled(undefined);
     }, settled);
   }
 
   subscribe(channels: readonly string[]): Promise<unknown> {
-    return this.#ask(undefined, () => {
-      for (const channel of channels) this.#options.server.subscribe(this, channel);
-      return { ok: channels.length };
-    });
+    const subscribed = () => {
+      for (const channel of channels) this.#channels.add(channel);
+    };
+    return this.#ask(undefined, () => this.#options.server.subscribe(this, channels), subscribed);
   }
 
   unsubscribe(channel: string): void {
-    this.#ask(undefined, () => {
+    const unsubscribed = () => {
+      this.#channels.delete(channel);
+    };
+    const unsubscribe = () => {
       this.#options.server.unsubscribe(this, channel);
       return { ok: 0 };
-    }).catch(() => undefined);
+    };
+    this.#ask(undefined, unsubscribe, unsubscribed).catch(() => undefined);
   }
 
-  /** Any other command: `ROLE` and `PING` are known. */
-  ask(command: string): Promise<unknown> {
-    return this.#ask(undefined, () => {
-      switch (command.toUpperCase()) {
-        case 'ROLE':
-          return { ok: [this.#options.server.role] };
-        case 'PING':
-          return { ok: 'PONG' };
-        default:
-          return { refused: `ERR unknown command '${command}'` };
-      }
-    });
+  /** Any other command. */
+  ask(command: string, ...args: readonly string[]): Promise<unknown> {
+    return this.#ask(undefined, () => this.#options.server.ask([command, ...args].join(' ').toUpperCase()));
   }
 
   deliver(channel: string, payload: string, position: number | undefined): void {
@@ -134,6 +126,13 @@ export class RedisConnection implements RedisClient, RedisLink {
       const { facts, pod } = this.#options;
       if (position !== undefined) facts.tell({ kind: 'arrived', pod, channel, position, bytes: bytes.length });
       this.message$.next({ channel, payload: bytes });
+    });
+  }
+
+  lose(channel: string): void {
+    this.#down.send(() => {
+      this.#channels.delete(channel);
+      this.moved$.next();
     });
   }
 
@@ -196,7 +195,8 @@ export class RedisConnection implements RedisClient, RedisLink {
     this.#subscriber.next(this);
   }
 
-  #ask(from: string | undefined, command: () => Answer): Promise<unknown> {
+  /** @param done what the pod's end does when it hears that it was done */
+  #ask(from: string | undefined, command: () => Answer, done?: () => void): Promise<unknown> {
     const { server, promised } = this.#options;
     promised();
     if (this.#isOver) return Promise.reject(new RefusedError("Stream isn't writeable"));
@@ -208,15 +208,16 @@ export class RedisConnection implements RedisClient, RedisLink {
           // Who was thrown out is not served any more.
           if (!server.clients.has(this)) return;
           const answer = command();
-          if (!this.mute) this.#answer(answer);
+          if (!this.mute) this.#answer(answer, done);
         });
       });
     });
   }
 
-  #answer(answer: Answer): void {
+  #answer(answer: Answer, done?: () => void): void {
     this.#down.send(() => {
       this.#received += 1;
+      if ('ok' in answer) done?.();
       const asked = this.#asked.shift();
       this.#options.promised();
       this.#count(asked?.from, -1);

@@ -1,6 +1,6 @@
+import type { Chance } from './chance.js';
 import type { Facts } from './facts.js';
-import { RedisServer } from './redis-server.js';
-import { Lane, Pipe } from './network.js';
+import type { Answer, RedisHost, RedisServer } from './redis-server.js';
 import type { Timeline } from '../virtual-scheduler.js';
 
 /** What a server took to be published. */
@@ -11,47 +11,66 @@ export interface Accepted {
   readonly atMs: number;
   /** The time that its envelope bears. */
   readonly publishedMs: number;
-  /** It is valid, and was published at the master: every member of its room shall have it. */
+  /** It is valid, and was published where it belongs: every member of its room shall have it. */
   readonly counts: boolean;
 }
 
-/** A master, a replica that hears what is published at the master, and the record of all that was published. */
-export class RedisDeployment {
-  readonly servers: readonly [RedisServer, RedisServer];
+/** What all kinds of Redis are made with. */
+export interface DeploymentOptions {
+  readonly timeline: Timeline;
+  readonly facts: Facts;
+  /** For what takes now longer and now shorter. */
+  readonly chance: Chance;
+}
+
+/** Servers, who of them is what, and the record of all that was published. */
+export abstract class RedisDeployment implements RedisHost {
+  abstract readonly servers: readonly RedisServer[];
+  /** What pods are configured with, to find it. */
+  abstract readonly environment: Readonly<Record<string, string>>;
   /** What was accepted, by channel, in the one order that there is. */
   readonly log = new Map<string, Accepted[]>();
-  readonly #facts: Facts;
-  readonly #timeline: Timeline;
-  readonly #replication: Pipe;
+  protected readonly options: DeploymentOptions;
   /** Where an envelope stands, by channel and id. */
   readonly #positions = new Map<string, Map<string, number>>();
-  #master = 0;
 
-  constructor(timeline: Timeline, facts: Facts) {
-    this.#facts = facts;
-    this.#timeline = timeline;
-    const host = {
-      isMaster: (server: RedisServer) => server === this.master,
-      published: (server: RedisServer, channel: string, payload: string) => {
-        this.#published(server, channel, payload);
-      },
-    };
-    this.servers = [new RedisServer('a', host, timeline), new RedisServer('b', host, timeline)];
-    this.#replication = new Pipe(new Lane(() => 1), timeline);
+  constructor(options: DeploymentOptions) {
+    this.options = options;
   }
 
-  /** The one that the deployment's address leads to. */
-  get master(): RedisServer {
-    return this.servers[this.#master] ?? this.servers[0];
+  /** The server that an address leads to at this moment. */
+  abstract at(host: string): RedisServer;
+  /** The one that all pods should speak to about a channel. */
+  abstract ownerOf(channel: string): RedisServer;
+  /** A master, for something to befall it. */
+  abstract victim(): RedisServer;
+  /** A master that died is given up for its replica, and comes back some time. */
+  abstract failOver(dead: RedisServer): void;
+  /** A master that lives changes places with its replica. */
+  abstract demote(master: RedisServer): void;
+  abstract roleOf(server: RedisServer): 'master' | 'slave';
+  abstract asked(server: RedisServer, command: string): Answer;
+  protected abstract replicasOf(server: RedisServer): readonly RedisServer[];
+  /** What is published at a server, to its replicas. */
+  protected abstract replicate(deliver: () => void): void;
+
+  /** A server that died comes back as what it was. */
+  restart(server: RedisServer): void {
+    server.start();
   }
 
-  get replica(): RedisServer {
-    return this.servers[1 - this.#master] ?? this.servers[1];
+  /** A slot moves, where there are any. */
+  moveSlot(_channel: string): void {
+    // There are none.
   }
 
-  /** The replica becomes the master, and the master, where it lives, the replica. */
-  promote(): void {
-    this.#master = 1 - this.#master;
+  /** Those who know the master fall silent, where there are any; returns what ends that. */
+  silence(): () => void {
+    return () => undefined;
+  }
+
+  refusal(_server: RedisServer, _channels: readonly string[]): string | undefined {
+    return undefined;
   }
 
   /** Where an envelope stands in its channel's log; undefined for one that was never published there. */
@@ -59,20 +78,19 @@ export class RedisDeployment {
     return this.#positions.get(channel)?.get(id);
   }
 
-  #published(server: RedisServer, channel: string, payload: string): void {
-    const isMaster = server === this.master;
-    const position = this.#record(channel, payload, isMaster);
+  published(server: RedisServer, channel: string, payload: string): void {
+    const position = this.#record(channel, payload, server === this.ownerOf(channel));
     server.spread(channel, payload, position);
-    if (!isMaster) return;
-    const { replica } = this;
-    this.#replication.send(() => {
-      replica.serve(() => {
-        replica.spread(channel, payload, position);
+    for (const replica of this.replicasOf(server)) {
+      this.replicate(() => {
+        replica.serve(() => {
+          replica.spread(channel, payload, position);
+        });
       });
-    });
+    }
   }
 
-  #record(channel: string, payload: string, isMaster: boolean): number | undefined {
+  #record(channel: string, payload: string, counts: boolean): number | undefined {
     const { id, type, from, timestamp } = readEnvelope(payload);
     if (id === undefined) return undefined;
     const log = this.log.get(channel) ?? [];
@@ -80,11 +98,11 @@ export class RedisDeployment {
     this.log.set(channel, log);
     this.#positions.set(channel, positions);
     const position = log.length;
-    const atMs = this.#timeline.now();
-    const accepted = { id, type: type ?? '', from: from ?? '', atMs, publishedMs: Date.parse(timestamp ?? ''), counts: isMaster };
+    const atMs = this.options.timeline.now();
+    const accepted = { id, type: type ?? '', from: from ?? '', atMs, publishedMs: Date.parse(timestamp ?? ''), counts };
     log.push(accepted);
     positions.set(id, position);
-    this.#facts.tell({ kind: 'accepted', channel, position, accepted });
+    this.options.facts.tell({ kind: 'accepted', channel, position, accepted });
     return position;
   }
 }

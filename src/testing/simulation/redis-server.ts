@@ -1,5 +1,8 @@
 import type { Timeline } from '../virtual-scheduler.js';
 
+/** What a server says to a command. */
+export type Answer = { readonly ok: unknown } | { readonly refused: string };
+
 /** The far end of one connection, as a server sees it. */
 export interface RedisClient {
   readonly subscribed: Set<string>;
@@ -9,15 +12,21 @@ export interface RedisClient {
   mute: boolean;
   /** @param position in the channel's log; undefined for what is in none */
   deliver(channel: string, payload: string, position: number | undefined): void;
+  /** The server has unsubscribed it from a channel that is somebody else's now. */
+  lose(channel: string): void;
   /** The server is gone, or has had enough of it. What is on its way is lost with a reset. */
   hangUp(reset: boolean): void;
 }
 
 /** Who tells a server what it is, and takes what is published at it. */
 export interface RedisHost {
-  /** Whether it is the one that all pods should speak to. */
-  isMaster(server: RedisServer): boolean;
+  /** What it takes itself for. */
+  roleOf(server: RedisServer): 'master' | 'slave';
+  /** Why it takes none of these channels; undefined where it does. */
+  refusal(server: RedisServer, channels: readonly string[]): string | undefined;
   published(server: RedisServer, channel: string, payload: string): void;
+  /** Any other command. */
+  asked(server: RedisServer, command: string): Answer;
 }
 
 /** One Redis process: its connections and who of them listens to what. */
@@ -50,21 +59,34 @@ export class RedisServer {
     return this.#timeline;
   }
 
-  get role(): 'master' | 'slave' {
-    return this.#host.isMaster(this) ? 'master' : 'slave';
-  }
-
   /** Does what a client asks: at once, or when the process goes on; never when it has died meanwhile. */
   serve(work: () => void): void {
     if (this.#isStopped) this.#waiting.push(work);
     else if (this.#isUp) work();
   }
 
-  subscribe(client: RedisClient, channel: string): void {
-    client.subscribed.add(channel);
-    const listeners = this.#listeners.get(channel);
-    if (listeners) listeners.add(client);
-    else this.#listeners.set(channel, new Set([client]));
+  /** Of all commands, those that are neither about channels nor understood are for its host. */
+  ask(command: string): Answer {
+    switch (command) {
+      case 'ROLE':
+        return { ok: [this.#host.roleOf(this)] };
+      case 'PING':
+        return { ok: 'PONG' };
+      default:
+        return this.#host.asked(this, command);
+    }
+  }
+
+  subscribe(client: RedisClient, channels: readonly string[]): Answer {
+    const refused = this.#host.refusal(this, channels);
+    if (refused !== undefined) return { refused };
+    for (const channel of channels) {
+      client.subscribed.add(channel);
+      const listeners = this.#listeners.get(channel);
+      if (listeners) listeners.add(client);
+      else this.#listeners.set(channel, new Set([client]));
+    }
+    return { ok: channels.length };
   }
 
   unsubscribe(client: RedisClient, channel: string): void {
@@ -74,14 +96,28 @@ export class RedisServer {
     if (listeners?.size === 0) this.#listeners.delete(channel);
   }
 
-  publish(channel: string, payload: string): void {
+  publish(channel: string, payload: string): Answer {
+    const refused = this.refusesPublishes ? 'OOM command not allowed' : this.#host.refusal(this, [channel]);
+    if (refused !== undefined) return { refused };
     this.#host.published(this, channel, payload);
+    return { ok: 1 };
   }
 
   /** To those who listen here. */
   spread(channel: string, payload: string, position: number | undefined): void {
     for (const client of this.#listeners.get(channel) ?? [])
       if (!client.deaf && !client.mute) client.deliver(channel, payload, position);
+  }
+
+  /** Nobody listens here any more to what it does not take any more. */
+  dropForeign(): void {
+    for (const channel of [...this.#listeners.keys()]) {
+      if (this.#host.refusal(this, [channel]) === undefined) continue;
+      for (const client of [...(this.#listeners.get(channel) ?? [])]) {
+        this.unsubscribe(client, channel);
+        if (!client.mute) client.lose(channel);
+      }
+    }
   }
 
   remove(client: RedisClient): void {
@@ -98,6 +134,11 @@ export class RedisServer {
     this.#isUp = false;
     this.#isStopped = false;
     this.#waiting = [];
+    this.hangUpAll(reset);
+  }
+
+  /** `CLIENT KILL`. */
+  hangUpAll(reset: boolean): void {
     for (const client of [...this.clients]) this.hangUp(client, reset);
   }
 

@@ -35,13 +35,15 @@ export class Service {
   }
 
   #publish(): void {
-    const { master } = this.#redis;
     const client = this.#plan.clients[this.#chance.integer(0, this.#plan.clients.length - 1)];
     const room = client?.rooms[0];
-    if (room === undefined || !master.isUp) return;
+    if (room === undefined) return;
+    const channel = `chat-api:room:${room}`;
+    const owner = this.#redis.ownerOf(channel);
+    if (!owner.isUp) return;
     const payload = this.#chance.happens(0.2) ? this.#chance.pick(GARBAGE) : this.#notification(room);
-    master.serve(() => {
-      master.publish(`chat-api:room:${room}`, payload);
+    owner.serve(() => {
+      owner.publish(channel, payload);
     });
   }
 

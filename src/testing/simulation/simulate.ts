@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
-import { planOf, type Plan, type Selection, type Settings } from './plan.js';
+import { REDIS_KINDS, planOf, type Plan, type RedisKind, type Selection, type Settings } from './plan.js';
 import { play, type Outcome } from './play.js';
 import { shrink } from './shrink.js';
 import { Tally } from './tally.js';
 
-const USAGE = `usage: npm run simulate -- [--seed N] [--seeds COUNT] [--pods N] [--connections N] [--minutes N]
+const USAGE = `usage: npm run simulate -- [--seed N] [--seeds COUNT] [--pods N] [--connections N] [--minutes N] [--redis single|sentinel|cluster]
        a part of a seed's plan: [--faults 1,2] [--clients 3,4] [--for MS]`;
 const PROGRESS_MS = 5000;
 
@@ -19,6 +19,7 @@ async function main(): Promise<void> {
       pods: { type: 'string', default: '3' },
       connections: { type: 'string', default: '24' },
       minutes: { type: 'string', default: '1' },
+      redis: { type: 'string' },
       faults: { type: 'string' },
       clients: { type: 'string' },
       for: { type: 'string' },
@@ -29,7 +30,12 @@ async function main(): Promise<void> {
     print(USAGE);
     return;
   }
-  const settings = { pods: number(values.pods), connections: number(values.connections), minutes: number(values.minutes) };
+  const settings = {
+    pods: number(values.pods),
+    connections: number(values.connections),
+    minutes: number(values.minutes),
+    redis: values.redis === undefined ? undefined : redisKind(values.redis),
+  };
   const selection: Selection = {
     faults: values.faults === undefined ? undefined : numbers(values.faults),
     clients: values.clients === undefined ? undefined : numbers(values.clients),
@@ -81,7 +87,7 @@ async function fail(settings: Settings, outcome: Outcome, isPart: boolean): Prom
 
 function tell({ violations, history, plan }: Outcome): void {
   print(
-    `${plan.clients.length} clients, ${plan.faults.length} faults, ${plan.durationMs} ms; configured with ${JSON.stringify(plan.environment)}`,
+    `${plan.clients.length} clients, ${plan.faults.length} faults, ${plan.durationMs} ms, Redis ${plan.redis}; configured with ${JSON.stringify(plan.environment)}`,
   );
   for (const line of history) print(`  ${line}`);
   for (const { check, atMs, what, connection } of violations) {
@@ -93,9 +99,10 @@ function tell({ violations, history, plan }: Outcome): void {
   }
 }
 
-function argumentsOf({ seed, pods, connections, minutes }: Settings, { faults, clients, durationMs }: Selection): string {
+function argumentsOf({ seed, pods, connections, minutes, redis }: Settings, { faults, clients, durationMs }: Selection): string {
   return [
     `--seed ${seed} --pods ${pods} --connections ${connections} --minutes ${minutes}`,
+    ...(redis === undefined ? [] : [`--redis ${redis}`]),
     ...(faults ? [`--faults ${faults.join(',') || 'none'}`] : []),
     ...(clients ? [`--clients ${clients.join(',')}`] : []),
     ...(durationMs === undefined ? [] : [`--for ${durationMs}`]),
@@ -117,6 +124,12 @@ function number(text: string): number {
   const value = Number(text);
   if (!Number.isFinite(value) || value < 0) throw new Error(`${text} is no number; ${USAGE}`);
   return value;
+}
+
+function redisKind(text: string): RedisKind {
+  const kind = REDIS_KINDS.find((known) => known === text);
+  if (kind === undefined) throw new Error(`${text} is no kind of Redis; ${USAGE}`);
+  return kind;
 }
 
 function numbers(text: string): readonly number[] {

@@ -1,13 +1,17 @@
 import { readConfig, type Config } from '../../config.js';
+import type { RedisLinkOptions } from '../../redis/link.js';
 import { Chance } from './chance.js';
 import { SimulatedClient } from './client.js';
 import { Facts, type Connection, type Witness } from './facts.js';
 import { befall, type Machines } from './faults.js';
 import { Lane } from './network.js';
-import type { ClientPlan, Fault, Plan } from './plan.js';
+import type { ClientPlan, Fault, Plan, RedisKind } from './plan.js';
 import { SimulatedPod } from './pod.js';
 import { redisConnection$, type RedisConnection, type Route } from './redis-connection.js';
-import { RedisDeployment } from './redis-deployment.js';
+import { RedisClustered } from './redis-clustered.js';
+import type { DeploymentOptions, RedisDeployment } from './redis-deployment.js';
+import { RedisPair } from './redis-pair.js';
+import { RedisWatched } from './redis-watched.js';
 import { Service } from './service.js';
 import type { Reader, SimulatedSocket } from './socket.js';
 import { Timeline, VirtualScheduler } from '../virtual-scheduler.js';
@@ -50,13 +54,13 @@ export class Simulation {
 
   constructor(plan: Plan, witnesses: (redis: RedisDeployment, now: () => number) => readonly Witness[]) {
     this.#plan = plan;
-    this.#config = readConfig({ ...plan.environment, REDIS_CHANNEL_PREFIX: CHANNEL_PREFIX });
     this.#chance = new Chance(plan.settings.seed).fork('run');
     this.#outside = new Timeline(this.#scheduler);
     const watching: Witness[] = [];
     const now = () => this.#scheduler.now();
     this.facts = new Facts(now, watching);
-    this.redis = new RedisDeployment(this.#outside, this.facts);
+    this.redis = deploy(plan.redis, { timeline: this.#outside, facts: this.facts, chance: this.#chance.fork('redis') });
+    this.#config = readConfig({ ...plan.environment, ...this.redis.environment, REDIS_CHANNEL_PREFIX: CHANNEL_PREFIX });
     watching.push(...witnesses(this.redis, now));
     const slots = Array.from({ length: plan.settings.pods }, (_, slot) => slot);
     this.#routes = slots.map((slot) => this.#route(this.#chance.fork(`route ${slot}`)));
@@ -139,10 +143,10 @@ export class Simulation {
     const route = this.#routes[slot];
     const links = this.#links[slot];
     if (route === undefined || links === undefined) return;
-    const link = () =>
+    const connect = ({ url }: RedisLinkOptions) =>
       redisConnection$(
         () => ({
-          server: this.redis.master,
+          server: this.redis.at(new URL(url).host),
           route,
           timeline,
           promised: () => {
@@ -154,7 +158,7 @@ export class Simulation {
         links,
       );
     const chance = this.#chance.fork(`pod ${slot} ${name.life}`);
-    const pod = new SimulatedPod({ name, timeline, chance, config: this.#config, facts: this.facts, link });
+    const pod = new SimulatedPod({ name, timeline, chance, config: this.#config, facts: this.facts, connect });
     this.#pods[slot]?.push(pod);
   }
 
@@ -174,6 +178,7 @@ export class Simulation {
   #makeMachines(): Machines {
     return {
       redis: this.redis,
+      rooms: this.#plan.rooms,
       routes: this.#routes,
       links: (slot) => [...(this.#links[slot] ?? [])].sort((a, b) => Number(b.isSubscribed) - Number(a.isSubscribed)),
       drain: (slot) => {
@@ -196,7 +201,9 @@ export class Simulation {
         this.#outside.schedule(back, backInMs);
       },
       stall: (slot, ms) => {
-        for (const { timeline } of this.#pods[slot] ?? []) timeline.stalledUntilMs = this.#scheduler.now() + ms;
+        const untilMs = this.#scheduler.now() + ms;
+        // A second stall ends none before its time: what waits for that would be overtaken.
+        for (const { timeline } of this.#pods[slot] ?? []) timeline.stalledUntilMs = Math.max(timeline.stalledUntilMs, untilMs);
       },
     };
   }
@@ -236,6 +243,17 @@ export class Simulation {
 
   #leftOver(what: string): void {
     this.facts.tell({ kind: 'left-over', what });
+  }
+}
+
+function deploy(kind: RedisKind, options: DeploymentOptions): RedisDeployment {
+  switch (kind) {
+    case 'single':
+      return new RedisPair(options);
+    case 'sentinel':
+      return new RedisWatched(options);
+    case 'cluster':
+      return new RedisClustered(options);
   }
 }
 

@@ -1,12 +1,12 @@
 import { Subject, type Observable, type Subscription } from 'rxjs';
-import type { Drainable } from '../../drain.js';
-import type { Batch } from '../../frame.js';
+import type { Drainable } from '../../connection/drain.js';
+import type { Batch } from '../../hub/frame.js';
 import type { Consumer } from '../../operators/boundedBuffer.js';
-import type { Drain, Inbound, Outbound, Shut } from '../../transport.js';
+import type { Drain, Inbound, Outbound, Shut } from '../../connection/transport.js';
 import type { Connection, Facts } from './facts.js';
 import { readFrames } from '../frames.js';
 import type { Timeline } from '../virtual-scheduler.js';
-import type { Envelope } from '../../protocol.js';
+import { CloseCode, type Envelope } from '../../protocol.js';
 
 /** What travels to a client. */
 export type Item =
@@ -291,8 +291,8 @@ export class SimulatedSocket implements Drainable, Consumer {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#closing?.unsubscribe();
-    // What the actor still kept for a full socket is lost with it.
-    this.#unsent = this.#full ? 1 : 0;
+    // What the actor still kept for a full socket is lost with it, and so is what it would not keep.
+    this.#unsent = this.#full || this.#closeCode === CloseCode.slowConsumer ? 1 : 0;
     this.#actor.unsubscribe();
     this.#options.facts.tell({ kind: 'closed', connection: this.connection, code: this.#closeCode ?? code });
     this.#options.onEnd(this);

@@ -8,10 +8,17 @@ export class Tally implements Witness {
   deliveries = 0;
   /** Messages written after they had waited for a socket. */
   waited = 0;
+  /** By kind of Redis. */
+  readonly runs = new Map<string, number>();
   readonly faults = new Map<string, number>();
   readonly gaps = new Map<string, number>();
   readonly errors = new Map<string, number>();
   readonly closes = new Map<string, number>();
+
+  /** A run on a kind of Redis begins. */
+  begin(redis: string): void {
+    count(this.runs, redis);
+  }
 
   see(fact: Fact): void {
     if (fact.kind === 'opened') this.connections += 1;
@@ -29,6 +36,7 @@ export class Tally implements Witness {
     this.deliveries += other.deliveries;
     this.waited += other.waited;
     for (const [mine, theirs] of [
+      [this.runs, other.runs],
       [this.faults, other.faults],
       [this.gaps, other.gaps],
       [this.errors, other.errors],
@@ -47,6 +55,7 @@ export class Tally implements Witness {
         .join(', ') || 'none';
     return [
       `connections ${this.connections}, welcomes ${this.welcomes}, publishes ${this.publishes}, deliveries ${this.deliveries}, waited ${this.waited}`,
+      `runs: ${list(this.runs)}`,
       `faults: ${list(this.faults)}`,
       `gaps: ${list(this.gaps)}`,
       `errors told: ${list(this.errors)}`,

@@ -1,9 +1,11 @@
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
-import { EMPTY, Observable, concatMap, filter, from, map, of } from 'rxjs';
-import type { MemberEvent } from '../../../src/member.js';
-import type { Outbound } from '../../../src/transport.js';
-import type { RedisLink } from '../../../src/redis-link.js';
-import type { Room } from '../../../src/room.js';
+import { EMPTY, Observable, concatMap, filter, from, map, of, throwError } from 'rxjs';
+import type { MemberEvent } from '../../../src/hub/member.js';
+import type { Publish } from '../../../src/handling/effect.js';
+import type { Outbound } from '../../../src/connection/transport.js';
+import type { RedisLink } from '../../../src/redis/link.js';
+import type { Room } from '../../../src/hub/room.js';
+import type { FaultKind, RedisKind, Settings } from '../../../src/testing/simulation/plan.js';
 
 /**
  * Each check, against production code that is broken on purpose. What is replaced is the real module, by itself with one thing
@@ -12,18 +14,42 @@ import type { Room } from '../../../src/room.js';
 
 const SRC = '../../../src';
 const SEEDS = 25;
+const FEWER_SEEDS = 10;
 const SMALL = { pods: 2, connections: 16, minutes: 0.4 };
 
 /** What was replaced. */
 const broken = new Set<string>();
 
 /** What the checks, or one of them, say first of the first seed that fails. */
-async function firstViolation(check?: string): Promise<string> {
+async function firstViolation(check?: string, settings: Partial<Settings> = {}): Promise<string> {
   const { planOf } = await import('../../../src/testing/simulation/plan.js');
   const { play } = await import('../../../src/testing/simulation/play.js');
   for (let seed = 1; seed <= SEEDS; seed++) {
-    const { violations } = await play(planOf({ ...SMALL, seed }));
+    const { violations } = await play(planOf({ ...SMALL, ...settings, seed }));
     const first = violations.find((violation) => check === undefined || violation.check === check);
+    if (first) return `${first.check}: ${first.what}`;
+  }
+  return 'nothing';
+}
+
+/** What befalls a kind of Redis again and again, and nothing else. */
+const AGAIN_AND_AGAIN = [
+  { kind: 'demotion', redis: 'single', everyMs: 7000 },
+  { kind: 'demotion', redis: 'sentinel', everyMs: 7000 },
+  { kind: 'slot-move', redis: 'cluster', everyMs: 200 },
+] as const satisfies readonly { kind: FaultKind; redis: RedisKind; everyMs: number }[];
+
+/** The same, where that befalls it. Pods that began together do what they do every so often together: a lost connection parts them. */
+async function firstViolationOf({ kind, redis, everyMs }: (typeof AGAIN_AND_AGAIN)[number]): Promise<string> {
+  const { planOf } = await import('../../../src/testing/simulation/plan.js');
+  const { play } = await import('../../../src/testing/simulation/play.js');
+  for (let seed = 1; seed <= FEWER_SEEDS; seed++) {
+    const plan = planOf({ ...SMALL, redis, seed });
+    const again = Array.from({ length: Math.floor(plan.durationMs / everyMs) - 1 }, (_, nth) => {
+      return { index: nth + 1, kind, atMs: (nth + 1) * everyMs, lastsMs: 0, slot: -1 };
+    });
+    const faults = [{ index: 0, kind: 'kill-links', atMs: 2000 + seed * 100, lastsMs: 0, slot: 0 } as const, ...again];
+    const [first] = (await play({ ...plan, faults })).violations;
     if (first) return `${first.check}: ${first.what}`;
   }
   return 'nothing';
@@ -56,6 +82,9 @@ function isSaid(event: MemberEvent | Outbound): boolean {
   return event.kind === 'batch' && event.publishedAtMs !== undefined;
 }
 
+// A few seconds each by itself; other work on the machine makes it more.
+jest.setTimeout(120_000);
+
 afterEach(() => {
   for (const path of broken) jest.unstable_unmockModule(path);
   broken.clear();
@@ -69,6 +98,10 @@ interface Receive {
 describe('the code as it is', () => {
   test('passes', async () => {
     expect(await firstViolation()).toBe('nothing');
+  });
+
+  test.each(AGAIN_AND_AGAIN)('passes $kind after $kind ($redis)', async (what) => {
+    expect(await firstViolationOf(what)).toBe('nothing');
   });
 });
 
@@ -92,7 +125,7 @@ describe('delivery: once and in order, or told', () => {
 
   test('sees a duplicate in the fan-out', async () => {
     const twice = every(100);
-    await patching('member.js', 'Member', (member: Receive) => {
+    await patching('hub/member.js', 'Member', (member: Receive) => {
       const { receive } = member;
       member.receive = function (this: unknown, event) {
         receive.call(this, event);
@@ -103,7 +136,7 @@ describe('delivery: once and in order, or told', () => {
   });
 
   test('sees a turn that is handed over in the wrong order', async () => {
-    await breaking<typeof import('../../../src/fan-out.js')>('fan-out.js', ({ fanOut }) => ({
+    await breaking<typeof import('../../../src/hub/fan-out.js')>('hub/fan-out.js', ({ fanOut }) => ({
       fanOut: (rooms: readonly Room[]) => {
         for (const room of rooms) room.arrived.reverse();
         fanOut(rooms);
@@ -114,7 +147,7 @@ describe('delivery: once and in order, or told', () => {
 
   test('sees a resubscription that forgets a room', async () => {
     await patching(
-      'redis-subscription.js',
+      'redis/subscription.js',
       'RedisSubscription',
       (subscription: { live: (link: RedisLink) => Observable<unknown> }) => {
         const { live } = subscription;
@@ -129,25 +162,67 @@ describe('delivery: once and in order, or told', () => {
   });
 
   test('sees a lost subscription that is not told', async () => {
-    await breaking<typeof import('../../../src/server-message.js')>('server-message.js', ({ gapBatch }) => ({
-      gapBatch: (reason: 'subscription' | 'slow_consumer', _sinceMs: number, world: Parameters<typeof gapBatch>[2]) =>
-        gapBatch(reason, world.scheduler.now(), world),
-    }));
+    await breaking<typeof import('../../../src/connection/server-message.js')>(
+      'connection/server-message.js',
+      ({ gapBatch }) => ({
+        gapBatch: (reason: 'subscription' | 'slow_consumer', _sinceMs: number, world: Parameters<typeof gapBatch>[2]) =>
+          gapBatch(reason, world.scheduler.now(), world),
+      }),
+    );
     expect(await firstViolation()).toMatch(/^delivery: never heard/);
   });
 
   test('sees a subscription that is dead and never found out', async () => {
-    await patching('redis-canary.js', 'Canary', (canary: { fly: () => Observable<never> }) => {
+    await patching('redis/canary.js', 'Canary', (canary: { fly: () => Observable<never> }) => {
       canary.fly = () => EMPTY;
     });
     expect(await firstViolation()).toMatch(/^delivery: .*told nothing/);
+  });
+
+  test('sees a message that nobody published', async () => {
+    await alteringWhatArrives((text) => text.replace(/"id":"[^"]*"/, '"id":"invented"'));
+    expect(await firstViolation('delivery')).toMatch(/^delivery: heard .* which nobody published there/);
+  });
+
+  test('sees a server that is no master any more and that nobody leaves', async () => {
+    await breaking<typeof import('../../../src/redis/master.js')>('redis/master.js', () => ({ isMaster$: () => EMPTY }));
+    expect(await firstViolation('delivery', { redis: 'single' })).toMatch(
+      /^delivery: .* at a replica, long after it had become one/,
+    );
+  });
+
+  const [demoted, replaced, moved] = AGAIN_AND_AGAIN;
+
+  test.each([demoted, replaced])(
+    'sees what went to a replica ($redis) and is not told to those who had left it',
+    async (what) => {
+      await patching('redis/misplaced.js', 'Misplaced', (misplaced: { begun: () => undefined }) => {
+        misplaced.begun = () => undefined;
+      });
+      expect(await firstViolationOf(what)).toMatch(/^delivery: never heard .* which a replica had taken, nor any gap about it/);
+    },
+  );
+
+  test('sees a room of a cluster that is not told that its slot moved', async () => {
+    await patching(
+      'redis/subscription.js',
+      'RedisSubscription',
+      (subscription: { lostMs: () => undefined; subscribe: Subscribe }) => {
+        const { subscribe } = subscription;
+        subscription.lostMs = () => undefined;
+        subscription.subscribe = function (this: unknown, room) {
+          return subscribe.call(this, room);
+        };
+      },
+    );
+    expect(await firstViolationOf(moved)).toMatch(/^delivery: never heard/);
   });
 });
 
 describe('senders: an echo, an error, or the end', () => {
   test('sees an error that is swallowed', async () => {
     await patching(
-      'redis-publisher.js',
+      'redis/publisher.js',
       'RedisPublisher',
       (publisher: { publish: (channel: string, payload: string) => Observable<never> }) => {
         const { publish } = publisher;
@@ -169,7 +244,7 @@ describe('senders: an echo, an error, or the end', () => {
   });
 
   test('sees a publish that is told as not published, and was', async () => {
-    await breaking<typeof import('../../../src/message.js')>('message.js', ({ reject }) => ({
+    await breaking<typeof import('../../../src/connection/message.js')>('connection/message.js', ({ reject }) => ({
       reject: (code: Parameters<typeof reject>[0], reason: string, ref?: string) =>
         reject(code === 'unconfirmed' ? 'unavailable' : code, reason, ref),
     }));
@@ -177,10 +252,50 @@ describe('senders: an echo, an error, or the end', () => {
   });
 });
 
+describe('senders, told of what is not so', () => {
+  test('see an error about what they did not say', async () => {
+    await breaking<typeof import('../../../src/connection/message.js')>('connection/message.js', ({ reject }) => ({
+      reject: (code: Parameters<typeof reject>[0], reason: string) => reject(code, reason, 'something else'),
+    }));
+    expect(await firstViolation()).toMatch(/^senders: got .* about something else, which it did not say/);
+  });
+
+  test('see a refusal though nothing was wrong', async () => {
+    const refused = every(50);
+    jest.resetModules();
+    const { PublishError } = await import('../../../src/broker/broker.js');
+    const { RedisPublisher } = await import('../../../src/redis/publisher.js');
+    const prototype: { publish: (channel: string, payload: string, matters?: boolean) => Observable<never> } =
+      RedisPublisher.prototype;
+    const { publish } = prototype;
+    prototype.publish = function (this: unknown, channel, payload, matters) {
+      if (matters === false || !refused()) return publish.call(this, channel, payload, matters);
+      return throwError(() => new PublishError('unavailable', 'broken'));
+    };
+    expect(await firstViolation()).toMatch(/^senders: got unavailable though nothing was wrong/);
+  });
+});
+
 describe('isolation', () => {
+  test('sees a message that is not what was said', async () => {
+    await alteringWhatArrives((text) => text.replace(/"content":"[^"]*"/, '"content":"altered"'));
+    expect(await firstViolation('isolation')).toMatch(/^isolation: heard chat .*: it is not what was said there/);
+  });
+
+  test('sees an answer to what somebody else said', async () => {
+    await breaking<typeof import('../../../src/connection/server-message.js')>(
+      'connection/server-message.js',
+      ({ serverBatch }) => ({
+        serverBatch: (message: Parameters<typeof serverBatch>[0], world: Parameters<typeof serverBatch>[1]) =>
+          serverBatch(message.type === 'pong' ? { ...message, id: 'another' } : message, world),
+      }),
+    );
+    expect(await firstViolation('isolation')).toMatch(/^isolation: heard pong .*: it answers somebody else/);
+  });
+
   test('sees a room that leaks to the members of another', async () => {
     const seen = new Set<Room>();
-    await breaking<typeof import('../../../src/fan-out.js')>('fan-out.js', ({ fanOut }) => ({
+    await breaking<typeof import('../../../src/hub/fan-out.js')>('hub/fan-out.js', ({ fanOut }) => ({
       fanOut: (rooms: readonly Room[]) => {
         const [first] = rooms;
         for (const room of rooms) seen.add(room);
@@ -197,7 +312,7 @@ describe('isolation', () => {
 describe('manners: a welcome first, nothing after the close', () => {
   test('sees a welcome that never comes', async () => {
     const lost = every(20);
-    await patching('member.js', 'Member', (member: Receive) => {
+    await patching('hub/member.js', 'Member', (member: Receive) => {
       const { receive } = member;
       member.receive = function (this: unknown, event) {
         if (event.kind !== 'joined' || !lost()) receive.call(this, event);
@@ -206,8 +321,33 @@ describe('manners: a welcome first, nothing after the close', () => {
     expect(await firstViolation()).toMatch(/^manners: (waited|heard .* before the welcome)/);
   });
 
+  test('sees a second welcome', async () => {
+    const again = every(20);
+    interface Welcoming {
+      take: (event: MemberEvent) => void;
+      output: { next?: (outbound: Outbound) => void };
+    }
+    await patching('connection/membership.js', 'Membership', (membership: Welcoming) => {
+      const { take } = membership;
+      membership.take = function (this: Welcoming, event) {
+        const { output } = this;
+        const { next } = output;
+        if (event.kind === 'joined' && again()) {
+          output.next = (outbound) => {
+            next?.call(output, outbound);
+            next?.call(output, outbound);
+          };
+        }
+        take.call(this, event);
+        // What stands behind it is the prototype's.
+        delete output.next;
+      };
+    });
+    expect(await firstViolation('manners')).toMatch(/^manners: was welcome twice/);
+  });
+
   test('sees a member that hears after its close', async () => {
-    await breaking<typeof import('../../../src/connection.js')>('connection.js', ({ connection }) => ({
+    await breaking<typeof import('../../../src/connection/connection.js')>('connection/connection.js', ({ connection }) => ({
       connection: (...args: Parameters<typeof connection>) => {
         let last: Outbound | undefined;
         return connection(...args).pipe(
@@ -242,8 +382,12 @@ describe('bounds', () => {
   });
 
   test('sees a publish window that is not kept', async () => {
-    await patching('intake.js', 'Intake', (intake: { published: () => void; confirmed: () => void }) => {
-      intake.published = intake.confirmed = () => undefined;
+    await patching('connection/outbox.js', 'Outbox', (outbox: { publish: (effect: Publish) => void; settled: () => void }) => {
+      const { publish } = outbox;
+      outbox.publish = function (this: typeof outbox, effect) {
+        publish.call(this, effect);
+        this.settled();
+      };
     });
     expect(await firstViolation()).toMatch(/^bounds: .*unconfirmed/);
   });
@@ -253,22 +397,43 @@ describe('causes: no alarm without one', () => {
   test('sees a gap where nothing was wrong', async () => {
     const now = every(500);
     jest.resetModules();
-    const { gapBatch } = await import('../../../src/server-message.js');
+    const { gapBatch } = await import('../../../src/connection/server-message.js');
     await patchReceive(gapBatch, now);
     expect(await firstViolation()).toMatch(/^causes: was told of a gap/);
   });
 
+  test.each([
+    {
+      what: 'that is still to come',
+      reason: undefined,
+      addMs: 3_600_000,
+      seen: /^causes: was told of a gap that is still to come/,
+    },
+    { what: 'for a drop that is not allowed', reason: 'slow_consumer', addMs: 0, seen: /^causes: was told of a drop where none/ },
+  ] as const)('sees a gap $what', async ({ reason, addMs, seen }) => {
+    await breaking<typeof import('../../../src/connection/server-message.js')>(
+      'connection/server-message.js',
+      ({ gapBatch }) => ({
+        gapBatch: (...[as, sinceMs, world]: Parameters<typeof gapBatch>) => gapBatch(reason ?? as, sinceMs + addMs, world),
+      }),
+    );
+    expect(await firstViolation('causes')).toMatch(seen);
+  });
+
   test('sees a gap that reaches back too far', async () => {
-    await breaking<typeof import('../../../src/server-message.js')>('server-message.js', ({ gapBatch }) => ({
-      gapBatch: (reason: 'subscription' | 'slow_consumer', sinceMs: number, world: Parameters<typeof gapBatch>[2]) =>
-        gapBatch(reason, sinceMs - 60_000, world),
-    }));
+    await breaking<typeof import('../../../src/connection/server-message.js')>(
+      'connection/server-message.js',
+      ({ gapBatch }) => ({
+        gapBatch: (reason: 'subscription' | 'slow_consumer', sinceMs: number, world: Parameters<typeof gapBatch>[2]) =>
+          gapBatch(reason, sinceMs - 60_000, world),
+      }),
+    );
     expect(await firstViolation()).toMatch(/^causes: .*long before any fault/);
   });
 
   test('sees a close without a reason', async () => {
     const silent = every(20);
-    await patching('intake.js', 'Intake', (intake: { welcome: () => void }) => {
+    await patching('connection/intake.js', 'Intake', (intake: { welcome: () => void }) => {
       const { welcome } = intake;
       intake.welcome = function (this: unknown) {
         if (silent()) throw new Error('broken');
@@ -281,14 +446,14 @@ describe('causes: no alarm without one', () => {
 
 describe('remains: nothing lives on', () => {
   test('sees a room that is never left', async () => {
-    await patching('room.js', 'Room', (room: { release: () => void }) => {
+    await patching('hub/room.js', 'Room', (room: { release: () => void }) => {
       room.release = () => undefined;
     });
     expect(await firstViolation()).toMatch(/^remains: left over: a subscription/);
   });
 
   test('sees a timer that leaks', async () => {
-    await breaking<typeof import('../../../src/keep-alive.js')>('keep-alive.js', ({ keepAlive }) => ({
+    await breaking<typeof import('../../../src/connection/keep-alive.js')>('connection/keep-alive.js', ({ keepAlive }) => ({
       keepAlive: (...args: Parameters<typeof keepAlive>) => {
         args[1].tick$.subscribe();
         return keepAlive(...args);
@@ -298,7 +463,7 @@ describe('remains: nothing lives on', () => {
   });
 
   test('sees a connection that nobody unsubscribes from', async () => {
-    await breaking<typeof import('../../../src/connection.js')>('connection.js', ({ connection }) => ({
+    await breaking<typeof import('../../../src/connection/connection.js')>('connection/connection.js', ({ connection }) => ({
       connection: (...args: Parameters<typeof connection>) => {
         args[0].subscribe();
         return connection(...args);
@@ -309,7 +474,7 @@ describe('remains: nothing lives on', () => {
 
   test('sees an error that nobody catches', async () => {
     const thrown = every(200);
-    await patching('member.js', 'Member', (member: Receive) => {
+    await patching('hub/member.js', 'Member', (member: Receive) => {
       const { receive } = member;
       member.receive = function (this: unknown, event) {
         if (thrown()) throw new Error('broken');
@@ -320,11 +485,28 @@ describe('remains: nothing lives on', () => {
   });
 });
 
+type Subscribe = (room: string, lostMs?: number) => Observable<boolean>;
+
+/** One publication in fifty is not what was published. */
+async function alteringWhatArrives(alter: (text: string) => string): Promise<void> {
+  const altered = every(50);
+  await breaking<typeof import('../../../src/hub/fan-out.js')>('hub/fan-out.js', ({ fanOut }) => ({
+    fanOut: (rooms: readonly Room[]) => {
+      for (const room of rooms) {
+        room.arrived = room.arrived.map((one) =>
+          altered() ? { ...one, payload: Buffer.from(alter(one.payload.toString())) } : one,
+        );
+      }
+      fanOut(rooms);
+    },
+  }));
+}
+
 async function patchReceive(
   gapBatch: (reason: 'subscription', sinceMs: number, world: never) => MemberEvent,
   now: () => boolean,
 ): Promise<void> {
-  const { Member } = await import('../../../src/member.js');
+  const { Member } = await import('../../../src/hub/member.js');
   const member: Receive = Member.prototype;
   const { receive } = member;
   let ids = 0;

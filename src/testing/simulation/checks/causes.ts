@@ -55,6 +55,11 @@ export class CausesCheck implements Check {
     }
   }
 
+  /** Where the master changed, another pod may tell what it misplaced, and what was wrong there is why. */
+  #whose(slot: number, toldMs: number): number | 'any' {
+    return this.#options.weather.wasBad(-1, toldMs, toldMs, ['demotion', 'failover']) ? 'any' : slot;
+  }
+
   #judgeGap(connection: Connection, reason: string | undefined, sinceMs: number, toldMs: number): void {
     const { weather, config, blame } = this.#options;
     if (reason === 'slow_consumer') {
@@ -65,7 +70,7 @@ export class CausesCheck implements Check {
     const reachMs = CANARY_MS + config.publishTimeoutMs + WAY_MS;
     if (!weather.wasBad(slot, toldMs, toldMs)) blame('was told of a gap though nothing was wrong', connection);
     else if (sinceMs > toldMs) blame('was told of a gap that is still to come', connection);
-    else if (!weather.explains(slot, sinceMs, toldMs, reachMs)) {
+    else if (!weather.explains(this.#whose(slot, toldMs), sinceMs, toldMs, reachMs)) {
       blame(`was told of a gap since ${new Date(sinceMs).toISOString()}, long before any fault`, connection);
     }
   }

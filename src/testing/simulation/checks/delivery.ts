@@ -1,6 +1,8 @@
 import { CloseCode, type Envelope } from '../../../protocol.js';
 import type { Connection, Fact } from '../facts.js';
 import type { Accepted } from '../redis-deployment.js';
+import { ALL_FAULT_KINDS, type FaultKind } from '../plan.js';
+import { podSlotOf } from '../pod.js';
 import { channelOf, type Check, type CheckOptions } from './check.js';
 
 /** How far a connection is in a channel's log. */
@@ -21,8 +23,19 @@ interface Told {
 interface Listener {
   heard: number;
   readonly channels: Map<string, Progress>;
+  /** What it heard of what a replica had taken, by id. */
+  readonly misplaced: Set<string>;
   readonly gaps: Told[];
 }
+
+/** How often a pod asks its servers whether they are masters. */
+const NOTICE_MS = 2000;
+
+/** After these a pod is no more. */
+const ENDS_A_POD: readonly FaultKind[] = ['crash', 'drain'];
+
+/** After these it has other connections, and cannot know what its last server was where no sentinel tells (docs/operations.md). */
+const HIDES_A_DEMOTION = ALL_FAULT_KINDS.filter((kind) => kind !== 'demotion' && kind !== 'stall');
 
 /** So long a publication may take from Redis to a client when nothing is wrong. */
 const WAY_MS = 1000;
@@ -42,7 +55,7 @@ export class DeliveryCheck implements Check {
     else if (fact.kind === 'ended') this.#end(fact, nowMs);
   }
 
-  /** A replica takes what it should not; a pod has to find that out. */
+  /** A replica takes what it should not, and a pod has to find that out. What becomes of it is judged at each listener's end. */
   #accept({ counts, id }: Accepted, nowMs: number): void {
     const { weather, blame } = this.#options;
     if (!counts && !weather.wasBad(-1, nowMs, nowMs, ['demotion', 'failover']))
@@ -84,7 +97,10 @@ export class DeliveryCheck implements Check {
       blame(`heard ${type} ${id} on ${channel}, which nobody published there`, connection);
     } else if (progress !== undefined) {
       // What a replica passed on has no place among what the master did.
-      if (this.#logOf(channel)[position]?.counts === false) return;
+      if (this.#logOf(channel)[position]?.counts === false) {
+        listener.misplaced.add(id);
+        return;
+      }
       if (position <= progress.last)
         blame(`heard ${id}, number ${position} of ${channel}, after number ${progress.last}`, connection);
       for (const missed of this.#missed(listener, progress, channel, position)) {
@@ -108,7 +124,30 @@ export class DeliveryCheck implements Check {
         blame(`never heard ${describe(missed)} of ${channel}, and was told nothing for ${nowMs - missed.atMs} ms`, connection);
         break;
       }
+      for (const missed of this.#misplaced(listener, progress, channel)) {
+        if (this.#isExcused(missed, connection, nowMs)) continue;
+        blame(`never heard ${describe(missed)} of ${channel}, which a replica had taken, nor any gap about it`, connection);
+        break;
+      }
     }
+  }
+
+  /** What a replica took, and it neither heard nor was told of later. */
+  *#misplaced({ gaps, misplaced }: Listener, { from }: Progress, channel: string): Generator<Accepted> {
+    const { publishTimeoutMs } = this.#options.config;
+    for (const accepted of this.#logOf(channel).slice(from)) {
+      if (accepted.counts || misplaced.has(accepted.id)) continue;
+      if (!gaps.some((gap) => covers(gap, accepted, publishTimeoutMs))) yield accepted;
+    }
+  }
+
+  /** It may yet be told; or the pod that said it to the replica could not find out that it was one, for something else befell it. */
+  #isExcused(accepted: Accepted, { pod }: Connection, nowMs: number): boolean {
+    const { weather, config, plan } = this.#options;
+    const { publishedMs, atMs } = accepted;
+    const hides = plan.redis === 'single' ? HIDES_A_DEMOTION : ENDS_A_POD;
+    if (nowMs <= weather.calmFrom(atMs, pod.slot) + WAY_MS) return true;
+    return weather.befell(podSlotOf(accepted), hides, publishedMs, atMs + NOTICE_MS + config.publishTimeoutMs);
   }
 
   /** What should have come between the last and a position, and no gap excuses. */
@@ -123,7 +162,12 @@ export class DeliveryCheck implements Check {
   }
 
   #listenerOf(connection: Connection): Listener {
-    const listener = this.#listeners.get(connection) ?? { heard: 0, channels: new Map<string, Progress>(), gaps: [] };
+    const listener = this.#listeners.get(connection) ?? {
+      heard: 0,
+      channels: new Map<string, Progress>(),
+      misplaced: new Set<string>(),
+      gaps: [],
+    };
     this.#listeners.set(connection, listener);
     return listener;
   }

@@ -49,9 +49,14 @@ export class Weather implements Witness {
     );
   }
 
-  /** Whether a fault can be why something may be missing since a time: one that began at most `reachMs` after it. */
-  explains(slot: number, sinceMs: number, toldMs: number, reachMs: number): boolean {
-    return this.#at(slot).some(
+  /** Whether anything of some kinds was wrong at a slot in a time. */
+  befell(slot: number, kinds: readonly FaultKind[], fromMs: number, toMs: number): boolean {
+    return this.#at(slot).some((spell) => kinds.includes(spell.kind) && spell.fromMs <= toMs && fromMs <= spell.toMs);
+  }
+
+  /** Whether a fault, at a slot or anywhere, can be why something may be missing since a time: one that began at most `reachMs` after it. */
+  explains(slot: number | 'any', sinceMs: number, toldMs: number, reachMs: number): boolean {
+    return (slot === 'any' ? this.#spells : this.#at(slot)).some(
       ({ fromMs, toMs }) => fromMs <= toldMs && fromMs - reachMs <= sinceMs && sinceMs <= toMs + this.#recoveryMs,
     );
   }

@@ -1,0 +1,18 @@
+import type { Broker } from './broker.js';
+import { memoryBroker } from './memory.js';
+import { redisBroker, type RedisBrokerOptions } from '../redis/broker.js';
+import { redisClusterBroker } from '../redis/cluster-broker.js';
+import type { Config } from '../config.js';
+
+/** The broker that the configuration names. */
+export function configuredBroker(
+  config: Config,
+  parts: Pick<RedisBrokerOptions, 'world' | 'metrics' | 'log' | 'connect'>,
+): Broker {
+  const { redisUrl: url, redisClusterNodes, redisSentinels, redisSentinelName, redisChannelPrefix, publishTimeoutMs } = config;
+  if (url === 'memory:') return memoryBroker();
+  const options = { url, channelPrefix: redisChannelPrefix, timeoutMs: publishTimeoutMs, ...parts };
+  if (redisClusterNodes) return redisClusterBroker({ ...options, servers: redisClusterNodes });
+  if (redisSentinels === undefined || redisSentinelName === undefined) return redisBroker(options);
+  return redisBroker({ ...options, sentinel: { servers: redisSentinels, master: redisSentinelName } });
+}

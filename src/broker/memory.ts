@@ -1,0 +1,29 @@
+import { NEVER, Observable, Subject, concat, filter, of } from 'rxjs';
+import type { Broker } from './broker.js';
+import type { Publication } from '../hub/publication.js';
+
+/**
+ * The in-process broker: one pod without Redis, or several pods of one process that share a bus.
+ *
+ * @param bus what joins the pods; every broker on it hears what any of them publishes
+ */
+export function memoryBroker(bus = new Subject<Publication>()): Broker {
+  const rooms = new Set<string>();
+  return {
+    events$: bus.pipe(filter(({ room }) => rooms.has(room))),
+    status$: concat(of({ up: true } as const), NEVER),
+    subscribe: (room) =>
+      new Observable((subscriber) => {
+        rooms.add(room);
+        subscriber.next(true);
+        return () => {
+          rooms.delete(room);
+        };
+      }),
+    publish: (room, payload) =>
+      new Observable((subscriber) => {
+        bus.next({ kind: 'publication', room, payload: Buffer.from(payload) });
+        subscriber.complete();
+      }),
+  };
+}

@@ -1,0 +1,73 @@
+import { Observable, type MonoTypeOperatorFunction, type OperatorFunction, type Subscriber } from 'rxjs';
+import { TokenExpiredError, untilExpired } from './expiry.js';
+import { OwnContext } from '../handling/handler-context.js';
+import { Inbox } from './inbox.js';
+import { Intake } from './intake.js';
+import { Membership } from './membership.js';
+import { BufferOverflowError, boundedBuffer, type Consumer } from '../operators/boundedBuffer.js';
+import { HeartbeatTimeoutError, heartbeat } from '../operators/heartbeat.js';
+import { Stage } from '../operators/stage.js';
+import type { ConnectionContext } from '../pod.js';
+import { CloseCode } from '../protocol.js';
+import { shut, type Inbound, type Mail, type Outbound, type Shut } from './transport.js';
+
+/** Whose operator it is that the pod has for those whom it connects. */
+const HEAR = 'hear';
+
+/**
+ * A connection as an actor: from what its client and its pod tell it to what its socket shall do, with no socket in it.
+ *
+ * It begins when subscribed to and ends with a `shut`, or when unsubscribed from because the socket is gone; either way its rooms
+ * are left and no timer remains. It never errors.
+ *
+ * @param socket whether it takes more
+ */
+export function connection(inbound$: Observable<Inbound>, socket: Consumer, context: ConnectionContext): Observable<Outbound> {
+  const { pod, id, access } = context;
+  return new Observable<Outbound>((subscriber) => {
+    const intake = new Intake(pod.limits.publishWindow, pod.pulse.now);
+    const membership = new Membership(subscriber, context, intake);
+    const valid$ = access === undefined ? inbound$ : inbound$.pipe(untilExpired(access, pod.world));
+    const said$ = valid$.pipe(heartbeat(pod.keepAlive, intake), answered(context, intake, membership));
+    if (pod.hear) membership.hear(HEAR, pod.hear(new OwnContext(context, membership, HEAR)));
+    // One subscriber for both, where `merge` would make several: neither completes.
+    pod.hub.member$(id, membership.change$).subscribe(membership);
+    said$.subscribe(subscriber);
+  }).pipe(boundedBuffer(socket, pod.sendBuffer), untilShut(context));
+}
+
+/** What the client says is handled, by what it is. */
+function answered(context: ConnectionContext, intake: Intake, membership: Membership): OperatorFunction<Mail, Outbound> {
+  return (mail$) => new Observable((subscriber) => mail$.subscribe(new Inbox(subscriber, context, intake, membership)));
+}
+
+/** A `shut` is the last that is asked, and every error becomes one. */
+function untilShut(context: ConnectionContext): MonoTypeOperatorFunction<Outbound> {
+  return (outbound$) => new Observable((subscriber) => outbound$.subscribe(new Ending(subscriber, context)));
+}
+
+class Ending extends Stage<Outbound, Outbound> {
+  readonly #context: ConnectionContext;
+
+  constructor(output: Subscriber<Outbound>, context: ConnectionContext) {
+    super(output);
+    this.#context = context;
+  }
+
+  protected override take(outbound: Outbound): void {
+    this.output.next(outbound);
+    if (outbound.kind === 'shut') this.output.complete();
+  }
+
+  protected override _error(error: unknown): void {
+    this.take(ending(error, this.#context));
+  }
+}
+
+function ending(error: unknown, { pod, id }: ConnectionContext): Shut {
+  if (error instanceof BufferOverflowError) return shut(CloseCode.slowConsumer, 'too slow: its send buffer was full');
+  if (error instanceof HeartbeatTimeoutError) return shut(CloseCode.pongTimeout, 'no sign of life', true);
+  if (error instanceof TokenExpiredError) return shut(CloseCode.tokenExpired, error.message);
+  pod.log.error({ err: error, connection: id }, 'connection failed');
+  return shut(CloseCode.handlerBug, 'internal error');
+}

@@ -1,0 +1,34 @@
+import { Observable, type MonoTypeOperatorFunction, type Subscriber } from 'rxjs';
+import type { Access } from '../entrance/authorize.js';
+import { Stage } from '../operators/stage.js';
+import type { Inbound } from './transport.js';
+import type { World } from '../world.js';
+
+/** The token's time is over. */
+export class TokenExpiredError extends Error {}
+
+/**
+ * Errors with `TokenExpiredError` at the first tick at which the token has expired.
+ *
+ * It goes by the clock on the wall, as the token does, and keeps no timer: one for a token of 30 days would fire at once.
+ */
+export function untilExpired({ expiresAtMs }: Access, { scheduler }: World): MonoTypeOperatorFunction<Inbound> {
+  return (inbound$) => new Observable((subscriber) => inbound$.subscribe(new Expiry(subscriber, expiresAtMs, scheduler)));
+}
+
+class Expiry extends Stage<Inbound, Inbound> {
+  readonly #expiresAtMs: number;
+  readonly #scheduler: World['scheduler'];
+
+  constructor(output: Subscriber<Inbound>, expiresAtMs: number, scheduler: World['scheduler']) {
+    super(output);
+    this.#expiresAtMs = expiresAtMs;
+    this.#scheduler = scheduler;
+  }
+
+  protected override take(inbound: Inbound): void {
+    if (inbound.kind === 'tick' && this.#scheduler.now() >= this.#expiresAtMs)
+      throw new TokenExpiredError('the token is expired');
+    this.output.next(inbound);
+  }
+}

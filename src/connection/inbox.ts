@@ -1,0 +1,58 @@
+import { NEVER, Observable, Subject, concat, map, switchMap, timer, type Subscriber } from 'rxjs';
+import { conversation } from './conversation.js';
+import type { Intake } from './intake.js';
+import type { Membership } from './membership.js';
+import { Stage } from '../operators/stage.js';
+import type { ConnectionContext } from '../pod.js';
+import { CloseCode } from '../protocol.js';
+import { systemBatch } from './server-message.js';
+import { PAUSE, shut, type Drain, type Mail, type Outbound } from './transport.js';
+
+/** A connection's mail, each piece to who handles its kind. */
+export class Inbox extends Stage<Mail, Outbound> {
+  readonly #context: ConnectionContext;
+  readonly #intake: Intake;
+  readonly #membership: Membership;
+  /** Begun with the first message: who only listens need not pay for what it takes to talk. */
+  #said$: Subject<string> | undefined;
+
+  constructor(output: Subscriber<Outbound>, context: ConnectionContext, intake: Intake, membership: Membership) {
+    super(output);
+    this.#context = context;
+    this.#intake = intake;
+    this.#membership = membership;
+  }
+
+  protected override take(mail: Mail): void {
+    switch (mail.kind) {
+      case 'text':
+        (this.#said$ ??= this.#converse()).next(mail.text);
+        break;
+      case 'ping':
+        this.output.next(mail);
+        break;
+      case 'binary':
+        this.output.next(shut(CloseCode.unsupportedData, 'binary frames are not taken'));
+        break;
+      case 'drain':
+        if (!this.#intake.draining) drained$(mail, this.#context, this.#intake).subscribe(this.output);
+    }
+  }
+
+  #converse(): Subject<string> {
+    const said$ = new Subject<string>();
+    said$.pipe(conversation(this.#context, this.#intake, this.#membership)).subscribe(this.output);
+    return said$;
+  }
+}
+
+/** The pod goes away: say so, read no more, let unconfirmed publishes settle, close in time. */
+function drained$({ closeInMs, reconnectInMs }: Drain, { pod }: ConnectionContext, intake: Intake): Observable<Outbound> {
+  const goodbye = intake.welcomed ? [systemBatch('shutdown', { reconnectInMs }, pod.world)] : [];
+  const pause = intake.isPaused ? [] : [PAUSE];
+  intake.drain();
+  // When its time has come, for what is handled until then may publish.
+  const due$ = timer(closeInMs, pod.world.scheduler).pipe(switchMap(() => intake.settled$));
+  // The end is for the close to bring: until that has gone out, the connection lives.
+  return concat(goodbye, pause, due$.pipe(map(() => shut(CloseCode.goingAway, 'the pod goes away'))), NEVER);
+}

@@ -1,0 +1,78 @@
+import { MAX_DEPTH, byteLength, type ClientMessage, type ErrorCode } from '../protocol.js';
+
+/** Why a message goes no further; becomes the sender's `error`. */
+export interface Rejection {
+  readonly kind: 'rejection';
+  readonly code: ErrorCode;
+  readonly reason: string;
+  /** The offending message's id, where it had a usable one. */
+  readonly ref?: string | undefined;
+  /** The failure behind it, for the log alone. */
+  readonly error?: unknown;
+}
+
+export interface Parsed {
+  readonly kind: 'parsed';
+  readonly message: ClientMessage;
+}
+
+/** An id longer than this many bytes is not repeated in `error.data.ref`. */
+const MAX_REF_BYTES = 128;
+
+/**
+ * One text frame's content as a message, with the members that spec names and no others.
+ * Errors: `invalid_json` where it is not JSON, `invalid_message` where it is not such an object.
+ */
+export function parseMessage(text: string): Parsed | Rejection {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return reject('invalid_json', 'the frame is not JSON');
+  }
+  if (!isObject(value)) return reject('invalid_message', 'the message is not an object');
+  const { type, room, data, id } = value;
+  const ref = usableRef(id);
+  if (typeof type !== 'string') return reject('invalid_message', 'type is not a string', ref);
+  if (room !== undefined && typeof room !== 'string') return reject('invalid_message', 'room is not a string', ref);
+  if (id !== undefined && typeof id !== 'string') return reject('invalid_message', 'id is not a string', ref);
+  if (data === null) return reject('invalid_message', 'data is null', ref);
+  const flaw = flawOf(value, MAX_DEPTH);
+  if (flaw !== undefined) return reject('invalid_message', flaw, ref);
+  return { kind: 'parsed', message: pick(type, room, data, id) };
+}
+
+/**
+ * Tells the sender, and nobody else, that its message goes no further.
+ *
+ * @param reason for whoever reads the client's log
+ * @param ref the message's `id`; where a handler gives none, that of the message which was being handled
+ */
+export function reject(code: ErrorCode, reason: string, ref?: string): Rejection {
+  return { kind: 'rejection', code, reason, ref };
+}
+
+/** The id that an error may refer to: a string of at most 128 bytes. */
+export function usableRef(id: unknown): string | undefined {
+  return typeof id === 'string' && id.length <= MAX_REF_BYTES && byteLength(id) <= MAX_REF_BYTES ? id : undefined;
+}
+
+function pick(type: string, room: string | undefined, data: unknown, id: string | undefined): ClientMessage {
+  return { type, room, data, id };
+}
+
+function isObject(value: unknown): value is Record<'type' | 'room' | 'data' | 'id', unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** What cannot be written again as it was read: too deep for JSON.stringify, or a number beyond a double's range. */
+function flawOf(value: unknown, levels: number): string | undefined {
+  if (typeof value === 'number') return Number.isFinite(value) ? undefined : 'a number is out of range';
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (levels === 0) return `nested deeper than ${MAX_DEPTH}`;
+  for (const name in value) {
+    const flaw = flawOf((value as Record<string, unknown>)[name], levels - 1);
+    if (flaw !== undefined) return flaw;
+  }
+  return undefined;
+}

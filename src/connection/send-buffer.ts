@@ -1,0 +1,49 @@
+import { withoutOldest, type Batch } from '../hub/frame.js';
+import type { Metrics } from '../metrics.js';
+import type { BoundedBufferOptions, DropOldest, Weight } from '../operators/boundedBuffer.js';
+import type { Limits } from '../pod.js';
+import { gapBatch } from './server-message.js';
+import type { Outbound } from './transport.js';
+import type { World } from '../world.js';
+
+/** The bounds of what waits for a full socket, and what gives when they are reached (spec: "The life of a connection", 4). */
+export type SendBuffer = BoundedBufferOptions<Outbound>;
+
+export function sendBuffer(limits: Limits, metrics: Metrics, world: World): SendBuffer {
+  return {
+    maxMessages: limits.sendBufferMessages,
+    maxBytes: limits.sendBufferBytes,
+    weigh,
+    dropOldest: limits.slowConsumerPolicy === 'drop-oldest' ? dropOldest(world) : undefined,
+    highWater: (messages) => {
+      metrics.sendBufferHighWater(messages);
+    },
+  };
+}
+
+/** A close waits its turn behind what was said before, and takes no room there. */
+const NO_WEIGHT: Weight = { messages: 0, bytes: 0 };
+
+function weigh(item: Outbound): Weight | undefined {
+  return item.kind === 'batch' ? item : item.kind === 'shut' ? NO_WEIGHT : undefined;
+}
+
+/** What stands where messages were dropped, and since when some may be missing. The buffers of a pod share their options, so it is kept here. */
+interface Gap extends Batch {
+  readonly sinceMs: number;
+}
+
+/** Only what was published may go; the server's own word stays. */
+function dropOldest(world: World): DropOldest<Outbound> {
+  return {
+    mayDrop: (item) => item.kind === 'batch' && item.publishedAtMs !== undefined,
+    withoutOldest: (item) => withoutOldest(item as Batch),
+    gap: (dropped, present) => {
+      const sinceMs = (dropped as Batch).publishedAtMs ?? world.scheduler.now();
+      // What took long to reach Redis can be older than what came before it: nothing older than `since` may be missing.
+      if (present && sinceMs >= (present as Gap).sinceMs) return present;
+      const gap: Gap = { ...gapBatch('slow_consumer', sinceMs, world), sinceMs };
+      return gap;
+    },
+  };
+}

@@ -1,0 +1,39 @@
+import { ownBatch, type Batch } from '../hub/frame.js';
+import type { Rejection } from './message.js';
+import { SERVER_ID, timestamp, writeEnvelope } from '../protocol.js';
+import type { World } from '../world.js';
+
+/** What the server itself says; it decides the rest of the envelope. */
+export interface ServerMessage {
+  readonly type: string;
+  readonly data: unknown;
+  /** Absent where it is for one connection. */
+  readonly room?: string;
+  /** Absent for a fresh one. */
+  readonly id?: string | undefined;
+}
+
+/** The server's own message as an envelope's JSON. */
+export function writeServerMessage({ type, data, room, id }: ServerMessage, { scheduler, newId }: World): string {
+  return writeEnvelope({ id: id ?? newId(), type, room, from: SERVER_ID, data, timestamp: timestamp(scheduler.now()) });
+}
+
+/** The server's own message to one connection. */
+export function serverBatch(message: ServerMessage, world: World): Batch {
+  return ownBatch(writeServerMessage(message, world));
+}
+
+/** A `system` message: spec's list of events says what each carries. */
+export function systemBatch(event: 'welcome' | 'gap' | 'shutdown' | 'joined' | 'left', data: object, world: World): Batch {
+  return serverBatch({ type: 'system', data: { event, ...data } }, world);
+}
+
+/** A `gap` message: from `sinceMs` (milliseconds since the epoch) on, messages may be missing. */
+export function gapBatch(reason: 'subscription' | 'slow_consumer' | 'handler', sinceMs: number, world: World): Batch {
+  return systemBatch('gap', { reason, since: timestamp(sinceMs) }, world);
+}
+
+/** An `error` message, to the offender alone. */
+export function errorBatch({ code, reason, ref }: Omit<Rejection, 'kind'>, world: World): Batch {
+  return serverBatch({ type: 'error', data: { code, message: reason, ref } }, world);
+}

@@ -1,0 +1,95 @@
+import { map, type OperatorFunction } from 'rxjs';
+import type { Effect } from './effect.js';
+import { flawOf } from './effect-rules.js';
+import { reject, usableRef, type Rejection } from '../connection/message.js';
+import { routeBy } from '../operators/routeBy.js';
+import { causedBy } from './per-message.js';
+import type { ConnectionContext } from '../pod.js';
+import { atMost, type ClientMessage } from '../protocol.js';
+
+/** A handler that errors so often in a row rests, */
+const RESTS_AFTER = 5;
+
+/** for so long, while its messages get `unavailable`. */
+const REST_MS = 10_000;
+
+/** Errors further apart than this are not in a row. */
+const IN_A_ROW_MS = 60_000;
+
+/** What a client is told of an error is a sentence. */
+const MAX_REASON_BYTES = 1024;
+
+interface Trouble {
+  readonly errors: number;
+  readonly lastMs: number;
+}
+
+/** Keeps what goes wrong in a handler of one connection in that handler: its errors, and effects that break the rules. */
+export class Isolation {
+  readonly #context: ConnectionContext;
+  /** Of those that errored and have done nothing since. */
+  #troubles: Map<string, Trouble> | undefined;
+
+  constructor(context: ConnectionContext) {
+    this.#context = context;
+  }
+
+  /** The operator, or where it errored again and again, a rest before it. */
+  rested(type: string, operator: OperatorFunction<ClientMessage, Effect>): OperatorFunction<ClientMessage, Effect> {
+    const { scheduler } = this.#context.pod.world;
+    const untilMs = this.#restsUntilMs(type);
+    if (untilMs <= scheduler.now()) return operator;
+    const refused = map(({ id }: ClientMessage) => reject('unavailable', `${type} failed too often and rests`, usableRef(id)));
+    return routeBy({
+      key: () => scheduler.now() < untilMs,
+      route: (rests) => (rests ? refused : operator),
+    });
+  }
+
+  /** Its operator has errored, and what it was at is told so. */
+  failed(type: string, error: unknown, message: ClientMessage | undefined): Rejection {
+    const { pod, id } = this.#context;
+    const lastMs = pod.world.scheduler.now();
+    const before = this.#troubles?.get(type);
+    const inARow = before !== undefined && lastMs - before.lastMs <= IN_A_ROW_MS;
+    this.#troubles ??= new Map();
+    this.#troubles.set(type, { errors: inARow ? before.errors + 1 : 1, lastMs });
+    pod.failures.report(type, error, id);
+    return failedMessage(type, message);
+  }
+
+  /** The teardown of its operator has thrown, which is nobody's business but the log's. */
+  teardownFailed(type: string, error: unknown): void {
+    this.#context.pod.failures.report(type, error, this.#context.id);
+  }
+
+  /** What it wants, by whom and of which message; or an error, where that may not be. */
+  wanted(type: string, effect: Effect, message: ClientMessage | undefined): Effect {
+    const flaw = flawOf(effect);
+    if (flaw !== undefined) return this.#broke(type, new Error(flaw), message);
+    if (effect.kind === 'rejection') return this.#rejected(type, effect, message);
+    this.#troubles?.delete(type);
+    if (effect.kind === 'hear') return { by: type, ...effect };
+    return message === undefined ? effect : causedBy(effect, message);
+  }
+
+  #rejected(type: string, { code, reason, ref, error }: Rejection, message: ClientMessage | undefined): Effect {
+    if (error !== undefined) this.#context.pod.failures.report(type, error, this.#context.id);
+    const rejection = reject(code, atMost(MAX_REASON_BYTES, reason), usableRef(ref));
+    return message === undefined ? rejection : causedBy(rejection, message);
+  }
+
+  #broke(type: string, error: Error, message: ClientMessage | undefined): Rejection {
+    this.#context.pod.failures.report(type, error, this.#context.id);
+    return failedMessage(type, message);
+  }
+
+  #restsUntilMs(type: string): number {
+    const trouble = this.#troubles?.get(type);
+    return trouble === undefined || trouble.errors < RESTS_AFTER ? 0 : trouble.lastMs + REST_MS;
+  }
+}
+
+function failedMessage(type: string, message: ClientMessage | undefined): Rejection {
+  return reject('unavailable', `the handler of ${type} failed`, usableRef(message?.id));
+}

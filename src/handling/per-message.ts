@@ -1,0 +1,65 @@
+import { map, from, type ObservableInput, type OperatorFunction } from 'rxjs';
+import type { Close, Effect, Hear, Reply } from './effect.js';
+import { reject, usableRef, type Rejection } from '../connection/message.js';
+import { mergeBounded } from '../operators/mergeBounded.js';
+import type { ClientMessage } from '../protocol.js';
+
+/** The bounds of `perMessage`. */
+export interface PerMessageOptions {
+  /** So many messages are worked on at once; 1, the default, keeps them in order. */
+  readonly concurrency?: number;
+  /** So many wait meanwhile, 32 if not said; one more gets `unavailable`. */
+  readonly queue?: number;
+}
+
+const QUEUE = 32;
+
+/**
+ * Work that ends later, message by message: what `mergeMap` is to other streams.
+ *
+ * It is bounded, and what goes wrong with a message costs that message alone an `error`, with its own `ref`: `unavailable` where the
+ * stream or promise errors, which is logged too, and where too many wait. What it emits and names no `ref` has that of its message.
+ *
+ * @param project a message's effects: an Observable, a promise of one effect, or an array. Give what may never end a `timeout` on the
+ *   context's scheduler
+ */
+export function perMessage<M extends ClientMessage>(
+  project: (message: M) => ObservableInput<Effect>,
+  { concurrency = 1, queue = QUEUE }: PerMessageOptions = {},
+): OperatorFunction<M, Effect> {
+  return mergeBounded<M, Effect>({
+    project: (message) => from(project(message)).pipe(map((effect) => causedBy(effect, message))),
+    concurrency,
+    capacity: queue,
+    overflow: ({ id }) => reject('unavailable', 'too many messages of this type wait', usableRef(id)),
+    recover: (error, { id }) => failure(error, usableRef(id)),
+  });
+}
+
+/** What a handler's failure tells the sender; the log hears of the error itself. */
+export function failure(error: unknown, ref: string | undefined): Rejection {
+  return { ...reject('unavailable', 'the handler failed', ref), error };
+}
+
+/** The effect, with the message that it came of where it names none itself. */
+export function causedBy(effect: Effect, { id }: Pick<ClientMessage, 'id'>): Effect {
+  if (id === undefined || !mayRefer(effect)) return effect;
+  const ref = usableRef(id);
+  return ref === undefined ? effect : { ...effect, ref };
+}
+
+/** What is published with an id of its own refers to that, as a client's message does. */
+function mayRefer(effect: Effect): effect is Exclude<Effect, Reply | Hear | Close> {
+  switch (effect.kind) {
+    case 'publish':
+      return effect.ref === undefined && effect.message.id === undefined;
+    case 'join':
+    case 'leave':
+    case 'rejection':
+      return effect.ref === undefined;
+    case 'reply':
+    case 'hear':
+    case 'close':
+      return false;
+  }
+}

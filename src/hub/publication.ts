@@ -1,0 +1,70 @@
+import { isUtf8 } from 'node:buffer';
+import { GLOBAL_ROOM, PRIVATE_TYPES } from '../protocol.js';
+
+/** What the broker delivers: the bytes of an envelope, published to a room (or to `GLOBAL_ROOM`) by a pod or by any other service. */
+export interface Publication {
+  readonly kind: 'publication';
+  readonly room: string;
+  readonly payload: Buffer;
+}
+
+/** What is wrong with a publication, or the time its envelope bears (milliseconds since the epoch). */
+export type Check = { readonly ok: true; readonly publishedAtMs: number } | { readonly ok: false; readonly reason: string };
+
+// RFC 3339 section 5.6, with its letters in either case; Date.parse alone takes much else.
+const RFC_3339 = /^(\d{4}-\d\d-(\d\d))T([01]\d|2[0-3]):\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i;
+
+/**
+ * Judges what came through the broker before any client sees it: UTF-8 JSON of bounded size with every member of an envelope and no
+ * other, the room of its channel, and a type that may travel. Bad UTF-8 would make every browser in the room close.
+ */
+export function checkPublication({ room, payload }: Publication, maxBytes: number): Check {
+  if (payload.length > maxBytes) return bad('too large');
+  if (!isUtf8(payload)) return bad('not UTF-8');
+  let value: unknown;
+  try {
+    value = JSON.parse(payload.toString('utf8'));
+  } catch {
+    return bad('not JSON');
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return bad('not an object');
+  return checkEnvelope(value as Record<string, unknown>, room);
+}
+
+function checkEnvelope(envelope: Record<string, unknown>, room: string): Check {
+  const members = room === GLOBAL_ROOM ? 5 : 6;
+  if (Object.keys(envelope).length !== members) return bad('not the members of an envelope');
+  if (room !== GLOBAL_ROOM && envelope['room'] !== room) return bad('not the room of its channel');
+  if (!isName(envelope['id'])) return bad('no id');
+  if (!isName(envelope['from'])) return bad('no from');
+  if (envelope['data'] === undefined || envelope['data'] === null) return bad('no data');
+  if (!isName(envelope['type']) || PRIVATE_TYPES.has(envelope['type'])) return bad('not a type that may be published');
+  const publishedAtMs = readTimestamp(envelope['timestamp']);
+  return Number.isNaN(publishedAtMs) ? bad('no timestamp') : { ok: true, publishedAtMs };
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
+}
+
+let lastTimestamp: unknown;
+let lastMs = NaN;
+
+function readTimestamp(value: unknown): number {
+  // What arrives together was mostly published in the same millisecond.
+  if (value !== lastTimestamp) {
+    lastMs = typeof value === 'string' ? parseTimestamp(value) : NaN;
+    lastTimestamp = value;
+  }
+  return lastMs;
+}
+
+function parseTimestamp(text: string): number {
+  const [, date = '', day] = RFC_3339.exec(text) ?? [];
+  // Date.parse counts on past the end of a month.
+  return new Date(date).getUTCDate() === Number(day) ? Date.parse(text.toUpperCase()) : NaN;
+}
+
+function bad(reason: string): Check {
+  return { ok: false, reason };
+}

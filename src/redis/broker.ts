@@ -1,0 +1,112 @@
+import { NEVER, concat, defer, merge, switchMap, tap, type Observable } from 'rxjs';
+import type { Broker } from '../broker/broker.js';
+import type { Logger } from '../log.js';
+import type { Metrics } from '../metrics.js';
+import { roomChannels } from './channels.js';
+import { redisLink$, type Connect, type RedisLink } from './link.js';
+import { isMaster$, type Verify } from './master.js';
+import { redisNode } from './node.js';
+import { Sentinels } from './sentinel.js';
+import { urlAt, type Server } from './server.js';
+import { CHANNELS_PER_COMMAND, chunks } from './subscription.js';
+import type { World } from '../world.js';
+
+/** Where Redis is, and what its broker needs of the pod: the same `world`, `metrics` and `log` as `createChatServer` is given. */
+export interface RedisBrokerOptions {
+  /** `redis:` or `rediss:`, with user, password and database as needed. */
+  readonly url: string;
+  /**
+   * How connections are made, if not by `redisLink$`: a simulation has its own.
+   *
+   * @internal
+   */
+  readonly connect?: Connect | undefined;
+  /** Where the server is found out from sentinels; the URL's host is not used then. */
+  readonly sentinel?: { readonly servers: readonly Server[]; readonly master: string } | undefined;
+  /** What channel names begin with: `{prefix}:room:{room}` and `{prefix}:global`. */
+  readonly channelPrefix: string;
+  /** Redis answers within this, or its connection is replaced. */
+  readonly timeoutMs: number;
+  readonly world: World;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+}
+
+/** Where the master is, and whether a link is to it. */
+interface Master {
+  readonly link$: (name: string) => Observable<RedisLink>;
+  readonly verify: Verify;
+  /** Which server that was, where that can change. */
+  readonly placeOf: (link: RedisLink) => string;
+  /** To be subscribed to as long as the others are used. */
+  readonly connected$: Observable<never>;
+}
+
+/**
+ * One Redis as the broker, or a master that sentinels watch.
+ * Chat over it is at most once; every loss that a replaced subscription can mean is told by a gap.
+ */
+export function redisBroker(options: RedisBrokerOptions): Broker {
+  const { channelPrefix, timeoutMs, world, metrics, log } = options;
+  const channels = roomChannels(channelPrefix);
+  const canaryChannel = `${channelPrefix}:canary:${world.newId()}`;
+  const { link$, verify, placeOf, connected$ } = options.sentinel
+    ? sentinelMaster(options, options.sentinel)
+    : fixedMaster(options);
+  const { events$, status$, publisher, subscription } = redisNode({
+    suffix: '',
+    link$: (name) => link$(`${channelPrefix}:${name}`),
+    verify,
+    channels,
+    canaryChannel: () => canaryChannel,
+    timeoutMs,
+    world,
+    metrics,
+    log,
+    together: (asked) => chunks(asked, CHANNELS_PER_COMMAND),
+    refused: () => false,
+    misplaced: { channel: channels.misplaced, placeOf },
+  });
+  return {
+    events$: merge(events$, connected$),
+    status$,
+    subscribe: (room) => subscription.subscribe(room),
+    publish: (room, payload) => publisher.publish(channels.channelOf(room), payload),
+  };
+}
+
+function fixedMaster({ url, connect = redisLink$, timeoutMs, world }: RedisBrokerOptions): Master {
+  return {
+    // Where it leads is asked for each connection anew.
+    link$: (name) => defer(() => connect({ url, name })),
+    verify: (link) => isMaster$(link, timeoutMs, world),
+    placeOf: () => '',
+    connected$: NEVER,
+  };
+}
+
+function sentinelMaster(
+  { url, connect = redisLink$, channelPrefix, timeoutMs, world, log }: RedisBrokerOptions,
+  { servers: addresses, master }: NonNullable<RedisBrokerOptions['sentinel']>,
+): Master {
+  const name = `${channelPrefix}:sentinel`;
+  const sentinels = new Sentinels({ sentinels: addresses, master, url, connect, name, timeoutMs, world, log });
+  const servers = new WeakMap<RedisLink, Server>();
+  const placeOf = (link: RedisLink) => servers.get(link) ?? '';
+  return {
+    link$: (as) =>
+      sentinels
+        .master$()
+        .pipe(
+          switchMap((server) => connect({ url: urlAt(url, server), name: as }).pipe(tap((link) => servers.set(link, server)))),
+        ),
+    // One after the other: what was published before is carried out by the time at which the sentinels are asked.
+    verify: (link) =>
+      concat(
+        isMaster$(link, timeoutMs, world),
+        defer(() => sentinels.agree(placeOf(link))),
+      ),
+    placeOf,
+    connected$: sentinels.connected(),
+  };
+}

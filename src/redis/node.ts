@@ -1,0 +1,90 @@
+import { combineLatest, distinctUntilChanged, filter, ignoreElements, map, merge, type Observable } from 'rxjs';
+import type { BrokerEvent, BrokerStatus } from '../broker/broker.js';
+import type { Logger } from '../log.js';
+import type { Metrics } from '../metrics.js';
+import { Canary } from './canary.js';
+import type { RoomChannels } from './channels.js';
+import type { RedisLink } from './link.js';
+import { lives$ } from './lives.js';
+import type { Verify } from './master.js';
+import { RedisPublisher, type RedisPublisherOptions } from './publisher.js';
+import { RedisSubscription, type RedisSubscriptionOptions } from './subscription.js';
+import type { World } from '../world.js';
+
+export interface RedisNodeOptions
+  extends Pick<RedisSubscriptionOptions, 'together' | 'refused'>, Pick<RedisPublisherOptions, 'misplaced'> {
+  /** What its connections are called in reasons: `publisher` and `subscription`, and what is added here. */
+  readonly suffix: string;
+  /** Cold; one connection of that name (see `redisLink$`). */
+  readonly link$: (name: 'publisher' | 'subscription') => Observable<RedisLink>;
+  readonly verify: Verify;
+  readonly channels: RoomChannels;
+  readonly canaryChannel: () => string;
+  readonly timeoutMs: number;
+  readonly world: World;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+}
+
+/** One server as the broker: one connection publishes, one is subscribed, each replaced when it fails. */
+export interface RedisNode {
+  /** Subscribing connects, unsubscribing leaves. Never completes or errors. */
+  readonly events$: Observable<BrokerEvent>;
+  readonly status$: Observable<BrokerStatus>;
+  /** The present one. */
+  readonly status: BrokerStatus;
+  readonly publisher: RedisPublisher;
+  readonly subscription: RedisSubscription;
+}
+
+export function redisNode(options: RedisNodeOptions): RedisNode {
+  const { suffix, link$, verify, channels, canaryChannel, timeoutMs, world, metrics, log, together, refused, misplaced } =
+    options;
+  const publisher = new RedisPublisher({ time: world, timeoutMs, verify, misplaced });
+  const canary = new Canary({
+    channel: canaryChannel,
+    publish: (channel, payload) => publisher.publish(channel, payload, false),
+    timeoutMs,
+    time: world,
+  });
+  const subscription = new RedisSubscription({
+    time: world,
+    channels,
+    canary,
+    publishable$: publisher.status$.pipe(filter(({ up }) => up)),
+    verify,
+    timeoutMs,
+    log,
+    together,
+    refused,
+    misplacedChannel: misplaced?.channel,
+  });
+  const life = { verify, world, metrics, log };
+  const subscribed$ = lives$({
+    ...life,
+    name: `subscription${suffix}`,
+    link$: link$('subscription'),
+    live: (link) => subscription.live(link),
+    status$: subscription.status$,
+  });
+  const publishing$ = lives$({
+    ...life,
+    name: `publisher${suffix}`,
+    link$: link$('publisher'),
+    live: (link) => publisher.live(link),
+    status$: publisher.status$,
+  });
+  return {
+    events$: merge(subscribed$, publishing$.pipe(ignoreElements())),
+    status$: combineLatest([publisher.status$, subscription.status$]).pipe(map(both), distinctUntilChanged()),
+    get status() {
+      return both([publisher.status$.value, subscription.status$.value]);
+    },
+    publisher,
+    subscription,
+  };
+}
+
+function both([publishing, subscribed]: readonly [BrokerStatus, BrokerStatus]): BrokerStatus {
+  return publishing.up ? subscribed : publishing;
+}

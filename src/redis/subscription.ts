@@ -1,0 +1,379 @@
+import {
+  BehaviorSubject,
+  EMPTY,
+  Observable,
+  catchError,
+  concat,
+  defer,
+  exhaustMap,
+  ignoreElements,
+  interval,
+  merge,
+  mergeAll,
+  from,
+  startWith,
+  switchMap,
+  tap,
+  type Subscriber,
+} from 'rxjs';
+import { PublishError, type BrokerEvent, type BrokerStatus } from '../broker/broker.js';
+import { gatherTurn } from '../operators/gatherTurn.js';
+import type { Time } from '../operators/within.js';
+import type { Logger } from '../log.js';
+import type { Canary } from './canary.js';
+import type { RoomChannels } from './channels.js';
+import { LinkError, type RedisLink, type RedisMessage } from './link.js';
+import { answered, type Verify } from './master.js';
+import { readSpan } from './misplaced.js';
+
+/** Spec, "Redis": a proof of life is at most so old when the next canary has come back. */
+export const CANARY_INTERVAL_MS = 2000;
+
+/** Canaries leave more often: for as long as one is in the air, the last proof is the one before. */
+const CANARY_PACE_MS = 1500;
+
+/** So many channels are asked for in one SUBSCRIBE, which Redis carries out in one go while others wait. */
+export const CHANNELS_PER_COMMAND = 500;
+
+const NOT_PROVEN: BrokerStatus = { up: false, reason: 'subscription: not proven yet' };
+
+export interface RedisSubscriptionOptions {
+  readonly time: Time;
+  readonly channels: RoomChannels;
+  readonly canary: Canary;
+  /** Emits when a canary can be published that could not before. */
+  readonly publishable$: Observable<unknown>;
+  readonly verify: Verify;
+  /** Where pods tell each other what they misplaced; absent where nothing can be. */
+  readonly misplacedChannel?: string | undefined;
+  /** How long Redis may say nothing while it owes the confirmation of a SUBSCRIBE. */
+  readonly timeoutMs: number;
+  readonly log: Logger;
+  /** Which channels one SUBSCRIBE may ask for together. */
+  readonly together: (channels: readonly string[]) => readonly (readonly string[])[];
+  /** Redis refused channels. Returns whether they are somebody else's now; else the life is over. */
+  readonly refused: (channels: readonly string[], error: unknown) => boolean;
+}
+
+/** A room that somebody wants. */
+interface Wanted {
+  readonly subscriber: Subscriber<boolean>;
+  /** Redis has confirmed it on the present connection. */
+  confirmed: boolean;
+  /** What comes for it is passed on. */
+  open: boolean;
+  /** Of a room that was open once and is not now: the last proof that it was heard. What it may have missed is yet to be told. */
+  lostMs: number | undefined;
+}
+
+/**
+ * A pod's subscription at one server: the rooms it wants, carried over from one connection's life to the next.
+ *
+ * A new life subscribes to every room before anything that comes through it is passed on; what came earlier is dropped, and the
+ * gap that goes first tells so.
+ */
+export class RedisSubscription {
+  /** Up when a canary has come back on the present connection. */
+  readonly status$ = new BehaviorSubject<BrokerStatus>({ up: false, reason: 'subscription: not connected yet' });
+  readonly #options: RedisSubscriptionOptions;
+  readonly #wanted = new Map<string, Wanted>();
+  /** Rooms that were heard elsewhere before and are not confirmed here yet. */
+  readonly #returning = new Set<string>();
+  /** Rooms that were entered in this turn. */
+  #soon: string[] = [];
+  #link: RedisLink | undefined;
+  #fail: (error: unknown) => void = () => undefined;
+  /** Every room that was wanted when the present life began is confirmed. */
+  #isLive = false;
+  /** Where what comes goes. */
+  #output: Subscriber<BrokerEvent> | undefined;
+  #canaryChannel = '';
+  /** Everything published before this came through: when the last canary to come back was sent, or when the present life began. */
+  #provenMs = 0;
+  /** When the present life was whole, and what its predecessor missed was told. */
+  #wholeMs = 0;
+  /** Messages that came, to be compared. */
+  #received = 0;
+
+  constructor(options: RedisSubscriptionOptions) {
+    this.#options = options;
+  }
+
+  /** One life: emits what comes through the link until unsubscribed. Errors with `LinkError` when it has proven to be dead or of no use. */
+  live(link: RedisLink): Observable<BrokerEvent> {
+    return new Observable((subscriber) => {
+      const bornMs = this.#options.time.scheduler.now();
+      this.#link = link;
+      this.#output = subscriber;
+      this.#canaryChannel = this.#options.canary.channel;
+      this.#fail = (error) => {
+        subscriber.error(asLinkError(error));
+      };
+      subscriber.add(() => {
+        this.#end();
+      });
+      subscriber.add(
+        link.message$.subscribe((message) => {
+          this.#receive(message, subscriber);
+        }),
+      );
+      subscriber.add(
+        link.moved$.pipe(gatherTurn(this.#options.time.turnEnd$)).subscribe(() => {
+          this.#takenAway(link);
+        }),
+      );
+      const begun$ = defer(() => {
+        this.#begin(bornMs);
+        return this.#prove(link);
+      });
+      const { misplacedChannel } = this.#options;
+      const ours = misplacedChannel === undefined ? [this.#canaryChannel] : [this.#canaryChannel, misplacedChannel];
+      const asked = [...ours, ...this.#channelsOf(this.#wanted.keys())];
+      this.#soon = [];
+      subscriber.add(concat(this.#ask(asked), begun$).subscribe({ error: this.#fail }));
+    });
+  }
+
+  /**
+   * See `Broker.subscribe`.
+   *
+   * @param lostMs of a room that was heard elsewhere before, the last proof that it was: a gap goes before what comes
+   */
+  subscribe(room: string, lostMs?: number): Observable<boolean> {
+    return new Observable((subscriber) => {
+      this.#wanted.set(room, { subscriber, confirmed: false, open: false, lostMs });
+      if (lostMs !== undefined) this.#returning.add(room);
+      this.#askSoon(room);
+      return () => {
+        this.#wanted.delete(room);
+        if (this.#returning.delete(room) && this.#returning.size === 0 && this.#isLive) this.#openConfirmed();
+        this.#link?.unsubscribe(this.#options.channels.channelOf(room));
+      };
+    });
+  }
+
+  /** Of a room that is about to be subscribed to elsewhere and was heard here: when it may have missed something, at the earliest. */
+  lostMs(room: string): number | undefined {
+    const wanted = this.#wanted.get(room);
+    return wanted?.open === true ? this.#movedMs() : wanted?.lostMs;
+  }
+
+  /** Asks once more for what is not confirmed. */
+  askAgain(): void {
+    if (this.#isLive) this.#askFor([...this.#wanted].filter(([, { confirmed }]) => !confirmed).map(([room]) => room));
+  }
+
+  /** With one command for all the rooms that are entered in one turn: when a pod fills up, a command for each is felt. */
+  #askSoon(room: string): void {
+    if (this.#soon.push(room) > 1) return;
+    this.#options.time.turnEnd$.subscribe(() => {
+      const rooms = this.#soon.filter((soon) => this.#wanted.get(soon)?.confirmed === false);
+      this.#soon = [];
+      this.#askFor(rooms);
+    });
+  }
+
+  /** As long as the present life lasts; the next one asks for everything. */
+  #askFor(rooms: readonly string[]): void {
+    if (rooms.length > 0) this.#output?.add(this.#ask(this.#channelsOf(rooms)).subscribe({ error: this.#fail }));
+  }
+
+  /** Completes when Redis has confirmed all the channels, or said that they are not its own. */
+  #ask(asked: readonly string[]): Observable<never> {
+    const link = this.#link;
+    if (link === undefined) return EMPTY;
+    const { timeoutMs, time, together, refused } = this.#options;
+    // Who leaves a room and comes back while an answer is under way waits for that to the second question.
+    const asking = asked.map((channel) => [channel, this.#wantedAt(channel)] as const);
+    const wantedAt = new Map(asking);
+    const confirmed$ = together(asked).map((some) =>
+      from(link.subscribe(some)).pipe(
+        tap(() => {
+          for (const channel of some) this.#confirm(channel, wantedAt.get(channel));
+        }),
+        ignoreElements(),
+        catchError((error: unknown) => {
+          if (refused(some, error)) return EMPTY;
+          throw error;
+        }),
+      ),
+    );
+    return from(confirmed$).pipe(mergeAll(), answered(link, 'SUBSCRIBE', timeoutMs, time));
+  }
+
+  #wantedAt(channel: string): Wanted | undefined {
+    const room = this.#options.channels.roomOf(channel);
+    return room === undefined ? undefined : this.#wanted.get(room);
+  }
+
+  #confirm(channel: string, wanted: Wanted | undefined): void {
+    const room = this.#options.channels.roomOf(channel);
+    if (room === undefined || wanted === undefined || wanted.confirmed || this.#wanted.get(room) !== wanted) return;
+    wanted.confirmed = true;
+    if (!this.#isLive) return;
+    if (this.#returning.delete(room)) {
+      // All that return are told of in one gap.
+      if (this.#returning.size === 0) this.#openConfirmed();
+    } else {
+      this.#open([[room, wanted]]);
+    }
+  }
+
+  #begin(bornMs: number): void {
+    this.#isLive = true;
+    this.#returning.clear();
+    this.#openConfirmed();
+    this.#provenMs = bornMs;
+    this.#wholeMs = this.#options.time.scheduler.now();
+  }
+
+  #openConfirmed(): void {
+    this.#open([...this.#wanted].filter(([, { confirmed, open }]) => confirmed && !open));
+  }
+
+  /** What may have been missed is told before anything comes. */
+  #open(rooms: readonly (readonly [room: string, wanted: Wanted])[]): void {
+    const lost = rooms.filter(([, { lostMs }]) => lostMs !== undefined);
+    if (lost.length > 0) {
+      const provenMs = lost.reduce((least, [, { lostMs = least }]) => Math.min(least, lostMs), Infinity);
+      // What Redis took after the proof may bear a time from before it: a publish is under way for as long as its timeout.
+      const sinceMs = provenMs - this.#options.timeoutMs;
+      this.#output?.next({ kind: 'gap', rooms: new Set(lost.map(([room]) => room)), sinceMs });
+    }
+    for (const [, wanted] of rooms) {
+      wanted.open = true;
+      wanted.lostMs = undefined;
+      wanted.subscriber.next(true);
+    }
+  }
+
+  /** Rooms that the server took away are asked for again, here, where it says who has them now. */
+  #takenAway(link: RedisLink): void {
+    const still = link.channels();
+    for (const [room, wanted] of this.#wanted) {
+      if (!wanted.confirmed || still.has(this.#options.channels.channelOf(room))) continue;
+      if (wanted.open) {
+        wanted.lostMs = this.#movedMs();
+        wanted.subscriber.next(false);
+        this.#returning.add(room);
+      }
+      wanted.open = wanted.confirmed = false;
+    }
+    this.askAgain();
+  }
+
+  /** Of a room whose slot moves: two servers may both have had it for a moment, and the last canary may have flown in it. */
+  #movedMs(): number {
+    return Math.min(this.#provenMs, this.#options.time.scheduler.now() - CANARY_INTERVAL_MS);
+  }
+
+  /** Never completes; the status follows. */
+  #prove(link: RedisLink): Observable<never> {
+    const { canary, publishable$, verify, time } = this.#options;
+    const proof$ = defer(() => {
+      const sentMs = time.scheduler.now();
+      let refusal: string | undefined;
+      let isKnown = true;
+      const canary$ = canary
+        .fly(() => this.#received)
+        .pipe(
+          catchError((error: unknown) => {
+            // That is the publisher's trouble, and no reason to replace this connection; but proven it is not.
+            if (!(error instanceof PublishError)) throw error;
+            refusal = error.message;
+            return EMPTY;
+          }),
+        );
+      const verified$ = verify(link).pipe(
+        tap(() => (isKnown = false)),
+        ignoreElements(),
+      );
+      const told$ = defer(() => {
+        if (refusal !== undefined) this.#notPublished(refusal);
+        else this.#proven(isKnown ? sentMs : this.#provenMs);
+        return EMPTY;
+      });
+      return concat(this.#askForCanary(), merge(canary$, verified$), told$);
+    });
+    this.#tell(NOT_PROVEN);
+    // What an earlier publisher sent may have gone to another server: it is not waited for.
+    return publishable$.pipe(
+      startWith(undefined),
+      switchMap(() =>
+        interval(CANARY_PACE_MS, time.scheduler).pipe(
+          startWith(undefined),
+          exhaustMap(() => proof$),
+        ),
+      ),
+    );
+  }
+
+  #askForCanary(): Observable<never> {
+    const { channel } = this.#options.canary;
+    if (channel === this.#canaryChannel) return EMPTY;
+    this.#canaryChannel = channel;
+    return this.#ask([channel]);
+  }
+
+  #proven(sentMs: number): void {
+    this.#provenMs = sentMs;
+    this.#tell({ up: true });
+  }
+
+  #notPublished(refusal: string): void {
+    const reason = `canary: ${refusal}`;
+    if (this.#tell({ up: false, reason })) this.#options.log.warn({ reason }, 'broker connection not proven');
+  }
+
+  /** False where that was told before. */
+  #tell(status: BrokerStatus): boolean {
+    const { value } = this.status$;
+    if (value.up === status.up && (value.up || status.up || value.reason === status.reason)) return false;
+    this.status$.next(status);
+    return true;
+  }
+
+  #receive({ channel, payload }: RedisMessage, subscriber: Subscriber<BrokerEvent>): void {
+    this.#received += 1;
+    const room = this.#options.channels.roomOf(channel);
+    if (room === undefined) {
+      if (channel === this.#canaryChannel) this.#options.canary.hear(payload);
+      else if (channel === this.#options.misplacedChannel) this.#hearMisplaced(payload, subscriber);
+      return;
+    }
+    // Redis may still speak of a room that was left a moment ago.
+    if (this.#wanted.get(room)?.open === true) subscriber.next({ kind: 'publication', room, payload });
+  }
+
+  /** Another pod found that it had spoken to a server that was the master no longer. What was before this life is told already. */
+  #hearMisplaced(payload: Buffer, subscriber: Subscriber<BrokerEvent>): void {
+    const span = readSpan(payload);
+    if (span && this.#isLive && span.untilMs > this.#wholeMs) subscriber.next({ kind: 'gap', sinceMs: span.sinceMs });
+  }
+
+  #end(): void {
+    this.#link = undefined;
+    this.#output = undefined;
+    this.#isLive = false;
+    for (const wanted of this.#wanted.values()) {
+      if (wanted.open) {
+        wanted.lostMs = this.#provenMs;
+        wanted.subscriber.next(false);
+      }
+      wanted.open = wanted.confirmed = false;
+    }
+  }
+
+  #channelsOf(rooms: Iterable<string>): readonly string[] {
+    return [...rooms].map((room) => this.#options.channels.channelOf(room));
+  }
+}
+
+/** Parts of at most so many. */
+export function chunks<T>(values: readonly T[], size: number): readonly T[][] {
+  return Array.from({ length: Math.ceil(values.length / size) }, (_, at) => values.slice(at * size, (at + 1) * size));
+}
+
+function asLinkError(error: unknown): LinkError {
+  return error instanceof LinkError ? error : new LinkError(error instanceof Error ? error.message : String(error));
+}

@@ -1,0 +1,262 @@
+import { describe, expect, test } from '@jest/globals';
+import type { Observable } from 'rxjs';
+import { Intake } from '../../src/connection/intake.js';
+import { marbles } from '../support/marbles.js';
+
+const IS = { t: true, f: false };
+
+/** What may happen to an intake, each as a letter; a digit is how many messages wait to be handled. */
+const HAPPENINGS: Readonly<Record<string, (intake: Intake) => void>> = {
+  w: (intake) => {
+    intake.welcome();
+  },
+  d: (intake) => {
+    intake.drain();
+  },
+  p: (intake) => {
+    intake.published();
+  },
+  c: (intake) => {
+    intake.confirmed();
+  },
+};
+
+function happen(intake: Intake, what: string): void {
+  const happening = HAPPENINGS[what];
+  if (happening) happening(intake);
+  else intake.hold(Number(what));
+}
+
+/** What a stream says when it is subscribed to. */
+function present(state$: Observable<boolean>): boolean | undefined {
+  let present: boolean | undefined;
+  state$.subscribe((value) => (present = value)).unsubscribe();
+  return present;
+}
+
+interface Rows {
+  readonly story: string;
+  readonly open: string;
+  readonly paused: string;
+}
+
+/** Tells an intake with a window of two the story, and compares what it says. */
+function expectIntake({ story, open, paused }: Rows): void {
+  marbles(({ hot, expectObservable }, scheduler) => {
+    const intake = new Intake(2, scheduler.now);
+    hot(story).subscribe((what) => {
+      happen(intake, what);
+    });
+    expectObservable(intake.open$).toBe(open, IS);
+    expectObservable(intake.paused$).toBe(paused, IS);
+  });
+}
+
+describe('an intake', () => {
+  test('is closed until the welcome, but the socket is read', () => {
+    expectIntake({
+      story: ' ---w---',
+      open: '  f--t---',
+      paused: 'f------',
+    });
+  });
+
+  test('leaves the socket unread while as many messages as the window wait for the welcome', () => {
+    expectIntake({
+      story: ' -1-2-3-w-0-',
+      open: '  f------t---',
+      paused: 'f--t-----f-',
+    });
+  });
+
+  test('closes, and leaves the socket unread, while as many publishes as the window are unconfirmed', () => {
+    expectIntake({
+      story: ' -w-p-p-c-p-c-c-',
+      open: '  ft---f-t-f-t---',
+      paused: 'f----t-f-t-f---',
+    });
+  });
+
+  test('counts what waits and what is unconfirmed in one window', () => {
+    expectIntake({
+      story: ' -w-p-1-0-1-c-p--',
+      open: '  ft--------------',
+      paused: 'f----t-f-t-f-t--',
+    });
+  });
+
+  test('is not closed by what waits: that is what it is to let through', () => {
+    expectIntake({
+      story: ' -w-5---0-',
+      open: '  ft-------',
+      paused: 'f--t---f-',
+    });
+  });
+
+  test('says only what is new', () => {
+    expectIntake({
+      story: ' -w-w-3-4-p-2-0-c',
+      open: '  ft--------------',
+      paused: 'f----t-------f--',
+    });
+  });
+
+  test('is closed and leaves the socket unread for good once the pod goes away', () => {
+    expectIntake({
+      story: ' -w-p-d-c-w-0-',
+      open: '  ft---f-------',
+      paused: 'f----t-------',
+    });
+  });
+
+  test('is never opened by a welcome that comes after the pod began to go away', () => {
+    expectIntake({
+      story: ' -d-w-',
+      open: '  f----',
+      paused: 'ft---',
+    });
+  });
+
+  test('knows whether the welcome was said', () => {
+    const intake = new Intake(2, () => 0);
+    expect(intake.welcomed).toBe(false);
+    intake.welcome();
+    expect(intake.welcomed).toBe(true);
+    intake.drain();
+    expect(intake.welcomed).toBe(true);
+  });
+
+  test.each([
+    { window: 1, publishes: 1, open: false },
+    { window: 32, publishes: 31, open: true },
+    { window: 32, publishes: 32, open: false },
+  ])('with a window of $window and $publishes unconfirmed publishes is open: $open', ({ window, publishes, open }) => {
+    const intake = new Intake(window, () => 0);
+    intake.welcome();
+    for (let count = 0; count < publishes; count += 1) intake.published();
+    expect(present(intake.open$)).toBe(open);
+    expect(intake.isPaused).toBe(!open);
+  });
+
+  test('comes to rest right when those it tells answer at once', () => {
+    const intake = new Intake(2, () => 0);
+    let waiting = 5;
+    intake.hold(waiting);
+    // As the connection does: what waits is let through, and each message is published.
+    intake.open$.subscribe((open) => {
+      while (open && present(intake.open$) && waiting > 0) {
+        intake.published();
+        waiting -= 1;
+        intake.hold(waiting);
+      }
+    });
+    intake.welcome();
+    expect([waiting, present(intake.open$), intake.isPaused]).toEqual([3, false, true]);
+    for (let count = 0; count < 3; count += 1) intake.confirmed();
+    expect([waiting, present(intake.open$), intake.isPaused]).toEqual([0, false, true]);
+    intake.confirmed();
+    expect([present(intake.open$), intake.isPaused]).toEqual([true, false]);
+  });
+});
+
+describe("an intake's clock", () => {
+  /** What it says at each `?` of the story. */
+  function pausedMs(story: string): number[] {
+    const read: number[] = [];
+    marbles(({ hot, flush }, scheduler) => {
+      const intake = new Intake(2, scheduler.now);
+      hot(story).subscribe((what) => {
+        if (what === '?') read.push(intake.pausedMs);
+        else happen(intake, what);
+      });
+      flush();
+    });
+    return read;
+  }
+
+  test('stands while the socket is read', () => {
+    expect(pausedMs('?-w-p-?-c-?')).toEqual([0, 0, 0]);
+  });
+
+  test('goes on while the socket is left unread', () => {
+    expect(pausedMs('-2-? 9ms ?')).toEqual([2, 12]);
+  });
+
+  test('adds up each time that it was left unread', () => {
+    expect(pausedMs('-w-pp 9ms c?-p 19ms ? 9ms c 99ms ?')).toEqual([10, 30, 40]);
+  });
+
+  test('is not begun anew by more of what it waits for already', () => {
+    expect(pausedMs('-w-pp 4ms 3 4ms p-?')).toEqual([12]);
+  });
+
+  test('goes on for good once the pod goes away', () => {
+    expect(pausedMs('-w-d-c-0-? 99ms ?')).toEqual([6, 106]);
+  });
+});
+
+describe("an intake's streams", () => {
+  test('begin with the present answer, whenever they are asked for', () => {
+    const intake = new Intake(2, () => 0);
+    const say = () => [present(intake.open$), present(intake.paused$), present(intake.settled$)];
+    expect(say()).toEqual([false, false, true]);
+    intake.welcome();
+    intake.published();
+    expect(say()).toEqual([true, false, undefined]);
+    intake.published();
+    expect(say()).toEqual([false, true, undefined]);
+  });
+
+  test('asked for late begin with the present answer too', () => {
+    const intake = new Intake(2, () => 0);
+    intake.welcome();
+    intake.published();
+    intake.published();
+    expect([present(intake.open$), present(intake.paused$), present(intake.settled$)]).toEqual([false, true, undefined]);
+    expect(intake.isPaused).toBe(true);
+  });
+});
+
+describe("an intake's settled$", () => {
+  test('says once, and at once, that nothing is unconfirmed', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const intake = new Intake(2, scheduler.now);
+      const story = '   ---p-c-';
+      const asked = '   -^     ';
+      const expected = '-(x|)  ';
+
+      hot(story).subscribe((what) => {
+        happen(intake, what);
+      });
+      expectObservable(intake.settled$, asked).toBe(expected, { x: true });
+    });
+  });
+
+  test('waits for the last confirmation', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const intake = new Intake(2, scheduler.now);
+      const story = '   -p-p-c---c-p-c';
+      const asked = '   --^           ';
+      const expected = '---------(x|) ';
+
+      hot(story).subscribe((what) => {
+        happen(intake, what);
+      });
+      expectObservable(intake.settled$, asked).toBe(expected, { x: true });
+    });
+  });
+
+  test('comes while the pod goes away too, and asks nothing of what waits', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const intake = new Intake(2, scheduler.now);
+      const story = '   -w-p-3-d-c----';
+      const asked = '   -------^      ';
+      const expected = '---------(x|) ';
+
+      hot(story).subscribe((what) => {
+        happen(intake, what);
+      });
+      expectObservable(intake.settled$, asked).toBe(expected, { x: true });
+    });
+  });
+});

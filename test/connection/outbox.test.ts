@@ -1,0 +1,226 @@
+import { describe, expect, test } from '@jest/globals';
+import { ignoreElements, map, timer } from 'rxjs';
+import type { TestScheduler } from 'rxjs/testing';
+import { validate } from 'uuid';
+import type { Grant } from '../../src/entrance/authorize.js';
+import { readConfig } from '../../src/config.js';
+import { publish, reply, type Effect } from '../../src/handling/effect.js';
+import { builtInHandlers } from '../../src/handlers/index.js';
+import type { Inbound } from '../../src/connection/transport.js';
+import { act, acting } from '../support/acting.js';
+import { ask, text } from '../support/ask.js';
+import { ScriptedBroker } from '../support/broker.js';
+import { marbles } from '../support/marbles.js';
+import { inRooms, virtualPod } from '../support/pod.js';
+
+function said(content: string): Effect {
+  return publish({ type: 'said', data: { content } });
+}
+
+const SAID: Record<string, Inbound> = {
+  f: act('five', { id: 'f' }),
+  o: act('one'),
+  p: text({ type: 'ping' }),
+  l: act('late'),
+  d: { kind: 'drain', closeInMs: 0, reconnectInMs: 0 },
+  D: { kind: 'drain', closeInMs: 5, reconnectInMs: 0 },
+};
+
+const HEARD = {
+  w: 'welcome',
+  u: 'error unavailable f',
+  P: 'pause',
+  R: 'resume',
+  p: 'pong',
+  d: 'shutdown',
+  s: 'shut 1001',
+};
+
+/** A pod with a publish window of two, and a broker that takes 3 ms to accept what is published and notes when it is. */
+function slowly(scheduler: TestScheduler) {
+  const published: string[] = [];
+  const broker = new ScriptedBroker();
+  broker.accept = (_, payload) => {
+    const { data } = JSON.parse(payload) as { data: { content: string } };
+    published.push(`${data.content} at ${scheduler.now()}`);
+    return timer(3, scheduler).pipe(ignoreElements());
+  };
+  const effects = {
+    five: () => ['a', 'b', 'c', 'd', 'e'].map(said),
+    one: () => [said('one')],
+    late: () => timer(5, scheduler).pipe(map(() => said('late'))),
+  };
+  const handlers = [...builtInHandlers, acting(effects)];
+  return { published, pod: virtualPod(scheduler, { broker, handlers, limits: readConfig({ PUBLISH_WINDOW: '2' }) }) };
+}
+
+describe('more publishes of one message than the window takes', () => {
+  test('wait for their turn, as many as the window takes, and what is beyond gets an error', () => {
+    marbles(({ hot, expectObservable, flush }, scheduler) => {
+      const e1 = hot('  -f---------', SAID);
+      const unsub = '   -----------!';
+      const expected = 'w(Pu)--R    ';
+
+      const { published, pod } = slowly(scheduler);
+      expectObservable(ask(e1, inRooms(pod, 'ada', ['tea'])), unsub).toBe(expected, HEARD);
+      flush();
+      expect(published).toEqual(['a at 1', 'b at 1', 'c at 4', 'd at 4']);
+    });
+  });
+
+  test('go before those of the next message', () => {
+    marbles(({ hot, expectObservable, flush }, scheduler) => {
+      const e1 = hot('  -fo--------', SAID);
+      const unsub = '   -----------!';
+      const expected = 'w(Pu)--R    ';
+
+      const { published, pod } = slowly(scheduler);
+      expectObservable(ask(e1, inRooms(pod, 'ada', ['tea'])), unsub).toBe(expected, HEARD);
+      flush();
+      expect(published).toEqual(['a at 1', 'b at 1', 'c at 4', 'd at 4', 'one at 7']);
+    });
+  });
+
+  test('settle before a drain closes', () => {
+    marbles(({ hot, expectObservable, flush }, scheduler) => {
+      const e1 = hot('  -f---d-----', SAID);
+      const expected = 'w(Pu)d-(s|)';
+
+      const { published, pod } = slowly(scheduler);
+      expectObservable(ask(e1, inRooms(pod, 'ada', ['tea']))).toBe(expected, HEARD);
+      flush();
+      expect(published).toEqual(['a at 1', 'b at 1', 'c at 4', 'd at 4']);
+    });
+  });
+
+  test('settle before a drain closes, those too that a handler comes to during the drain', () => {
+    marbles(({ hot, expectObservable, flush }, scheduler) => {
+      const e1 = hot('  -lD--------', SAID);
+      const expected = 'w-(dP)---(s|)';
+
+      const { published, pod } = slowly(scheduler);
+      expectObservable(ask(e1, inRooms(pod, 'ada', ['tea']))).toBe(expected, HEARD);
+      flush();
+      expect(published).toEqual(['late at 6']);
+    });
+  });
+
+  test('outlive their connection, as every publish does', () => {
+    marbles(({ hot, expectObservable, flush }, scheduler) => {
+      const e1 = hot('  -f---------', SAID);
+      const unsub = '   --!        ';
+      const expected = 'w(Pu)       ';
+
+      const { published, pod } = slowly(scheduler);
+      expectObservable(ask(e1, inRooms(pod, 'ada', ['tea'])), unsub).toBe(expected, HEARD);
+      flush();
+      expect(published).toEqual(['a at 1', 'b at 1', 'c at 4', 'd at 4']);
+    });
+  });
+});
+
+/** What a connection in the tea room is told when a handler of it publishes, and what the broker is given. */
+function publishing(effect: Effect, grant?: Grant): { readonly told: string[]; readonly given: Record<string, unknown>[] } {
+  const told: string[] = [];
+  const broker = new ScriptedBroker();
+  marbles(({ hot, expectObservable }, scheduler) => {
+    const pod = virtualPod(scheduler, { broker, handlers: [acting({ it: () => [effect] })] });
+    const access = grant && { grant, expiresAtMs: Infinity };
+    const e1 = hot('  -i-', { i: act('it', { id: 'i' }) });
+    ask(e1, { ...inRooms(pod, 'ada', ['tea']), access }).subscribe((row) => told.push(row));
+    expectObservable(hot('---'), '---!').toBe('---');
+    scheduler.maxFrames = 3;
+  });
+  const given = broker.published.map((each) => JSON.parse(each.slice(each.indexOf(' '))) as Record<string, unknown>);
+  return { told: told.slice(1), given };
+}
+
+const EVERYTHING: Grant = { mayJoin: () => true, mayPublish: () => true, mayPublishGlobally: () => true };
+
+describe('a publish', () => {
+  test('has every member of an envelope, whatever the handler left out', () => {
+    const { told, given } = publishing(publish({ type: 'note' }));
+    expect(told).toEqual([]);
+    expect(given).toEqual([
+      { id: 'id-2', type: 'note', room: 'tea', from: 'ada', data: {}, timestamp: '1970-01-01T00:00:00.001Z' },
+    ]);
+  });
+
+  test('can say openly that it is in somebody else’s name', () => {
+    expect(publishing(publish({ type: 'note' }, { as: 'the-bot' })).given).toMatchObject([{ from: 'the-bot' }]);
+  });
+
+  test.each(['server', '', 'x'.repeat(256), 'two\nlines'])('but never in that of %j', (as) => {
+    const { told, given } = publishing(publish({ type: 'note' }, { as }));
+    expect(told).toEqual(['error unavailable i']);
+    expect(given).toEqual([]);
+  });
+
+  test.each(['presence', 'notification', 'system', 'error', 'ping', 'pong', ''])('is never of the type %j', (type) => {
+    const { told, given } = publishing(publish({ type }));
+    expect(told).toEqual(['error unavailable i']);
+    expect(given).toEqual([]);
+  });
+
+  test('goes to no room that the connection is not in', () => {
+    const { told, given } = publishing(publish({ type: 'note', room: 'milk' }));
+    expect(told).toEqual(['error not_in_room i']);
+    expect(given).toEqual([]);
+  });
+
+  test('can say openly that it goes to one all the same', () => {
+    const { told, given } = publishing(publish({ type: 'note', room: 'milk' }, { outside: true }));
+    expect(told).toEqual([]);
+    expect(given).toMatchObject([{ room: 'milk' }]);
+  });
+
+  test.each([undefined, '', ' milk', 'a/b'])('which has to be called by a name that a room may have, and not %j', (room) => {
+    const { told, given } = publishing(publish({ type: 'note', room }, { outside: true }));
+    expect(told).toEqual(['error invalid_message i']);
+    expect(given).toEqual([]);
+  });
+
+  test.each<{ where: string; effect: Effect; grant: Partial<Grant> }>([
+    { where: 'in its room', effect: publish({ type: 'note' }), grant: { mayPublish: () => false } },
+    {
+      where: 'outside',
+      effect: publish({ type: 'note', room: 'milk' }, { outside: true }),
+      grant: { mayPublish: (room) => room === 'tea' },
+    },
+    { where: 'everywhere', effect: publish({ type: 'note', room: '' }), grant: { mayPublishGlobally: () => false } },
+  ])('$where needs the token’s grant', ({ effect, grant }) => {
+    expect(publishing(effect, EVERYTHING).told).toEqual([]);
+    const { told, given } = publishing(effect, { ...EVERYTHING, ...grant });
+    expect(told).toEqual(['error forbidden i']);
+    expect(given).toEqual([]);
+  });
+
+  test.each([
+    { bytes: 66_560, content: (rest: number) => 'x'.repeat(rest), told: [] },
+    { bytes: 66_561, content: (rest: number) => 'x'.repeat(rest), told: ['error invalid_message i'] },
+    { bytes: 66_560, content: (rest: number) => 'é'.repeat(rest / 2) + 'x'.repeat(rest % 2), told: [] },
+    { bytes: 66_561, content: (rest: number) => 'é'.repeat(rest / 2) + 'x'.repeat(rest % 2), told: ['error invalid_message i'] },
+  ])('may take 66,560 bytes and no more: $bytes', ({ bytes, content, told }) => {
+    const [empty] = publishing(publish({ type: 'note', data: { content: '' } })).given;
+    const rest = bytes - Buffer.byteLength(JSON.stringify(empty));
+    const outcome = publishing(publish({ type: 'note', data: { content: content(rest) } }));
+    expect(outcome.told).toEqual(told);
+    expect(outcome.given.map((envelope) => Buffer.byteLength(JSON.stringify(envelope)))).toEqual(told.length > 0 ? [] : [bytes]);
+  });
+
+  test('of a message with a UUID keeps it, and gets a fresh id otherwise', () => {
+    const id = '01a208ee-d459-7084-9d8f-f45534ab0924';
+    expect(validate(id)).toBe(true);
+    expect(publishing(publish({ type: 'note', id })).given).toMatchObject([{ id }]);
+    expect(publishing(publish({ type: 'note', id: 'mine' })).given).toMatchObject([{ id: 'id-2' }]);
+  });
+});
+
+describe('a reply', () => {
+  test.each([
+    { characters: 66_000, told: ['note'] },
+    { characters: 66_561, told: ['error unavailable'] },
+  ])('may be no larger than a publish: $characters characters', ({ characters, told }) => {
+    expect(publishing(reply({ type: 'note', data: { text: 'x'.repeat(characters) } })).told).toEqual(told);
+  });
+});

@@ -1,0 +1,277 @@
+import { describe, expect, test } from '@jest/globals';
+import { EMPTY, NEVER, concat, ignoreElements, of, throwError, timer } from 'rxjs';
+import type { TestScheduler } from 'rxjs/testing';
+import type { PublishError } from '../../src/broker/broker.js';
+import { LinkError, RefusedError } from '../../src/redis/link.js';
+import { isMaster$ } from '../../src/redis/master.js';
+import { RedisPublisher } from '../../src/redis/publisher.js';
+import { marbles, virtualWorld } from '../support/marbles.js';
+import { ScriptedLink } from '../support/redis-link.js';
+
+const TIMEOUT_MS = 300;
+
+/** A publisher in virtual time. */
+class Scene {
+  readonly link: ScriptedLink;
+  readonly publisher: RedisPublisher;
+  /** Where the link leads. */
+  place = 'here';
+  /** Whether somebody can be asked who is the master. */
+  isKnown = true;
+  /** What happened, as `{ms} {what}`. */
+  readonly log: string[] = [];
+  readonly scheduler: TestScheduler;
+
+  constructor(scheduler: TestScheduler) {
+    const time = virtualWorld(scheduler);
+    this.scheduler = scheduler;
+    this.link = new ScriptedLink(scheduler);
+    this.publisher = new RedisPublisher({
+      time,
+      timeoutMs: TIMEOUT_MS,
+      verify: (link) => concat(isMaster$(link, TIMEOUT_MS, time), this.isKnown ? EMPTY : of('not known' as const)),
+      misplaced: { channel: 'test:misplaced', placeOf: () => this.place },
+    });
+  }
+
+  live() {
+    return this.publisher.live(this.link).subscribe({
+      error: (error: Error) => {
+        this.#note(`over: ${error.message}`);
+      },
+    });
+  }
+
+  publish(text: string): void {
+    this.publisher.publish('test:room:tea', text).subscribe({
+      error: ({ code }: PublishError) => {
+        this.#note(`${text} ${code}`);
+      },
+      complete: () => {
+        this.#note(`${text} accepted`);
+      },
+    });
+  }
+
+  /** What all pods were told, as `{ms} {since} {until}`. */
+  get told(): readonly string[] {
+    return this.link.asked
+      .filter((asked) => asked.includes('test:misplaced'))
+      .map((asked) => asked.replace('PUBLISH test:misplaced ', ''));
+  }
+
+  at(ms: number, act: () => void): void {
+    timer(ms, this.scheduler).subscribe(act);
+  }
+
+  /** Everything that happens before this. */
+  until(ms: number): readonly string[] {
+    this.scheduler.maxFrames = ms;
+    this.scheduler.flush();
+    return this.log;
+  }
+
+  #note(what: string): void {
+    this.log.push(`${this.scheduler.now()} ${what}`);
+  }
+}
+
+function scene(play: (scene: Scene) => void): void {
+  marbles((_, scheduler) => {
+    play(new Scene(scheduler));
+  });
+}
+
+describe('a publish', () => {
+  test('is accepted when Redis answers', () => {
+    scene((it) => {
+      it.live();
+      it.publish('hello');
+      expect(it.until(100)).toEqual(['1 hello accepted']);
+    });
+  });
+
+  test('is unavailable while there is no connection, and is not kept for later', () => {
+    scene((it) => {
+      it.publish('hello');
+      it.live();
+      expect(it.until(100)).toEqual(['0 hello unavailable']);
+      expect(it.link.asked).toEqual([]);
+    });
+  });
+
+  test('that Redis refuses is unavailable, and the connection goes on', () => {
+    scene((it) => {
+      it.live();
+      it.link.outcome = () => throwError(() => new RefusedError('NOPERM'));
+      it.publish('hello');
+      expect(it.until(100)).toEqual(['0 hello unavailable']);
+    });
+  });
+
+  test('whose connection breaks is unconfirmed', () => {
+    scene((it) => {
+      it.live();
+      it.link.outcome = () => throwError(() => new LinkError('broken'));
+      it.publish('hello');
+      expect(it.until(100)).toEqual(['0 hello unconfirmed']);
+    });
+  });
+
+  test('that is not answered in time ends the connection, and what else is under way is unconfirmed too', () => {
+    scene((it) => {
+      it.live();
+      it.at(10, () => {
+        it.publish('answered');
+      });
+      it.at(20, () => (it.link.outcome = () => NEVER));
+      it.at(60, () => {
+        it.publish('first');
+      });
+      it.at(200, () => {
+        it.publish('second');
+      });
+      expect(it.until(1000)).toEqual([
+        '11 answered accepted',
+        '360 over: a publish was not confirmed within 300 ms',
+        '360 first unconfirmed',
+        '360 second unconfirmed',
+      ]);
+    });
+  });
+
+  test('under way when the connection is given up is unconfirmed', () => {
+    scene((it) => {
+      const life = it.live();
+      it.link.outcome = () => NEVER;
+      it.publish('hello');
+      it.at(50, () => {
+        life.unsubscribe();
+      });
+      expect(it.until(1000)).toEqual(['50 hello unconfirmed']);
+    });
+  });
+});
+
+describe('a connection', () => {
+  test('is asked every 1.5 s whether its server is still a master, and is over when it is not', () => {
+    scene((it) => {
+      it.live();
+      it.at(3500, () => (it.link.role = 'slave'));
+      expect(it.until(10_000)).toEqual(['4501 over: the server is a slave, not a master']);
+      expect(it.link.asked).toEqual(['1500 ROLE', '3000 ROLE', '4500 ROLE']);
+    });
+  });
+
+  test('is over when it is idle and its server does not answer', () => {
+    scene((it) => {
+      it.live();
+      it.link.outcome = () => NEVER;
+      expect(it.until(10_000)).toEqual(['1800 over: ROLE was not answered within 300 ms']);
+    });
+  });
+});
+
+describe('what went to a server that was the master no longer', () => {
+  test('is told to all pods by the next life, since the server was last known to be the master', () => {
+    scene((it) => {
+      it.live();
+      it.at(3200, () => {
+        it.publish('misplaced');
+      });
+      it.at(3500, () => (it.link.role = 'slave'));
+      it.at(5000, () => {
+        it.live();
+      });
+      it.until(6000);
+      expect(it.told).toEqual(['5000 2700 4501']);
+    });
+  });
+
+  test('is told where the next life leads to another server, whatever ended the one before', () => {
+    scene((it) => {
+      const life = it.live();
+      it.at(2500, () => {
+        it.publish('misplaced');
+        life.unsubscribe();
+        it.place = 'there';
+        it.live();
+      });
+      it.until(3000);
+      expect(it.told).toEqual(['2500 1200 2500']);
+    });
+  });
+
+  test('is nothing where the connection was lost and the server is the same', () => {
+    scene((it) => {
+      const life = it.live();
+      it.at(2500, () => {
+        it.publish('hello');
+        life.unsubscribe();
+        it.live();
+      });
+      it.until(3000);
+      expect(it.told).toEqual([]);
+    });
+  });
+
+  test('is nothing where nothing was published since it was known to be the master, canaries aside', () => {
+    scene((it) => {
+      it.live();
+      it.at(2500, () => {
+        it.publish('in time');
+      });
+      it.at(3500, () => {
+        it.publisher.publish('test:canary:pod', '1', false).subscribe();
+      });
+      it.at(3600, () => (it.link.role = 'slave'));
+      it.at(5000, () => {
+        it.live();
+      });
+      it.until(6000);
+      expect(it.told).toEqual([]);
+    });
+  });
+
+  test('reaches back to when somebody could be asked last', () => {
+    scene((it) => {
+      it.live();
+      it.at(4000, () => (it.isKnown = false));
+      it.at(9000, () => {
+        it.publish('misplaced');
+      });
+      it.at(9500, () => (it.link.role = 'slave'));
+      it.at(11_000, () => {
+        it.live();
+      });
+      it.until(12_000);
+      expect(it.told).toEqual(['11000 2700 10501']);
+    });
+  });
+
+  test('is told again until Redis has accepted that, with what comes to it meanwhile', () => {
+    scene((it) => {
+      const first = it.live();
+      it.at(500, () => {
+        it.publish('misplaced');
+        first.unsubscribe();
+        it.place = 'there';
+        it.link.outcome = () => NEVER;
+        const second = it.live();
+        it.at(100, () => {
+          it.publish('misplaced too');
+          second.unsubscribe();
+          it.place = 'elsewhere';
+          it.link.outcome = () => timer(1, it.scheduler).pipe(ignoreElements());
+          const third = it.live();
+          it.at(100, () => {
+            third.unsubscribe();
+            it.live();
+          });
+        });
+      });
+      it.until(1500);
+      expect(it.told).toEqual(['500 -300 500', '600 -300 600']);
+    });
+  });
+});
