@@ -28,9 +28,9 @@ describe('frames', () => {
     for (let n = 0; n < 100 && !raw.socket.destroyed; n++) {
       if (!raw.socket.write(fragments)) await Promise.race([once(raw.socket, 'drain'), raw.closed]);
     }
-    await raw.receives((received) => closeCodeIn(received) !== undefined);
-    expect(closeCodeIn(raw.received)).toBe(1008);
-    raw.socket.destroy();
+    await raw.closed;
+    // The close itself may be lost: what the client sent behind it resets the connection.
+    await service.metricIs('chat_closes_total{code="1008"}', 1);
     expect((await service.metric('process_resident_memory_bytes')) - before).toBeLessThan(64 * MEGABYTE);
     await service.metricIs('chat_connections', 0);
   });

@@ -43,10 +43,10 @@ export interface WebSocketEndpoint {
 }
 
 /**
- * So many connections may be no WebSockets, or not yet: more than a pod can let in within a second, so that of those who send their
+ * So many connections may be no WebSockets, or not yet: more than all that come back at once after an outage, so that of those who send their
  * request at once nobody is among the oldest. Each takes 5 to 50 KB.
  */
-const MAX_HALF_OPEN = 4096;
+const MAX_HALF_OPEN = 12_288;
 
 /** Connections that had to make room are logged at most so often. */
 const COMPLAINT_INTERVAL_MS = 60_000;

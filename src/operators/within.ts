@@ -26,6 +26,8 @@ export interface WithinOptions {
   readonly time: Time;
   /** What changes as long as the other side does something; the wait begins anew when it has changed. */
   readonly progress?: () => unknown;
+  /** But so many times at most, in all; absent: any number. */
+  readonly mostWaits?: number;
   /** The error of a source that took too long. */
   readonly late: () => Error;
 }
@@ -46,14 +48,19 @@ export function served$(ms: number, { scheduler, turnEnd$ }: Time): Observable<u
 }
 
 /** Errors when the source has not completed within `ms` in which the process served and nothing progressed. */
-export function within<T>({ ms, time, progress, late }: WithinOptions): MonoTypeOperatorFunction<T> {
+export function within<T>({ ms, time, progress, mostWaits = Infinity, late }: WithinOptions): MonoTypeOperatorFunction<T> {
   const late$ = defer(() => {
-    const before = progress?.();
-    return served$(ms, time).pipe(
-      map(() => {
-        if (progress?.() === before) throw late();
-      }),
-    );
-  }).pipe(repeat(), ignoreElements());
+    let waits = 0;
+    const wait$ = defer(() => {
+      const before = progress?.();
+      return served$(ms, time).pipe(
+        map(() => {
+          waits += 1;
+          if (progress?.() === before || waits >= mostWaits) throw late();
+        }),
+      );
+    });
+    return wait$.pipe(repeat(), ignoreElements());
+  });
   return (source$) => merge(source$.pipe(materialize()), late$).pipe(dematerialize());
 }

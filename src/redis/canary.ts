@@ -2,6 +2,12 @@ import { BehaviorSubject, concat, defer, filter, ignoreElements, take, type Obse
 import { within, type Time } from '../operators/within.js';
 import { LinkError } from './link.js';
 
+/** What comes before a canary may hold it up so many times as long: beyond that it will not come, or what does is of no use any more. */
+const MOST_WAITS = 5;
+
+/** A canary was accepted and did not arrive in time: publisher and subscription do not speak to the same Redis, or one of them is dead. */
+export class StrayError extends LinkError {}
+
 export interface CanaryOptions {
   /** A channel that nobody else subscribes to; it may be another one later. */
   readonly channel: () => string;
@@ -35,7 +41,7 @@ export class Canary {
   }
 
   /**
-   * Cold: completes when a canary has come back. Errors with `PublishError` when it was not accepted, and with `LinkError` when it
+   * Cold: completes when a canary has come back. Errors with `PublishError` when it was not accepted, and with `StrayError` when it
    * was and did not arrive in time.
    *
    * @param received changes with whatever else comes through the subscription: the canary may have to wait behind it
@@ -52,7 +58,8 @@ export class Canary {
           ms,
           time,
           progress: received,
-          late: () => new LinkError(`a canary was accepted and did not arrive within ${ms} ms`),
+          mostWaits: MOST_WAITS,
+          late: () => new StrayError(`a canary was accepted and did not arrive within ${ms} ms`),
         }),
       );
       return concat(publish(this.channel, flight), arrived$);

@@ -55,6 +55,9 @@ export function redisNode(options: RedisNodeOptions): RedisNode {
     verify,
     timeoutMs,
     log,
+    onStray: (heardMs) => {
+      publisher.giveUp(heardMs);
+    },
     together,
     refused,
     misplacedChannel: misplaced?.channel,

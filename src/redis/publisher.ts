@@ -61,21 +61,24 @@ export class RedisPublisher {
       });
       this.#life = life;
       this.status$.next({ up: true });
-      let demoted = false;
       subscriber.add(() => {
         this.#life = undefined;
         life.end();
-        this.#misplaced.ended({ ...life.doubtful, demoted, place: this.#placeOf(link) });
+        this.#misplaced.ended({ ...life.doubtful, place: this.#placeOf(link) });
       });
       subscriber.add(
         merge(this.#verified(life, link), this.#announced(link)).subscribe({
           error: (error: unknown) => {
-            demoted = error instanceof DemotedError;
-            subscriber.error(error);
+            life.fail(error);
           },
         }),
       );
     });
+  }
+
+  /** What it publishes does not arrive: its server may be another one than all others speak to, though it is a master. */
+  giveUp(arrivedMs: number | undefined): void {
+    this.#life?.stray(arrivedMs);
   }
 
   /** @param matters whether all pods are to be told where it may not have reached them */
@@ -130,7 +133,7 @@ export class RedisPublisher {
 class PublisherLife {
   readonly #link: RedisLink;
   readonly #options: RedisPublisherOptions;
-  readonly #fail: (error: LinkError) => void;
+  readonly #fail: (error: unknown) => void;
   readonly #waiting = new Set<Waiting>();
   #bytes = 0;
   #watch: Subscription | undefined;
@@ -138,8 +141,9 @@ class PublisherLife {
   #provenMs: number;
   /** When something that matters was sent last. */
   #sentMs = -Infinity;
+  #demoted = false;
 
-  constructor(link: RedisLink, options: RedisPublisherOptions, fail: (error: LinkError) => void) {
+  constructor(link: RedisLink, options: RedisPublisherOptions, fail: (error: unknown) => void) {
     this.#link = link;
     this.#options = options;
     this.#fail = fail;
@@ -151,12 +155,23 @@ class PublisherLife {
     this.#provenMs = askedMs;
   }
 
+  fail(error: unknown): void {
+    this.#demoted ||= error instanceof DemotedError;
+    this.#fail(error);
+  }
+
+  /** Its server is not the one that matters, and was it perhaps when something arrived last. */
+  stray(arrivedMs: number | undefined): void {
+    this.#provenMs = Math.min(this.#provenMs, arrivedMs ?? this.#provenMs);
+    this.fail(new DemotedError('what is published does not arrive'));
+  }
+
   /** What may have gone to a server that was the master no longer, as far as this life can tell. */
-  get doubtful(): Pick<PastLife, 'sinceMs' | 'untilMs' | 'published'> {
+  get doubtful(): Omit<PastLife, 'place'> {
     const { time, timeoutMs } = this.#options;
     // An envelope is a little older than its publish, and sentinels hear of a new master one after the other.
     const sinceMs = this.#provenMs - timeoutMs;
-    return { sinceMs, untilMs: time.scheduler.now(), published: this.#sentMs >= sinceMs };
+    return { sinceMs, untilMs: time.scheduler.now(), published: this.#sentMs >= sinceMs, demoted: this.#demoted };
   }
 
   publish(channel: string, payload: string, subscriber: Subscriber<never>, matters: boolean): void {
@@ -197,7 +212,7 @@ class PublisherLife {
     return served$(ms, time).subscribe(() => {
       const [oldest] = this.#waiting;
       this.#watch = undefined;
-      if (oldest === watched) this.#fail(new LinkError(`a publish was not confirmed within ${timeoutMs} ms`));
+      if (oldest === watched) this.fail(new LinkError(`a publish was not confirmed within ${timeoutMs} ms`));
       else if (oldest) {
         const leftMs = oldest.sentMs + timeoutMs - time.scheduler.now();
         // After a stall its time may be up by the clock, while the answer has not had a chance to be read.

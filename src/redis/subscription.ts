@@ -5,32 +5,22 @@ import {
   catchError,
   concat,
   defer,
-  exhaustMap,
   ignoreElements,
-  interval,
-  merge,
   mergeAll,
   from,
-  startWith,
-  switchMap,
   tap,
   type Subscriber,
 } from 'rxjs';
-import { PublishError, type BrokerEvent, type BrokerStatus } from '../broker/broker.js';
+import type { BrokerEvent, BrokerStatus } from '../broker/broker.js';
 import { gatherTurn } from '../operators/gatherTurn.js';
 import type { Time } from '../operators/within.js';
 import type { Logger } from '../log.js';
-import type { Canary } from './canary.js';
+import { StrayError, type Canary } from './canary.js';
 import type { RoomChannels } from './channels.js';
 import { LinkError, type RedisLink, type RedisMessage } from './link.js';
 import { answered, type Verify } from './master.js';
 import { readSpan } from './misplaced.js';
-
-/** Spec, "Redis": a proof of life is at most so old when the next canary has come back. */
-export const CANARY_INTERVAL_MS = 2000;
-
-/** Canaries leave more often: for as long as one is in the air, the last proof is the one before. */
-const CANARY_PACE_MS = 1500;
+import { CANARY_INTERVAL_MS, proofs$ } from './proof.js';
 
 /** So many channels are asked for in one SUBSCRIBE, which Redis carries out in one go while others wait. */
 export const CHANNELS_PER_COMMAND = 500;
@@ -49,6 +39,11 @@ export interface RedisSubscriptionOptions {
   /** How long Redis may say nothing while it owes the confirmation of a SUBSCRIBE. */
   readonly timeoutMs: number;
   readonly log: Logger;
+  /**
+   * A canary was accepted and does not arrive, though this connection is a fresh one: perhaps the publisher speaks to another
+   * server. The last that arrived was sent at that time; undefined where none ever did.
+   */
+  readonly onStray: (heardMs: number | undefined) => void;
   /** Which channels one SUBSCRIBE may ask for together. */
   readonly together: (channels: readonly string[]) => readonly (readonly string[])[];
   /** Redis refused channels. Returns whether they are somebody else's now; else the life is over. */
@@ -90,6 +85,10 @@ export class RedisSubscription {
   #canaryChannel = '';
   /** Everything published before this came through: when the last canary to come back was sent, or when the present life began. */
   #provenMs = 0;
+  /** When the last canary that came back was sent, whichever life heard it. */
+  #heardMs: number | undefined;
+  /** The present life has heard one. */
+  #isProven = false;
   /** When the present life was whole, and what its predecessor missed was told. */
   #wholeMs = 0;
   /** Messages that came, to be compared. */
@@ -221,6 +220,7 @@ export class RedisSubscription {
 
   #begin(bornMs: number): void {
     this.#isLive = true;
+    this.#isProven = false;
     this.#returning.clear();
     this.#openConfirmed();
     this.#provenMs = bornMs;
@@ -269,42 +269,26 @@ export class RedisSubscription {
 
   /** Never completes; the status follows. */
   #prove(link: RedisLink): Observable<never> {
-    const { canary, publishable$, verify, time } = this.#options;
-    const proof$ = defer(() => {
-      const sentMs = time.scheduler.now();
-      let refusal: string | undefined;
-      let isKnown = true;
-      const canary$ = canary
-        .fly(() => this.#received)
-        .pipe(
-          catchError((error: unknown) => {
-            // That is the publisher's trouble, and no reason to replace this connection; but proven it is not.
-            if (!(error instanceof PublishError)) throw error;
-            refusal = error.message;
-            return EMPTY;
-          }),
-        );
-      const verified$ = verify(link).pipe(
-        tap(() => (isKnown = false)),
-        ignoreElements(),
-      );
-      const told$ = defer(() => {
-        if (refusal !== undefined) this.#notPublished(refusal);
-        else this.#proven(isKnown ? sentMs : this.#provenMs);
-        return EMPTY;
-      });
-      return concat(this.#askForCanary(), merge(canary$, verified$), told$);
-    });
+    const { canary, publishable$, verify, time, onStray } = this.#options;
     this.#tell(NOT_PROVEN);
-    // What an earlier publisher sent may have gone to another server: it is not waited for.
-    return publishable$.pipe(
-      startWith(undefined),
-      switchMap(() =>
-        interval(CANARY_PACE_MS, time.scheduler).pipe(
-          startWith(undefined),
-          exhaustMap(() => proof$),
-        ),
-      ),
+    return proofs$({
+      canary,
+      publishable$,
+      prepared$: defer(() => this.#askForCanary()),
+      verified$: defer(() => verify(link)),
+      received: () => this.#received,
+      time,
+    }).pipe(
+      tap({
+        next: (proof) => {
+          if ('refusal' in proof) this.#notPublished(proof.refusal);
+          else this.#proven(proof);
+        },
+        error: (error: unknown) => {
+          if (error instanceof StrayError && !this.#isProven) onStray(this.#heardMs);
+        },
+      }),
+      ignoreElements(),
     );
   }
 
@@ -315,8 +299,10 @@ export class RedisSubscription {
     return this.#ask([channel]);
   }
 
-  #proven(sentMs: number): void {
-    this.#provenMs = sentMs;
+  #proven({ sentMs, isKnown }: { readonly sentMs: number; readonly isKnown: boolean }): void {
+    this.#heardMs = sentMs;
+    this.#isProven = true;
+    if (isKnown) this.#provenMs = sentMs;
     this.#tell({ up: true });
   }
 

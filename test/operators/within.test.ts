@@ -52,6 +52,22 @@ describe('within', () => {
     });
   });
 
+  test('waits so many times at most, whatever progresses, each time it is subscribed to', () => {
+    marbles(({ cold, hot, expectObservable }, scheduler) => {
+      let progress = 0;
+      cold('            -pppppppppppppppppppppppppppppppp').subscribe(() => (progress += 1));
+      const e1 = hot('  ------------------------');
+      const expected = '----------------#';
+      const later = '   ----^';
+      const again = '   --------------------#';
+
+      const options = { ms: 8, time: virtualWorld(scheduler), progress: () => progress, mostWaits: 2, late };
+      const result = e1.pipe(within(options));
+      expectObservable(result).toBe(expected, undefined, late());
+      expectObservable(result, later).toBe(again, undefined, late());
+    });
+  });
+
   test('unsubscribing ends the source and the wait', () => {
     marbles(({ hot, expectObservable, expectSubscriptions }, scheduler) => {
       const e1 = hot('  -a---------');

@@ -202,6 +202,22 @@ describe('what went to a server that was the master no longer', () => {
     });
   });
 
+  test('is told where what it publishes does not arrive, since the last time that it did', () => {
+    scene((it) => {
+      it.live();
+      it.at(3100, () => {
+        it.publish('misplaced');
+        it.publisher.giveUp(700);
+        it.publisher.giveUp(700);
+      });
+      it.at(4000, () => {
+        it.live();
+      });
+      expect(it.until(5000)).toEqual(['3100 over: what is published does not arrive', '3100 misplaced unconfirmed']);
+      expect(it.told).toEqual(['4000 400 3100']);
+    });
+  });
+
   test('is nothing where the connection was lost and the server is the same', () => {
     scene((it) => {
       const life = it.live();

@@ -1,12 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
-import { EMPTY, NEVER, Observable, Subject, concat, ignoreElements, of, timer } from 'rxjs';
+import { EMPTY, NEVER, Observable, Subject, concat, ignoreElements, interval, of, timer } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 import { PublishError } from '../../src/broker/broker.js';
 import { silentLogger } from '../../src/log.js';
 import { Canary } from '../../src/redis/canary.js';
 import { roomChannels } from '../../src/redis/channels.js';
 import { isMaster$ } from '../../src/redis/master.js';
-import { CANARY_INTERVAL_MS, RedisSubscription } from '../../src/redis/subscription.js';
+import { CANARY_INTERVAL_MS } from '../../src/redis/proof.js';
+import { RedisSubscription } from '../../src/redis/subscription.js';
 import { marbles, virtualWorld } from '../support/marbles.js';
 import { ScriptedLink } from '../support/redis-link.js';
 
@@ -44,6 +45,9 @@ class Scene {
       misplacedChannel: 'test:misplaced',
       timeoutMs: TIMEOUT_MS,
       log: silentLogger,
+      onStray: (heardMs) => {
+        this.#note(`stray, after one of ${heardMs ?? 'never'}`);
+      },
       together: (channels) => [channels],
       refused: () => false,
     });
@@ -169,6 +173,32 @@ describe('a life', () => {
         });
       }
       expect(it.until(4000).at(-1)).toBe('2702 over: a canary was accepted and did not arrive within 300 ms');
+    });
+  });
+
+  test('is over when canaries do not arrive, though other messages never cease', () => {
+    scene((it) => {
+      it.live();
+      it.at(1000, () => (it.link.echoes = false));
+      interval(100, it.scheduler).subscribe(() => {
+        it.link.say('test:room:tea', 'hello');
+      });
+      expect(it.until(6000).at(-1)).toBe('3002 over: a canary was accepted and did not arrive within 300 ms');
+    });
+  });
+
+  test('says that canaries stray where the first of a life is accepted and does not arrive, and when one did last', () => {
+    scene((it) => {
+      const first = it.live();
+      it.at(2000, () => {
+        first.unsubscribe();
+        it.link.echoes = false;
+        it.live();
+      });
+      expect(it.until(3000).slice(-2)).toEqual([
+        '2302 stray, after one of 1501',
+        '2302 over: a canary was accepted and did not arrive within 300 ms',
+      ]);
     });
   });
 
