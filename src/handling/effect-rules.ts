@@ -2,6 +2,9 @@ import type { Close, Effect, Hear, Publish, Reply } from './effect.js';
 import { CloseCode, PRIVATE_TYPES, SERVER_TYPES } from '../protocol.js';
 import { isSubject } from '../entrance/token.js';
 
+/** What nobody publishes: the server's own, and what is between a connection and its pod. */
+const UNPUBLISHED_TYPES: ReadonlySet<string> = new Set([...SERVER_TYPES, ...PRIVATE_TYPES]);
+
 /** The service's own words, to which other effects lead. */
 const OWN_TYPES: ReadonlySet<string> = new Set(['system', 'error']);
 
@@ -36,7 +39,7 @@ export function flawOf(effect: Effect): string | undefined {
 
 function flawOfPublish({ message, as }: Publish): string | undefined {
   const { type } = (message as Publish['message'] | null | undefined) ?? {};
-  if (!isType(type) || SERVER_TYPES.has(type) || PRIVATE_TYPES.has(type)) return `a publish of type ${type}`;
+  if (!isType(type) || UNPUBLISHED_TYPES.has(type)) return `a publish of type ${type}`;
   return as === undefined || isSubject(as) ? undefined : 'a sender who cannot be called so';
 }
 

@@ -66,21 +66,23 @@ export interface Cause {
  *
  * @param message `data` is anything that JSON can write, in all at most `MAX_MESSAGE_BYTES` + 1024 bytes
  */
-export function reply(message: Omit<Reply, 'kind'>): Reply {
-  return { kind: 'reply', ...message };
+export function reply({ type, data, id }: Omit<Reply, 'kind'>): Reply {
+  return { kind: 'reply', type, data, id };
 }
 
 /**
  * Says something in a room, in the name of this connection's identity. The sender hears it too, as everybody in the room does.
  *
  * What may not be said is told to the sender by an `error`: `not_in_room` and `room_required` by the rules for clients, `forbidden`
- * where its token does not grant the room, `forbidden_type` for a type that only the server sends, `invalid_message` where it
- * is larger than `MAX_MESSAGE_BYTES` + 1024 bytes when written out, `unavailable` where more than two publish windows are under way.
+ * where its token does not grant the room, `invalid_message` where it is larger than `MAX_MESSAGE_BYTES` + 1024 bytes when written out,
+ * `unavailable` where more than two publish windows are under way. A type that only the server sends, and a name that nobody may have, are the
+ * handler's own failures.
  *
  * @param options `as` names another sender, and `outside` a room that the connection is not in: both have to be said openly
  */
-export function publish(message: ClientMessage, options: Cause & Pick<Publish, 'as' | 'outside'> = {}): Publish {
-  return { kind: 'publish', message, ...options };
+export function publish(message: ClientMessage, options?: Cause & Pick<Publish, 'as' | 'outside'>): Publish {
+  // All its members each time: engines are faster where objects are alike.
+  return { kind: 'publish', message, as: options?.as, outside: options?.outside, ref: options?.ref };
 }
 
 /**

@@ -59,7 +59,7 @@ function wrapped({ name, operate }: Wrap, inner: Handle, isolation: Isolation, o
   return routeBy({
     key: () => name,
     route: () => isolation.rested(name, (message$) => operate(message$, inner, own)),
-    mark: (effect: Effect, _, message) => isolation.wanted(name, effect, message),
+    mark: (effect: Effect, _, message) => isolation.passed(name, effect, message),
     recover: (error, _, message): Effect => isolation.failed(name, error, message),
     teardownFailed: (error) => {
       isolation.teardownFailed(name, error);

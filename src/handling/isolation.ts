@@ -69,8 +69,14 @@ export class Isolation {
     if (flaw !== undefined) return this.#broke(type, new Error(flaw), message);
     if (effect.kind === 'rejection') return this.#rejected(type, effect, message);
     this.#troubles?.delete(type);
-    if (effect.kind === 'hear') return { by: type, ...effect };
+    if (effect.kind === 'hear') return { ...effect, by: type };
     return message === undefined ? effect : causedBy(effect, message);
+  }
+
+  /** What came out of a wrap: an operator of `hear` is whose it was within. */
+  passed(name: string, effect: Effect, message: ClientMessage | undefined): Effect {
+    const wanted = this.wanted(name, effect, message);
+    return wanted.kind === 'hear' && effect.kind === 'hear' && effect.by !== undefined ? effect : wanted;
   }
 
   #rejected(type: string, { code, reason, ref, error }: Rejection, message: ClientMessage | undefined): Effect {

@@ -34,6 +34,7 @@ class Routing<K, T, R, P extends T & R> extends Stage<T, R> {
   readonly #routes = new Map<K, Subject<Exclude<T, P>>>();
   /** The value on its way; what it causes may come back as another value meanwhile. */
   #current: Exclude<T, P> | undefined;
+  #currentKey: K | undefined;
   /** Routes, and the source. */
   #running = 1;
 
@@ -74,10 +75,12 @@ class Routing<K, T, R, P extends T & R> extends Stage<T, R> {
       return;
     }
     const outer = this.#current;
+    const outerKey = this.#currentKey;
     const routed = (this.#current = value as Exclude<T, P>);
-    const at = key(routed);
+    const at = (this.#currentKey = key(routed));
     (this.#routes.get(at) ?? this.#open(at)).next(routed);
     this.#current = outer;
+    this.#currentKey = outerKey;
   }
 
   protected override _complete(): void {
@@ -88,8 +91,7 @@ class Routing<K, T, R, P extends T & R> extends Stage<T, R> {
 
   /** A route may emit while a value is on its way to another. */
   #valueFor(key: K): Exclude<T, P> | undefined {
-    const current = this.#current;
-    return current !== undefined && this.#options.key(current) === key ? current : undefined;
+    return this.#currentKey === key ? this.#current : undefined;
   }
 
   #open(key: K): Subject<Exclude<T, P>> {

@@ -1,16 +1,16 @@
 import { describe, expect, test } from '@jest/globals';
 import { NEVER, Observable, Subject, ignoreElements, map, merge, mergeMap, tap, timer } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
-import { connection } from '../src/connection/connection.js';
-import { close, join, leave, publish, reply, type Effect } from '../src/handling/effect.js';
-import { reject } from '../src/connection/message.js';
-import type { Inbound } from '../src/connection/transport.js';
-import { ask, text } from './support/ask.js';
-import { ScriptedBroker } from './support/broker.js';
-import { READY, rowConsumer } from './support/consumer.js';
-import { ada, x } from './support/faulty.js';
-import { marbles } from './support/marbles.js';
-import { inRooms, virtualPod } from './support/pod.js';
+import { connection } from '../../src/connection/connection.js';
+import { close, join, leave, publish, reply, type Effect } from '../../src/handling/effect.js';
+import { reject } from '../../src/connection/message.js';
+import type { Inbound } from '../../src/connection/transport.js';
+import { ask, text } from '../support/ask.js';
+import { ScriptedBroker } from '../support/broker.js';
+import { READY, rowConsumer } from '../support/consumer.js';
+import { ada, x } from '../support/faulty.js';
+import { marbles } from '../support/marbles.js';
+import { inRooms, virtualPod } from '../support/pod.js';
 
 const SAID: Record<string, Inbound> = { x: text({ type: 'x', id: 'x' }), p: text({ type: 'ping' }) };
 
