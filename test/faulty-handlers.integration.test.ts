@@ -31,6 +31,8 @@ describe('a handler', () => {
     { type: 'errors', ref: 'mine' },
     { type: 'is not made', ref: 'mine' },
     { type: 'is no stream', ref: 'mine' },
+    { type: 'answers what cannot be written', ref: 'mine' },
+    { type: 'publishes what cannot be written', ref: 'mine' },
     // Which message a promise was about, its rejection does not say.
     { type: 'rejects', ref: undefined },
     { type: 'rejects later', ref: undefined },
@@ -60,19 +62,6 @@ describe('a handler', () => {
     await ben.hearsChat('still here');
     await ben.close();
   });
-
-  test.each(['answers what cannot be written', 'publishes what cannot be written'])(
-    'that %s: its connection alone is closed, with 1011',
-    async (type) => {
-      const [ada, ben] = await Promise.all([connect(service.port, '/ws/tea'), connect(service.port, '/ws/tea')]);
-      ada.send({ type, id: 'mine' });
-      expect((await ada.closed).code).toBe(1011);
-      ben.chat('still here');
-      await ben.hearsChat('still here');
-      await service.logged('connection failed', /BigInt/);
-      await ben.close();
-    },
-  );
 });
 
 describe('the service', () => {

@@ -1,13 +1,14 @@
 import { Observable, pipe, type OperatorFunction, type Subscriber } from 'rxjs';
 import type { Cause, Effect, Reply } from '../handling/effect.js';
 import { handled } from '../handling/handling.js';
+import type { Batch } from '../hub/frame.js';
 import type { Intake } from './intake.js';
 import { judge, type Accepted, type JudgeOptions } from './judge.js';
 import type { Membership } from './membership.js';
 import { reject, usableRef, type Rejection } from './message.js';
 import { gate } from '../operators/gate.js';
 import { Stage, listen } from '../operators/stage.js';
-import { Outbox } from './outbox.js';
+import { Outbox, unwritable } from './outbox.js';
 import type { ConnectionContext } from '../pod.js';
 import { CloseCode, MAX_BAD_MESSAGES, atMost } from '../protocol.js';
 import { serverBatch } from './server-message.js';
@@ -148,9 +149,16 @@ class CarryingOut extends Stage<Outcome, Outbound> {
 
   #reply(message: Reply): void {
     const { world, maxPublicationBytes } = this.#context.pod;
-    const batch = serverBatch(message, world);
+    const ref = message.ref ?? usableRef(message.id);
+    let batch: Batch;
+    try {
+      batch = serverBatch(message, world);
+    } catch (error) {
+      this.#complain({ ...unwritable(message, error, this.#context), ref });
+      return;
+    }
     if (batch.bytes <= maxPublicationBytes) this.output.next(batch);
-    else this.#complain(reject('unavailable', 'the answer is too large', usableRef(message.id)));
+    else this.#complain(reject('unavailable', 'the answer is too large', ref));
   }
 
   #complain(rejection: Rejection | BadMessage): void {

@@ -1,4 +1,4 @@
-import { NEVER, Observable, Subject, concat, map, switchMap, timer, type Subscriber } from 'rxjs';
+import { NEVER, Observable, Subject, concat, map, merge, switchMap, timer, type Subscriber } from 'rxjs';
 import { conversation } from './conversation.js';
 import type { Intake } from './intake.js';
 import type { Membership } from './membership.js';
@@ -15,6 +15,8 @@ export class Inbox extends Stage<Mail, Outbound> {
   readonly #membership: Membership;
   /** Begun with the first message: who only listens need not pay for what it takes to talk. */
   #said$: Subject<string> | undefined;
+  /** What comes behind a frame that ends the connection is not heard, however long its close has to wait. */
+  #over = false;
 
   constructor(output: Subscriber<Outbound>, context: ConnectionContext, intake: Intake, membership: Membership) {
     super(output);
@@ -26,12 +28,13 @@ export class Inbox extends Stage<Mail, Outbound> {
   protected override take(mail: Mail): void {
     switch (mail.kind) {
       case 'text':
-        (this.#said$ ??= this.#converse()).next(mail.text);
+        if (!this.#over) (this.#said$ ??= this.#converse()).next(mail.text);
         break;
       case 'ping':
         this.output.next(mail);
         break;
       case 'binary':
+        this.#over = true;
         this.output.next(shut(CloseCode.unsupportedData, 'binary frames are not taken'));
         break;
       case 'drain':
@@ -48,11 +51,12 @@ export class Inbox extends Stage<Mail, Outbound> {
 
 /** The pod goes away: say so, read no more, let unconfirmed publishes settle, close in time. */
 function drained$({ closeInMs, reconnectInMs }: Drain, { pod }: ConnectionContext, intake: Intake): Observable<Outbound> {
-  const goodbye = intake.welcomed ? [systemBatch('shutdown', { reconnectInMs }, pod.world)] : [];
+  // Who is not welcome yet may become so: its `welcome` comes first.
+  const goodbye$ = intake.welcomed$.pipe(map(() => systemBatch('shutdown', { reconnectInMs }, pod.world)));
   const pause = intake.isPaused ? [] : [PAUSE];
   intake.drain();
   // When its time has come, for what is handled until then may publish.
   const due$ = timer(closeInMs, pod.world.scheduler).pipe(switchMap(() => intake.settled$));
   // The end is for the close to bring: until that has gone out, the connection lives.
-  return concat(goodbye, pause, due$.pipe(map(() => shut(CloseCode.goingAway, 'the pod goes away'))), NEVER);
+  return merge(goodbye$, concat(pause, due$.pipe(map(() => shut(CloseCode.goingAway, 'the pod goes away'))), NEVER));
 }

@@ -12,6 +12,7 @@ export class Intake implements Reading {
   #open$: BehaviorSubject<boolean> | undefined;
   #paused$: BehaviorSubject<boolean> | undefined;
   #settling$: BehaviorSubject<boolean> | undefined;
+  #welcoming$: BehaviorSubject<boolean> | undefined;
   readonly #window: number;
   readonly #now: () => number;
   #welcomed = false;
@@ -61,8 +62,12 @@ export class Intake implements Reading {
 
   /** Emits once, as soon as no publish is unconfirmed. */
   get settled$(): Observable<boolean> {
-    this.#settling$ ??= new BehaviorSubject(this.#unconfirmed === 0);
-    return this.#settling$.pipe(filter(Boolean), take(1));
+    return once((this.#settling$ ??= new BehaviorSubject(this.#unconfirmed === 0)));
+  }
+
+  /** Emits once, as soon as the connection is welcome. */
+  get welcomed$(): Observable<boolean> {
+    return once((this.#welcoming$ ??= new BehaviorSubject(this.#welcomed)));
   }
 
   /** The connection is in its rooms: what it said may be handled. */
@@ -98,6 +103,7 @@ export class Intake implements Reading {
     tell(this.#paused$, this.isPaused);
     tell(this.#open$, this.#isOpen);
     tell(this.#settling$, this.#unconfirmed === 0);
+    tell(this.#welcoming$, this.#welcomed);
   }
 
   #clock(paused: boolean): void {
@@ -105,6 +111,10 @@ export class Intake implements Reading {
     this.#pausedMs = this.pausedMs;
     this.#pausedSinceMs = paused ? this.#now() : undefined;
   }
+}
+
+function once(state$: BehaviorSubject<boolean>): Observable<boolean> {
+  return state$.pipe(filter(Boolean), take(1));
 }
 
 function tell(state$: BehaviorSubject<boolean> | undefined, value: boolean): void {

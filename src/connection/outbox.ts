@@ -2,7 +2,8 @@ import type { Subscriber } from 'rxjs';
 import { validate } from 'uuid';
 import { PublishError } from '../broker/broker.js';
 import { destination } from './destination.js';
-import type { Publish } from '../handling/effect.js';
+import type { Publish, Reply } from '../handling/effect.js';
+import { failedMessage } from '../handling/isolation.js';
 import { refusedToPublish } from './grants.js';
 import type { Intake } from './intake.js';
 import type { Membership } from './membership.js';
@@ -45,7 +46,7 @@ export class Outbox {
 
   publish(effect: Publish): void {
     const ref = effect.ref ?? usableRef(effect.message.id);
-    const letter = this.#letter(effect, ref);
+    const letter = this.#letterOf(effect, ref);
     if ('kind' in letter) this.complain({ ...letter, ref });
     else this.#post(letter);
   }
@@ -66,14 +67,27 @@ export class Outbox {
     this.#intake.confirmed();
   }
 
-  #letter({ message, as, outside }: Publish, ref: string | undefined): Letter | Rejection {
-    const { pod, identity } = this.#context;
-    const { scheduler, newId } = pod.world;
+  #letterOf(effect: Publish, ref: string | undefined): Letter | Rejection {
+    const { message, outside } = effect;
     const room = outside === true ? elsewhere(message.room) : destination(message.room, this.#membership.rooms);
     if (typeof room !== 'string') return room;
     const refused = refusedToPublish(room, this.#context);
     if (refused) return refused;
-    const envelope = writeEnvelope({
+    const { maxPublicationBytes } = this.#context.pod;
+    let envelope: string;
+    try {
+      envelope = this.#envelopeOf(effect, room);
+    } catch (error) {
+      return unwritable(effect, error, this.#context);
+    }
+    const fits = envelope.length * MAX_BYTES_PER_UNIT <= maxPublicationBytes || byteLength(envelope) <= maxPublicationBytes;
+    return fits ? { room, envelope, ref } : reject('invalid_message', 'grows too large when written out');
+  }
+
+  #envelopeOf({ message, as }: Publish, room: string): string {
+    const { pod, identity } = this.#context;
+    const { scheduler, newId } = pod.world;
+    return writeEnvelope({
       id: isUuid(message.id) ? message.id : newId(),
       type: message.type,
       room: room === GLOBAL_ROOM ? undefined : room,
@@ -82,9 +96,6 @@ export class Outbox {
       data: message.data ?? {},
       timestamp: timestamp(scheduler.now()),
     });
-    const fits =
-      envelope.length * MAX_BYTES_PER_UNIT <= pod.maxPublicationBytes || byteLength(envelope) <= pod.maxPublicationBytes;
-    return fits ? { room, envelope, ref } : reject('invalid_message', 'grows too large when written out');
   }
 
   #post(letter: Letter): void {
@@ -134,6 +145,13 @@ class Publishing extends Sink<never> {
     this.#outbox.settled();
     this.unsubscribe();
   }
+}
+
+/** JSON cannot write what a handler wants said, a `BigInt` or a circle: the handler has failed, as it does when it throws. */
+export function unwritable(effect: Publish | Reply, error: unknown, { pod, id }: ConnectionContext): Rejection {
+  const by = effect.by ?? effect.kind;
+  pod.failures.report(by, error, id);
+  return failedMessage(by, undefined);
 }
 
 function elsewhere(room: string | undefined): string | Rejection {

@@ -13,6 +13,10 @@ export interface Reply {
   readonly data: unknown;
   /** Absent for a fresh one. */
   readonly id?: string | undefined;
+  /** To which message; for the error where it cannot be sent. */
+  readonly ref?: string | undefined;
+  /** Whose answer it is. Filled in by the connection. */
+  readonly by?: string | undefined;
 }
 
 /** A message from this connection to a room; `connection/destination.ts` says to which where none is named. */
@@ -24,6 +28,8 @@ export interface Publish {
   /** To the room that it names, though the connection is not in it. What the connection may not write to stays shut. */
   readonly outside?: boolean | undefined;
   readonly ref?: string | undefined;
+  /** Which handler says it. Filled in by the connection. */
+  readonly by?: string | undefined;
 }
 
 /** Into rooms: one `joined` for each, as soon as its subscription is confirmed. */
@@ -64,10 +70,11 @@ export interface Cause {
 /**
  * Answers this connection alone, as the server.
  *
- * @param message `data` is anything that JSON can write, in all at most `MAX_MESSAGE_BYTES` + 1024 bytes
+ * @param message `data` is anything that JSON can write, in all at most `MAX_MESSAGE_BYTES` + 1024 bytes; what it cannot write, a
+ *   `BigInt` or a circle, is the handler's own failure
  */
-export function reply({ type, data, id }: Omit<Reply, 'kind'>): Reply {
-  return { kind: 'reply', type, data, id };
+export function reply({ type, data, id, ref }: Omit<Reply, 'kind' | 'by'>): Reply {
+  return { kind: 'reply', type, data, id, ref };
 }
 
 /**
@@ -75,8 +82,8 @@ export function reply({ type, data, id }: Omit<Reply, 'kind'>): Reply {
  *
  * What may not be said is told to the sender by an `error`: `not_in_room` and `room_required` by the rules for clients, `forbidden`
  * where its token does not grant the room, `invalid_message` where it is larger than `MAX_MESSAGE_BYTES` + 1024 bytes when written out,
- * `unavailable` where more than two publish windows are under way. A type that only the server sends, and a name that nobody may have, are the
- * handler's own failures.
+ * `unavailable` where more than two publish windows are under way. A type that only the server sends, a name that nobody may have, and
+ * `data` that JSON cannot write are the handler's own failures.
  *
  * @param options `as` names another sender, and `outside` a room that the connection is not in: both have to be said openly
  */

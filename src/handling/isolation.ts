@@ -1,5 +1,5 @@
 import { map, type OperatorFunction } from 'rxjs';
-import type { Effect } from './effect.js';
+import type { Effect, Hear, Publish, Reply } from './effect.js';
 import { flawOf } from './effect-rules.js';
 import { reject, usableRef, type Rejection } from '../connection/message.js';
 import { routeBy } from '../operators/routeBy.js';
@@ -64,19 +64,18 @@ export class Isolation {
   }
 
   /** What it wants, by whom and of which message; or an error, where that may not be. */
-  wanted(type: string, effect: Effect, message: ClientMessage | undefined): Effect {
+  wanted(type: string, effect: Effect, message: ClientMessage | undefined, by = type): Effect {
     const flaw = flawOf(effect);
     if (flaw !== undefined) return this.#broke(type, new Error(flaw), message);
     if (effect.kind === 'rejection') return this.#rejected(type, effect, message);
     this.#troubles?.delete(type);
-    if (effect.kind === 'hear') return { ...effect, by: type };
-    return message === undefined ? effect : causedBy(effect, message);
+    const owned = isOwned(effect) ? { ...effect, by } : effect;
+    return message === undefined ? owned : causedBy(owned, message);
   }
 
-  /** What came out of a wrap: an operator of `hear` is whose it was within. */
+  /** What came out of a wrap is whose it was within. */
   passed(name: string, effect: Effect, message: ClientMessage | undefined): Effect {
-    const wanted = this.wanted(name, effect, message);
-    return wanted.kind === 'hear' && effect.kind === 'hear' && effect.by !== undefined ? effect : wanted;
+    return this.wanted(name, effect, message, isOwned(effect) ? effect.by : undefined);
   }
 
   #rejected(type: string, { code, reason, ref, error }: Rejection, message: ClientMessage | undefined): Effect {
@@ -96,6 +95,14 @@ export class Isolation {
   }
 }
 
-function failedMessage(type: string, message: ClientMessage | undefined): Rejection {
+/** Whether it may fail when it is carried out, or last: then it has to be known whose it is. */
+function isOwned(effect: Effect): effect is Publish | Reply | Hear {
+  // What comes out of a wrap in plain JavaScript can be anything.
+  const { kind } = (effect as Effect | null | undefined) ?? {};
+  return kind === 'publish' || kind === 'reply' || kind === 'hear';
+}
+
+/** What its sender is told where a handler failed. */
+export function failedMessage(type: string, message: ClientMessage | undefined): Rejection {
   return reject('unavailable', `the handler of ${type} failed`, usableRef(message?.id));
 }

@@ -1,5 +1,5 @@
 import { map, from, type ObservableInput, type OperatorFunction } from 'rxjs';
-import type { Close, Effect, Hear, Reply } from './effect.js';
+import type { Close, Effect, Hear } from './effect.js';
 import { reject, usableRef, type Rejection } from '../connection/message.js';
 import { mergeBounded } from '../operators/mergeBounded.js';
 import type { ClientMessage } from '../protocol.js';
@@ -49,15 +49,15 @@ export function causedBy(effect: Effect, { id }: Pick<ClientMessage, 'id'>): Eff
 }
 
 /** What is published with an id of its own refers to that, as a client's message does. */
-function mayRefer(effect: Effect): effect is Exclude<Effect, Reply | Hear | Close> {
+function mayRefer(effect: Effect): effect is Exclude<Effect, Hear | Close> {
   switch (effect.kind) {
     case 'publish':
       return effect.ref === undefined && effect.message.id === undefined;
     case 'join':
     case 'leave':
+    case 'reply':
     case 'rejection':
       return effect.ref === undefined;
-    case 'reply':
     case 'hear':
     case 'close':
       return false;

@@ -201,6 +201,17 @@ describe('talking', () => {
     });
   });
 
+  test('what follows a binary frame is not heard, while the close waits for a socket that takes no more', () => {
+    marbles(({ hot, expectObservable, flush }, scheduler) => {
+      const { broker, pod } = scripted(scheduler);
+      const inbound$ = hot<Inbound>('-cb-cb--', { c: chat('x'), b: { kind: 'binary' } });
+      const actual$ = ask(inbound$, inRooms(pod, 'ada', ['tea']), rowConsumer(hot, '-f-----t'));
+      expectObservable(actual$).toBe('w------(s|)', { w: 'welcome', s: 'shut 1003' });
+      flush();
+      expect(broker.published).toHaveLength(1);
+    });
+  });
+
   test('the tenth bad message in a row gets its error and then the close 4500; what follows is not handled', () => {
     testConversation(
       `
@@ -540,6 +551,22 @@ describe('a drain', () => {
         p: 'pause',
         s: 'shut 1001',
       });
+    });
+  });
+
+  test('tells it too to one that is welcomed only after it has begun, behind the welcome, and handles nothing that it said', () => {
+    marbles(({ hot, expectObservable, flush }, scheduler) => {
+      const { broker, pod } = scripted(scheduler);
+      broker.confirm = (room) => (room === 'tea' ? timer(3, scheduler).pipe(map(() => true)) : [true]);
+      const inbound$ = hot<Inbound>('-cd', { c: chat('x'), d: drain });
+      expectObservable(ask(inbound$, inRooms(pod, 'ada', ['tea']))).toBe('--p(wd)(s|)', {
+        p: 'pause',
+        w: 'welcome',
+        d: 'shutdown',
+        s: 'shut 1001',
+      });
+      flush();
+      expect(broker.published).toEqual([]);
     });
   });
 });

@@ -117,6 +117,17 @@ describe('an intake', () => {
     });
   });
 
+  test('tells of the welcome once: when it is said, or at once where it was', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const intake = new Intake(2, scheduler.now);
+      hot('--w-d-w').subscribe((what) => {
+        happen(intake, what);
+      });
+      expectObservable(intake.welcomed$).toBe('--(t|)', IS);
+      expectObservable(intake.welcomed$, '----^').toBe('----(t|)', IS);
+    });
+  });
+
   test('knows whether the welcome was said', () => {
     const intake = new Intake(2, () => 0);
     expect(intake.welcomed).toBe(false);

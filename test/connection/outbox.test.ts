@@ -219,7 +219,7 @@ describe('a publish', () => {
 describe('a reply', () => {
   test.each([
     { characters: 66_000, told: ['note'] },
-    { characters: 66_561, told: ['error unavailable'] },
+    { characters: 66_561, told: ['error unavailable i'] },
   ])('may be no larger than a publish: $characters characters', ({ characters, told }) => {
     expect(publishing(reply({ type: 'note', data: { text: 'x'.repeat(characters) } })).told).toEqual(told);
   });

@@ -3,12 +3,13 @@ import { NEVER, Observable, Subject, ignoreElements, map, merge, mergeMap, tap, 
 import type { TestScheduler } from 'rxjs/testing';
 import { connection } from '../../src/connection/connection.js';
 import { close, join, leave, publish, reply, type Effect } from '../../src/handling/effect.js';
+import { noMetrics } from '../../src/metrics.js';
 import { reject } from '../../src/connection/message.js';
 import type { Inbound } from '../../src/connection/transport.js';
 import { ask, text } from '../support/ask.js';
 import { ScriptedBroker } from '../support/broker.js';
 import { READY, rowConsumer } from '../support/consumer.js';
-import { ada, x } from '../support/faulty.js';
+import { ada, errorLog, x } from '../support/faulty.js';
 import { marbles } from '../support/marbles.js';
 import { inRooms, virtualPod } from '../support/pod.js';
 
@@ -103,6 +104,28 @@ describe('a handler that', () => {
       expect(rows.filter((row) => row.startsWith('joined'))).toHaveLength(99);
       expect(rows.filter((row) => row.startsWith('error'))).toEqual(['error forbidden x', 'error unknown_type']);
       expect(members).toEqual([1, 0]);
+    });
+  });
+
+  test.each([
+    { does: 'publishes', effect: publish({ type: 'y', data: { count: 1n } }) },
+    { does: 'answers with', effect: reply({ type: 'y', data: { count: 1n } }) },
+  ])('$does what JSON cannot write has failed: its message gets an error, and all else goes on', ({ effect }) => {
+    marbles(({ hot, expectObservable, flush }, scheduler) => {
+      const e1 = hot('  -xp', SAID);
+      const unsub = '   ---!';
+      const expected = 'wup';
+
+      const { lines, log } = errorLog();
+      const failed: string[] = [];
+      const metrics = { ...noMetrics, handlerFailed: (type: string) => failed.push(type) };
+      const broker = new ScriptedBroker();
+      const context = ada(scheduler, [doing(() => [effect])], { broker, log, metrics });
+      expectObservable(ask(e1, context), unsub).toBe(expected, { w: 'welcome', u: 'error unavailable x', p: 'pong' });
+      flush();
+      expect(lines).toEqual([{ err: expect.stringContaining('BigInt'), type: 'x', connection: 'ada' }]);
+      expect(failed).toEqual(['x']);
+      expect(broker.published).toEqual([]);
     });
   });
 

@@ -118,7 +118,7 @@ describe('perMessage', () => {
     { effect: publish({ type: 'y' }), ref: 'a' },
     { effect: join(['tea'], { ref: 'another' }), ref: 'another' },
     { effect: publish({ type: 'y' }, { ref: 'another' }), ref: 'another' },
-    { effect: reply({ type: 'y', data: {} }), ref: undefined },
+    { effect: reply({ type: 'y', data: {} }), ref: 'a' },
     { effect: hear(undefined), ref: undefined },
     { effect: close(1000, ''), ref: undefined },
   ])('lets an effect be about its message: $effect.kind of $ref', ({ effect, ref }) => {
