@@ -111,9 +111,12 @@ function quoted(text: string): string {
 
 const encoder = new TextEncoder();
 
+/** UTF-8 takes at most so many bytes for a UTF-16 code unit. */
+const MAX_BYTES_PER_UNIT = 3;
+
 /** The beginning of a text that takes at most so many bytes of UTF-8. */
 export function atMost(bytes: number, text: string): string {
-  if (text.length * 3 <= bytes) return text;
+  if (text.length * MAX_BYTES_PER_UNIT <= bytes) return text;
   const { read } = encoder.encodeInto(text, new Uint8Array(bytes));
   return text.slice(0, read);
 }
@@ -121,4 +124,9 @@ export function atMost(bytes: number, text: string): string {
 /** Length of a text in UTF-8, in bytes. */
 export function byteLength(text: string): number {
   return encoder.encode(text).length;
+}
+
+/** Whether a text takes at most so many bytes of UTF-8; most are so short that nothing need be counted. */
+export function isWithin(bytes: number, text: string): boolean {
+  return text.length * MAX_BYTES_PER_UNIT <= bytes || (text.length <= bytes && byteLength(text) <= bytes);
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { byteLength, timestamp, writeEnvelope, type Envelope } from '../src/protocol.js';
+import { byteLength, isWithin, timestamp, writeEnvelope, type Envelope } from '../src/protocol.js';
 
 const envelope: Envelope = {
   id: '018f0000-0000-7000-8000-000000000000',
@@ -97,4 +97,5 @@ test.each([
   ['nothing', '', 0],
 ])('counts the bytes of %s', (_, text, bytes) => {
   expect(byteLength(text)).toBe(bytes);
+  expect([bytes - 1, bytes, bytes + 1, 3 * text.length].map((most) => isWithin(most, text))).toEqual([false, true, true, true]);
 });

@@ -1,4 +1,4 @@
-import { MAX_DEPTH, byteLength, type ClientMessage, type ErrorCode } from '../protocol.js';
+import { MAX_DEPTH, isWithin, type ClientMessage, type ErrorCode } from '../protocol.js';
 
 /** Why a message goes no further; becomes the sender's `error`. */
 export interface Rejection {
@@ -54,7 +54,7 @@ export function reject(code: ErrorCode, reason: string, ref?: string): Rejection
 
 /** The id that an error may refer to: a string of at most 128 bytes. */
 export function usableRef(id: unknown): string | undefined {
-  return typeof id === 'string' && id.length <= MAX_REF_BYTES && byteLength(id) <= MAX_REF_BYTES ? id : undefined;
+  return typeof id === 'string' && isWithin(MAX_REF_BYTES, id) ? id : undefined;
 }
 
 function pick(type: string, room: string | undefined, data: unknown, id: string | undefined): ClientMessage {

@@ -10,13 +10,10 @@ import type { Membership } from './membership.js';
 import { reject, usableRef, type Rejection } from './message.js';
 import { Sink } from '../operators/stage.js';
 import type { ConnectionContext } from '../pod.js';
-import { GLOBAL_ROOM, byteLength, timestamp, writeEnvelope } from '../protocol.js';
+import { GLOBAL_ROOM, isWithin, timestamp, writeEnvelope } from '../protocol.js';
 import { isRoomName } from '../entrance/room-name.js';
 import { errorBatch } from './server-message.js';
 import type { Outbound } from './transport.js';
-
-/** UTF-8 takes at most so many bytes for a UTF-16 code unit. */
-const MAX_BYTES_PER_UNIT = 3;
 
 /** An envelope on its way to a room. */
 interface Letter {
@@ -80,7 +77,7 @@ export class Outbox {
     } catch (error) {
       return unwritable(effect, error, this.#context);
     }
-    const fits = envelope.length * MAX_BYTES_PER_UNIT <= maxPublicationBytes || byteLength(envelope) <= maxPublicationBytes;
+    const fits = isWithin(maxPublicationBytes, envelope);
     return fits ? { room, envelope, ref } : reject('invalid_message', 'grows too large when written out');
   }
 

@@ -1,9 +1,9 @@
 import { map, type OperatorFunction } from 'rxjs';
-import type { Effect, Hear, Publish, Reply } from './effect.js';
+import { causedBy } from './caused-by.js';
+import type { Effect, Publish } from './effect.js';
 import { flawOf } from './effect-rules.js';
 import { reject, usableRef, type Rejection } from '../connection/message.js';
 import { routeBy } from '../operators/routeBy.js';
-import { causedBy } from './per-message.js';
 import type { ConnectionContext } from '../pod.js';
 import { atMost, type ClientMessage } from '../protocol.js';
 
@@ -69,19 +69,20 @@ export class Isolation {
     if (flaw !== undefined) return this.#broke(type, new Error(flaw), message);
     if (effect.kind === 'rejection') return this.#rejected(type, effect, message);
     this.#troubles?.delete(type);
-    const owned = isOwned(effect) ? { ...effect, by } : effect;
-    return message === undefined ? owned : causedBy(owned, message);
+    return causedBy(effect, message, by);
   }
 
   /** What came out of a wrap is whose it was within. */
   passed(name: string, effect: Effect, message: ClientMessage | undefined): Effect {
-    return this.wanted(name, effect, message, isOwned(effect) ? effect.by : undefined);
+    // In plain JavaScript it can be anything.
+    const { by } = (effect as Partial<Publish> | null | undefined) ?? {};
+    return this.wanted(name, effect, message, by);
   }
 
   #rejected(type: string, { code, reason, ref, error }: Rejection, message: ClientMessage | undefined): Effect {
     if (error !== undefined) this.#context.pod.failures.report(type, error, this.#context.id);
     const rejection = reject(code, atMost(MAX_REASON_BYTES, reason), usableRef(ref));
-    return message === undefined ? rejection : causedBy(rejection, message);
+    return causedBy(rejection, message);
   }
 
   #broke(type: string, error: Error, message: ClientMessage | undefined): Rejection {
@@ -93,13 +94,6 @@ export class Isolation {
     const trouble = this.#troubles?.get(type);
     return trouble === undefined || trouble.errors < RESTS_AFTER ? 0 : trouble.lastMs + REST_MS;
   }
-}
-
-/** Whether it may fail when it is carried out, or last: then it has to be known whose it is. */
-function isOwned(effect: Effect): effect is Publish | Reply | Hear {
-  // What comes out of a wrap in plain JavaScript can be anything.
-  const { kind } = (effect as Effect | null | undefined) ?? {};
-  return kind === 'publish' || kind === 'reply' || kind === 'hear';
 }
 
 /** What its sender is told where a handler failed. */

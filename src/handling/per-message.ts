@@ -1,5 +1,6 @@
 import { map, from, type ObservableInput, type OperatorFunction } from 'rxjs';
-import type { Close, Effect, Hear } from './effect.js';
+import { causedBy } from './caused-by.js';
+import type { Effect } from './effect.js';
 import { reject, usableRef, type Rejection } from '../connection/message.js';
 import { mergeBounded } from '../operators/mergeBounded.js';
 import type { ClientMessage } from '../protocol.js';
@@ -39,27 +40,4 @@ export function perMessage<M extends ClientMessage>(
 /** What a handler's failure tells the sender; the log hears of the error itself. */
 export function failure(error: unknown, ref: string | undefined): Rejection {
   return { ...reject('unavailable', 'the handler failed', ref), error };
-}
-
-/** The effect, with the message that it came of where it names none itself. */
-export function causedBy(effect: Effect, { id }: Pick<ClientMessage, 'id'>): Effect {
-  if (id === undefined || !mayRefer(effect)) return effect;
-  const ref = usableRef(id);
-  return ref === undefined ? effect : { ...effect, ref };
-}
-
-/** What is published with an id of its own refers to that, as a client's message does. */
-function mayRefer(effect: Effect): effect is Exclude<Effect, Hear | Close> {
-  switch (effect.kind) {
-    case 'publish':
-      return effect.ref === undefined && effect.message.id === undefined;
-    case 'join':
-    case 'leave':
-    case 'reply':
-    case 'rejection':
-      return effect.ref === undefined;
-    case 'hear':
-    case 'close':
-      return false;
-  }
 }
