@@ -1,6 +1,5 @@
-import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Subscription, filter, lastValueFrom, timer, type Observable } from 'rxjs';
+import { BehaviorSubject, filter, lastValueFrom, merge, tap, timer, type Observable } from 'rxjs';
 import { authenticator } from './entrance/auth.js';
 import { authorizeByClaims, type Authorize } from './entrance/authorize.js';
 import type { Broker, BrokerStatus } from './broker/broker.js';
@@ -9,7 +8,6 @@ import { measuredBroker } from './broker/measured.js';
 import { checkConfig, type Settings } from './config.js';
 import { drain } from './connection/drain.js';
 import type { Handler } from './handling/handler.js';
-import { healthPages, httpServer, type Page, type WebSocketEndpoint } from './entrance/http.js';
 import { builtInHandlers } from './handlers/index.js';
 import { createLogger, type Logger } from './log.js';
 import { collectGarbage } from './memory.js';
@@ -17,6 +15,7 @@ import { prometheusMetrics, type ScrapedMetrics } from './metrics.js';
 import { createPod, type Hearing } from './pod.js';
 import { presence } from './hub/presence.js';
 import { Reception } from './entrance/reception.js';
+import { listenAll, sitesOf, stopAll } from './entrance/sites.js';
 import { nodeWorld } from './world-node.js';
 import type { World } from './world.js';
 import type { Wrap } from './handling/wrap.js';
@@ -55,75 +54,43 @@ export interface ChatServer {
 }
 
 /**
- * One pod: its broker, hub, reception and HTTP server, put together. It does nothing before `listen` but to connect to its broker.
+ * One pod: its broker, hub, reception and HTTP servers, put together. It does nothing before `listen` but to connect to its broker.
  *
  * @throws ConfigError for settings that make no sense, two handlers of one type, or one of a type that is the server's
  */
 export function createChatServer(options: ChatServerOptions = {}): ChatServer {
   const { config, authorize, ...parts } = completed(options);
   const { world, metrics, log } = parts;
-  const broker = measuredBroker(parts.broker, metrics, world);
-  const pod = createPod({ ...parts, limits: config, broker });
+  const pod = createPod({ ...parts, limits: config, broker: measuredBroker(parts.broker, metrics, world) });
   const gatekeeper = config.authEnabled ? { authenticate: authenticator(config, world, log), authorize, log } : undefined;
   const reception = new Reception(pod, config, gatekeeper);
-  const running = new Subscription();
-  let status: BrokerStatus = { up: false, reason: 'not connected yet' };
-  running.add(
-    pod.broker.status$.subscribe((now) => {
-      if (now.up !== status.up) log.info({ broker: now }, now.up ? 'ready' : 'not ready');
-      status = now;
-    }),
-  );
-  running.add(
-    pod.pulse.tick$.subscribe(() => {
-      reception.tick();
-    }),
-  );
-  running.add(emptied$(reception).subscribe(collectGarbage));
+  const status$ = new BehaviorSubject<BrokerStatus>({ up: false, reason: 'not connected yet' });
+  const running = merge(
+    followed(pod.broker.status$, status$, log),
+    pod.pulse.tick$.pipe(
+      tap(() => {
+        reception.tick();
+      }),
+    ),
+    emptied$(reception).pipe(tap(collectGarbage)),
+  ).subscribe();
   const telling = presence(pod, config.presenceMaxMembers).subscribe();
-
-  const metricsPage = [
-    '/metrics',
-    async () => ({ status: 200, contentType: metrics.contentType, body: await metrics.scrape() }),
-  ] as const;
-  const health = healthPages(
-    () => status,
-    () => reception.draining,
-  );
-  const headersTimeoutMs = config.upgradeTimeoutMs;
-  const webSockets: WebSocketEndpoint = {
-    basePath: config.basePath,
-    onUpgrade: (upgrade, request) => {
-      reception.receive(upgrade, request);
-    },
-  };
-  const pages = new Map<string, Page>(config.metricsPort === undefined ? [...health, metricsPage] : health);
-  const main = httpServer({ pages, log, headersTimeoutMs, webSockets });
-  const aside =
-    typeof config.metricsPort === 'number'
-      ? { server: httpServer({ pages: new Map([metricsPage]), log, headersTimeoutMs }), port: config.metricsPort }
-      : undefined;
-
+  const sites = sitesOf({ config, log, metrics, reception, status: () => status$.value });
   return {
-    listen: async () => {
-      const address = await listen(main, config.port, config.host);
-      if (aside) log.info(await listen(aside.server, aside.port, config.host), 'metrics');
-      log.info(address, 'listening');
-      return address;
-    },
+    listen: () => listenAll(sites, config.host, log),
     close: async () => {
-      reception.drain();
       const { connections, ended$ } = reception;
       const { shutdownDelayMs: delayMs, shutdownTimeoutMs: timeoutMs } = config;
+      reception.drain();
+      log.info({ connections: connections.size }, 'draining');
       // Who leaves during the delay leaves by itself, and is told; who is made to leave is not.
       running.add(
         timer(delayMs, world.scheduler).subscribe(() => {
           telling.unsubscribe();
         }),
       );
-      log.info({ connections: connections.size }, 'draining');
       await lastValueFrom(drain({ connections, ended$, delayMs, timeoutMs, world }), { defaultValue: undefined });
-      await Promise.all([stop(main), aside && stop(aside.server)]);
+      await stopAll(sites);
       running.unsubscribe();
       pod.hub.close();
       log.info('stopped');
@@ -153,22 +120,12 @@ function emptied$({ connections, ended$ }: Reception): Observable<unknown> {
   );
 }
 
-function listen(server: Server, port: number, host: string): Promise<AddressInfo> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => {
-      server.off('error', reject);
-      // A TCP server's address is never a pipe's name.
-      resolve(server.address() as AddressInfo);
-    });
-  });
-}
-
-function stop(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => {
-      resolve();
-    });
-    server.closeAllConnections();
-  });
+/** Keeps the broker's present status, and logs where it becomes ready or stops being so. */
+function followed(of$: Observable<BrokerStatus>, status$: BehaviorSubject<BrokerStatus>, log: Logger): Observable<unknown> {
+  return of$.pipe(
+    tap((now) => {
+      if (now.up !== status$.value.up) log.info({ broker: now }, now.up ? 'ready' : 'not ready');
+      status$.next(now);
+    }),
+  );
 }

@@ -12,6 +12,7 @@ const EDGES: ReadonlyMap<string, string> = new Map([
   ['main.ts', 'the process: arguments, environment, signals'],
   ['server.ts', 'composition: listens and closes, which end later'],
   ['entrance/http.ts', 'HTTP'],
+  ['entrance/sites.ts', 'servers that listen and close, which end later'],
   ['entrance/auth.ts', 'jose and its promises'],
   ['entrance/key-set.ts', 'keys that are fetched'],
   ['entrance/reception.ts', 'the sockets of upgrades'],

@@ -1,11 +1,9 @@
 import { STATUS_CODES, ServerResponse, createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { BrokerStatus } from '../broker/broker.js';
 import { HalfOpen } from './half-open.js';
 import type { Logger } from '../log.js';
 import {
-  DRAINING,
   INTERNAL,
   NOT_FOUND,
   NO_HOST,
@@ -51,7 +49,7 @@ const MAX_HALF_OPEN = 12_288;
 /** Connections that had to make room are logged at most so often. */
 const COMPLAINT_INTERVAL_MS = 60_000;
 
-const JSON_TYPE = 'application/json';
+export const JSON_TYPE = 'application/json';
 
 /**
  * Nothing here is a page to look at: no browser shall guess a type, run anything, put it into a frame or into another site's page,
@@ -160,20 +158,6 @@ function complaint(log: Logger): () => void {
   };
 }
 
-/** Pages that say whether the process lives and may be sent clients. */
-export function healthPages(status: () => BrokerStatus, isDraining: () => boolean): ReadonlyMap<string, Page> {
-  const ready = () => {
-    const broker = status();
-    if (isDraining()) return refusalAnswer(DRAINING);
-    if (!broker.up) return refusalAnswer({ status: 503, code: 'broker_down', message: broker.reason });
-    return { status: 200, contentType: JSON_TYPE, body: '{"status":"ready"}' };
-  };
-  return new Map<string, Page>([
-    ['/healthz', () => ({ status: 200, contentType: JSON_TYPE, body: '{"status":"alive"}' })],
-    ['/readyz', ready],
-  ]);
-}
-
 /** Refuses on a bare socket, where there is no response to write to. */
 export function refuse(socket: Duplex, refusal: Refusal): void {
   if (!socket.writable) {
@@ -221,7 +205,8 @@ function send(response: ServerResponse, outcome: RefusalOrAnswer): void {
   response.end(body);
 }
 
-function refusalAnswer({ status, code, message }: Refusal): Answer {
+/** What is told to whom was refused: a JSON body. */
+export function refusalAnswer({ status, code, message }: Refusal): Answer {
   return { status, contentType: JSON_TYPE, body: JSON.stringify({ error: { code, message } }) };
 }
 

@@ -1,0 +1,100 @@
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { BrokerStatus } from '../broker/broker.js';
+import type { Config } from '../config.js';
+import { JSON_TYPE, httpServer, refusalAnswer, type Page, type WebSocketEndpoint } from './http.js';
+import type { Logger } from '../log.js';
+import type { ScrapedMetrics } from '../metrics.js';
+import type { Reception } from './reception.js';
+import { DRAINING } from './request.js';
+
+/** An HTTP server and where it is to listen. */
+export interface Site {
+  readonly server: Server;
+  readonly port: number;
+}
+
+export interface SitesOptions {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly metrics: ScrapedMetrics;
+  readonly reception: Reception;
+  /** The broker's. */
+  readonly status: () => BrokerStatus;
+}
+
+/** One for WebSockets and health, then, where the metrics have a port of their own, one for them. */
+export function sitesOf({ config, log, metrics, reception, status }: SitesOptions): readonly [Site, ...Site[]] {
+  const { metricsPort, upgradeTimeoutMs: headersTimeoutMs } = config;
+  const health = healthPages(status, reception);
+  const scrape = [['/metrics', metricsPage(metrics)]] as const;
+  const webSockets: WebSocketEndpoint = {
+    basePath: config.basePath,
+    onUpgrade: (upgrade, request) => {
+      reception.receive(upgrade, request);
+    },
+  };
+  const site = (
+    port: number,
+    pages: readonly (readonly [string, Page])[],
+    more: { webSockets?: WebSocketEndpoint } = {},
+  ): Site => ({
+    server: httpServer({ pages: new Map(pages), log, headersTimeoutMs, ...more }),
+    port,
+  });
+  if (metricsPort === undefined) return [site(config.port, [...health, ...scrape], { webSockets })];
+  const main = site(config.port, health, { webSockets });
+  return metricsPort === 'off' ? [main] : [main, site(metricsPort, scrape)];
+}
+
+/** @returns where the first of them listens; rejects where one can't, with Node's error */
+export async function listenAll([main, ...others]: readonly [Site, ...Site[]], host: string, log: Logger): Promise<AddressInfo> {
+  const address = await listen(main, host);
+  for (const other of others) log.info(await listen(other, host), 'metrics');
+  log.info(address, 'listening');
+  return address;
+}
+
+/** Ends what is under way too. Resolves when none of them is left. */
+export async function stopAll(sites: readonly Site[]): Promise<void> {
+  await Promise.all(sites.map(stop));
+}
+
+/** Whether the process lives and may be sent clients. */
+function healthPages(status: () => BrokerStatus, reception: Pick<Reception, 'draining'>): readonly (readonly [string, Page])[] {
+  const json = (body: object) => ({ status: 200, contentType: JSON_TYPE, body: JSON.stringify(body) });
+  const ready = () => {
+    const broker = status();
+    if (reception.draining) return refusalAnswer(DRAINING);
+    if (!broker.up) return refusalAnswer({ status: 503, code: 'broker_down', message: broker.reason });
+    return json({ status: 'ready' });
+  };
+  return [
+    ['/healthz', () => json({ status: 'alive' })],
+    ['/readyz', ready],
+  ];
+}
+
+function metricsPage(metrics: ScrapedMetrics): Page {
+  return async () => ({ status: 200, contentType: metrics.contentType, body: await metrics.scrape() });
+}
+
+function listen({ server, port }: Site, host: string): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      // A TCP server's address is never a pipe's name.
+      resolve(server.address() as AddressInfo);
+    });
+  });
+}
+
+function stop({ server }: Site): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => {
+      resolve();
+    });
+    server.closeAllConnections();
+  });
+}
