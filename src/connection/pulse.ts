@@ -16,7 +16,8 @@ const MAX_TICKS_PER_TICK = 2;
 export function pulse({ scheduler }: World, tickMs: number): Pulse {
   let servedMs = 0;
   let tickedMs = scheduler.now();
-  const now = () => servedMs + Math.min(scheduler.now() - tickedMs, MAX_TICKS_PER_TICK * tickMs);
+  // A machine's time can be set back, too.
+  const now = () => servedMs + Math.max(0, Math.min(scheduler.now() - tickedMs, MAX_TICKS_PER_TICK * tickMs));
   const tick$ = defer(() => {
     tickedMs = scheduler.now();
     return interval(tickMs, scheduler);

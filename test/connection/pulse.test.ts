@@ -27,17 +27,26 @@ test('its clock goes with the time while the pod serves', () => {
   });
 });
 
-test('its clock goes on by two ticks at most while the process stands still', () => {
-  const stalled = new VirtualTimeScheduler(VirtualAction, 50);
+/** What its clock says at its ticks, when the machine's time is set forward by so much after 25 ms. */
+function readThrough(jumpMs: number): readonly number[] {
+  const machine = new VirtualTimeScheduler(VirtualAction, 50);
   let aheadMs = 0;
-  const world = { ...virtualWorld(stalled), scheduler: Object.assign(stalled, { now: () => stalled.frame + aheadMs }) };
+  const world = { ...virtualWorld(machine), scheduler: Object.assign(machine, { now: () => machine.frame + aheadMs }) };
   const { tick$, now } = pulse(world, 10);
   const read: number[] = [];
   const ticking = tick$.subscribe(() => read.push(now()));
-  stalled.schedule(() => (aheadMs = 60_000), 25);
-  stalled.schedule(() => {
+  machine.schedule(() => (aheadMs = jumpMs), 25);
+  machine.schedule(() => {
     ticking.unsubscribe();
   }, 45);
-  stalled.flush();
-  expect(read).toEqual([10, 20, 40, 50]);
+  machine.flush();
+  return read;
+}
+
+test('its clock goes on by two ticks at most while the process stands still', () => {
+  expect(readThrough(60_000)).toEqual([10, 20, 40, 50]);
+});
+
+test('its clock never goes back, though the machine’s time is set back', () => {
+  expect(readThrough(-60_000)).toEqual([10, 20, 20, 30]);
 });
