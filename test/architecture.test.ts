@@ -11,7 +11,9 @@ const MAX_LINES = 400;
 const EDGES: ReadonlyMap<string, string> = new Map([
   ['main.ts', 'the process: arguments, environment, signals'],
   ['server.ts', 'composition: listens and closes, which end later'],
-  ['entrance/http.ts', 'HTTP'],
+  ['entrance/http.ts', 'HTTP servers'],
+  ['entrance/answer.ts', 'HTTP responses'],
+  ['entrance/turns.ts', 'the sockets of requests'],
   ['entrance/sites.ts', 'servers that listen and close, which end later'],
   ['entrance/auth.ts', 'jose and its promises'],
   ['entrance/key-set.ts', 'keys that are fetched'],

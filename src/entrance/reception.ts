@@ -1,10 +1,10 @@
 import type { Duplex } from 'node:stream';
 import { Subject, fromEvent, map, merge, take, takeUntil, timer } from 'rxjs';
 import { addressKey, clientAddress } from './address.js';
+import { refuse } from './answer.js';
 import type { Config } from '../config.js';
 import { connection } from '../connection/connection.js';
 import { admitted$, type Admitted, type Gatekeeper } from './gatekeeper.js';
-import { refuse } from './http.js';
 import { Places } from './places.js';
 import type { Pod } from '../pod.js';
 import { AUTH_UNAVAILABLE, DRAINING, admit, isRefusal, type Border, type Refusal, type UpgradeRequest } from './request.js';
