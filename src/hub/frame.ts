@@ -46,7 +46,8 @@ export function ownBatch(json: string): Batch {
 /** Two rooms' batches as one write to a member of both; no byte is copied. */
 export function mergeBatches(a: Batch, b: Batch): Batch {
   const publishedAtMs = Math.min(a.publishedAtMs ?? Infinity, b.publishedAtMs ?? Infinity);
-  return { ...a, publishedAtMs, parts: [...a.parts, ...b.parts], messages: a.messages + b.messages, bytes: a.bytes + b.bytes };
+  const parts = a.parts.concat(b.parts);
+  return { kind: 'batch', parts, messages: a.messages + b.messages, bytes: a.bytes + b.bytes, publishedAtMs };
 }
 
 /** A batch without its oldest message; undefined where that was its only one. */
