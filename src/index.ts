@@ -24,7 +24,7 @@ export {
 export { type HandledMessage, type Handler, type HandlerContext, type HandlerOptions, handler } from './handling/handler.js';
 export { builtInHandlers } from './handlers/index.js';
 export { type Logger, type LogLine, createLogger, silentLogger } from './log.js';
-export { type Rejection, reject } from './connection/message.js';
+export { type Rejection, reject } from './handling/message.js';
 export { type Metrics, type MetricsOptions, type ScrapedMetrics, prometheusMetrics } from './metrics.js';
 export { type PerMessageOptions, perMessage } from './handling/per-message.js';
 export type { Hearing } from './pod.js';

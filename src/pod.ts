@@ -6,6 +6,7 @@ import { Failures } from './handling/failures.js';
 import type { Handler, HandlerContext } from './handling/handler.js';
 import { Hub } from './hub/hub.js';
 import { heartbeatTickMs, keepAlive, type KeepAlive } from './connection/keep-alive.js';
+import type { Limits } from './connection/limits.js';
 import type { Logger } from './log.js';
 import type { Metrics } from './metrics.js';
 import { ENVELOPE_BYTES, SERVER_TYPES, type Envelope } from './protocol.js';
@@ -13,17 +14,6 @@ import { pulse, type Pulse } from './connection/pulse.js';
 import { sendBuffer, type SendBuffer } from './connection/send-buffer.js';
 import type { World } from './world.js';
 import type { Wrap } from './handling/wrap.js';
-
-/** The bounds of every connection; spec's table of limits says what each means. */
-export interface Limits {
-  readonly maxMessageBytes: number;
-  readonly sendBufferMessages: number;
-  readonly sendBufferBytes: number;
-  readonly slowConsumerPolicy: 'disconnect' | 'drop-oldest';
-  readonly publishWindow: number;
-  readonly pingIntervalMs: number;
-  readonly pongTimeoutMs: number;
-}
 
 /** What a pod is made of. */
 export interface PodParts {

@@ -3,15 +3,15 @@ import type { Cause, Effect, Reply } from '../handling/effect.js';
 import { handled } from '../handling/handling.js';
 import type { Batch } from '../hub/frame.js';
 import type { Intake } from './intake.js';
-import { judge, type Accepted, type JudgeOptions } from './judge.js';
+import { judge, type Accepted, type JudgeOptions } from '../handling/judge.js';
 import type { Membership } from './membership.js';
-import { reject, usableRef, type Rejection } from './message.js';
+import { reject, usableRef, type Rejection } from '../handling/message.js';
 import { gate } from '../operators/gate.js';
 import { Stage, listen } from '../operators/stage.js';
 import { Outbox, unwritable } from './outbox.js';
 import type { ConnectionContext } from '../pod.js';
 import { CloseCode, MAX_BAD_MESSAGES, atMost } from '../protocol.js';
-import { serverBatch } from './server-message.js';
+import { serverBatch } from '../hub/server-message.js';
 import { PAUSE, RESUME, shut, type Outbound } from './transport.js';
 
 /**

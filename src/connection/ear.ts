@@ -3,7 +3,7 @@ import { payloads, publicationBatch, type Batch } from '../hub/frame.js';
 import type { ConnectionContext } from '../pod.js';
 import { GLOBAL_ROOM, writeEnvelope, type Envelope } from '../protocol.js';
 import type { Publication } from '../hub/publication.js';
-import { gapBatch } from './server-message.js';
+import { gapBatch } from '../hub/server-message.js';
 import type { Outbound } from './transport.js';
 
 /** What came out of a batch by the time it had gone in. */

@@ -1,5 +1,5 @@
 import type { Grant } from '../entrance/authorize.js';
-import { reject, type Rejection } from './message.js';
+import { reject, type Rejection } from '../handling/message.js';
 import type { ConnectionContext } from '../pod.js';
 import { GLOBAL_ROOM } from '../protocol.js';
 

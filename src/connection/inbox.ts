@@ -5,7 +5,7 @@ import type { Membership } from './membership.js';
 import { Stage } from '../operators/stage.js';
 import type { ConnectionContext } from '../pod.js';
 import { CloseCode } from '../protocol.js';
-import { systemBatch } from './server-message.js';
+import { systemBatch } from '../hub/server-message.js';
 import { PAUSE, shut, type Drain, type Mail, type Outbound } from './transport.js';
 
 /** A connection's mail, each piece to who handles its kind. */

@@ -1,5 +1,5 @@
 import type { HeartbeatOptions } from '../operators/heartbeat.js';
-import type { Limits } from '../pod.js';
+import type { Limits } from './limits.js';
 import type { Pulse } from './pulse.js';
 import { PING, type Alive, type Inbound, type Tick } from './transport.js';
 import type { World } from '../world.js';

@@ -4,12 +4,12 @@ import type { Batch } from '../hub/frame.js';
 import { refusedToJoin } from './grants.js';
 import type { Intake } from './intake.js';
 import type { MemberEvent, MembershipChange } from '../hub/member.js';
-import { reject, type Rejection } from './message.js';
+import { reject, type Rejection } from '../handling/message.js';
 import { Stage } from '../operators/stage.js';
 import type { ConnectionContext } from '../pod.js';
 import { GLOBAL_ROOM, MAX_ROOMS, type Envelope } from '../protocol.js';
-import { isRoomName } from '../entrance/room-name.js';
-import { systemBatch } from './server-message.js';
+import { isRoomName } from '../hub/room-name.js';
+import { systemBatch } from '../hub/server-message.js';
 import type { Outbound } from './transport.js';
 
 /**

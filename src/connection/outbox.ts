@@ -1,18 +1,18 @@
 import type { Subscriber } from 'rxjs';
 import { validate } from 'uuid';
 import { PublishError } from '../broker/broker.js';
-import { destination } from './destination.js';
+import { destination } from '../handling/destination.js';
 import type { Publish, Reply } from '../handling/effect.js';
 import { failedMessage } from '../handling/isolation.js';
 import { refusedToPublish } from './grants.js';
 import type { Intake } from './intake.js';
 import type { Membership } from './membership.js';
-import { reject, usableRef, type Rejection } from './message.js';
+import { reject, usableRef, type Rejection } from '../handling/message.js';
 import { Sink } from '../operators/stage.js';
 import type { ConnectionContext } from '../pod.js';
 import { GLOBAL_ROOM, isWithin, timestamp, writeEnvelope } from '../protocol.js';
-import { isRoomName } from '../entrance/room-name.js';
-import { errorBatch } from './server-message.js';
+import { isRoomName } from '../hub/room-name.js';
+import { errorBatch } from '../hub/server-message.js';
 import type { Outbound } from './transport.js';
 
 /** An envelope on its way to a room. */

@@ -1,8 +1,8 @@
 import { withoutOldest, type Batch } from '../hub/frame.js';
 import type { Metrics } from '../metrics.js';
 import type { BoundedBufferOptions, DropOldest, Weight } from '../operators/boundedBuffer.js';
-import type { Limits } from '../pod.js';
-import { gapBatch } from './server-message.js';
+import type { Limits } from './limits.js';
+import { gapBatch } from '../hub/server-message.js';
 import type { Outbound } from './transport.js';
 import type { World } from '../world.js';
 

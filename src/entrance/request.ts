@@ -1,6 +1,6 @@
 import type { Networks } from './address.js';
 import { isAllowedOrigin, type Origins } from './origin.js';
-import { BadRooms, requestedRooms } from './room-name.js';
+import { BadRooms, requestedRooms } from '../hub/room-name.js';
 
 /** What a request is for, told by its path alone; paths are never normalised. */
 export type Target =

@@ -1,4 +1,4 @@
-import { usableRef } from '../connection/message.js';
+import { usableRef } from './message.js';
 import type { Effect, Publish, Reply } from './effect.js';
 import type { ClientMessage } from '../protocol.js';
 

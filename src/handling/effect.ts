@@ -1,5 +1,5 @@
 import type { MonoTypeOperatorFunction } from 'rxjs';
-import type { Rejection } from '../connection/message.js';
+import type { Rejection } from './message.js';
 import type { ClientMessage, Envelope } from '../protocol.js';
 
 /** What a handler wants done; the connection does it, within the rules. */
@@ -19,7 +19,7 @@ export interface Reply {
   readonly by?: string | undefined;
 }
 
-/** A message from this connection to a room; `connection/destination.ts` says to which where none is named. */
+/** A message from this connection to a room; `handling/destination.ts` says to which where none is named. */
 export interface Publish {
   readonly kind: 'publish';
   readonly message: ClientMessage;

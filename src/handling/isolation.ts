@@ -2,7 +2,7 @@ import { map, type OperatorFunction } from 'rxjs';
 import { causedBy } from './caused-by.js';
 import type { Effect, Publish } from './effect.js';
 import { flawOf } from './effect-rules.js';
-import { reject, usableRef, type Rejection } from '../connection/message.js';
+import { reject, usableRef, type Rejection } from './message.js';
 import { routeBy } from '../operators/routeBy.js';
 import type { ConnectionContext } from '../pod.js';
 import { atMost, type ClientMessage } from '../protocol.js';

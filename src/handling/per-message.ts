@@ -1,7 +1,7 @@
 import { map, from, type ObservableInput, type OperatorFunction } from 'rxjs';
 import { causedBy } from './caused-by.js';
 import type { Effect } from './effect.js';
-import { reject, usableRef, type Rejection } from '../connection/message.js';
+import { reject, usableRef, type Rejection } from './message.js';
 import { mergeBounded } from '../operators/mergeBounded.js';
 import type { ClientMessage } from '../protocol.js';
 

@@ -8,7 +8,7 @@ import { gatherTurn } from '../operators/gatherTurn.js';
 import { GLOBAL_ROOM } from '../protocol.js';
 import { checkPublication, type Publication } from './publication.js';
 import { Room } from './room.js';
-import { gapBatch } from '../connection/server-message.js';
+import { gapBatch } from './server-message.js';
 import type { World } from '../world.js';
 
 /** A connection came into a room or went out of it. */

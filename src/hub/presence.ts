@@ -1,7 +1,7 @@
 import { Observable, catchError, filter, ignoreElements, mergeMap } from 'rxjs';
 import type { MembershipEvent } from './hub.js';
 import type { Pod } from '../pod.js';
-import { writeServerMessage } from '../connection/server-message.js';
+import { writeServerMessage } from './server-message.js';
 
 /**
  * Tells rooms who comes and goes, through the broker like everything else.

@@ -1,7 +1,7 @@
 import { describe, test } from '@jest/globals';
 import { publish } from '../../src/handling/effect.js';
 import { chat } from '../../src/handlers/chat.js';
-import { reject } from '../../src/connection/message.js';
+import { reject } from '../../src/handling/message.js';
 import { welcome } from '../../src/testing/heard.js';
 import { testConversation } from '../../src/testing/testConversation.js';
 import { testHandler } from '../../src/testing/testHandler.js';

@@ -4,7 +4,7 @@ import Type from 'typebox';
 import { join, leave, publish, reply, type Effect } from '../../src/handling/effect.js';
 import { handler, type Handler } from '../../src/handling/handler.js';
 import { silentLogger, type Logger } from '../../src/log.js';
-import { reject } from '../../src/connection/message.js';
+import { reject } from '../../src/handling/message.js';
 import { noMetrics } from '../../src/metrics.js';
 import type { Inbound } from '../../src/connection/transport.js';
 import { ask, text } from '../support/ask.js';

@@ -4,7 +4,7 @@ import type { TestScheduler } from 'rxjs/testing';
 import { connection } from '../../src/connection/connection.js';
 import { close, join, leave, publish, reply, type Effect } from '../../src/handling/effect.js';
 import { noMetrics } from '../../src/metrics.js';
-import { reject } from '../../src/connection/message.js';
+import { reject } from '../../src/handling/message.js';
 import type { Inbound } from '../../src/connection/transport.js';
 import { ask, text } from '../support/ask.js';
 import { ScriptedBroker } from '../support/broker.js';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { map, mergeMap, of, throwError, timeout, timer } from 'rxjs';
 import { close, hear, join, leave, publish, reply, type Effect } from '../../src/handling/effect.js';
-import { reject } from '../../src/connection/message.js';
+import { reject } from '../../src/handling/message.js';
 import { perMessage } from '../../src/handling/per-message.js';
 import type { ClientMessage } from '../../src/protocol.js';
 import { marbles } from '../support/marbles.js';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { EMPTY, filter, map, scan, tap } from 'rxjs';
 import { reply, type Effect } from '../../src/handling/effect.js';
-import { reject } from '../../src/connection/message.js';
+import { reject } from '../../src/handling/message.js';
 import type { Inbound } from '../../src/connection/transport.js';
 import { wrap } from '../../src/handling/wrap.js';
 import { ask, text } from '../support/ask.js';

@@ -3,7 +3,7 @@ import { interval, map, mergeMap, switchMap, take, tap, throttleTime, type Obser
 import Type from 'typebox';
 import { close, hear, join, leave, publish, reply, type Effect } from '../../src/handling/effect.js';
 import { handler } from '../../src/handling/handler.js';
-import { reject } from '../../src/connection/message.js';
+import { reject } from '../../src/handling/message.js';
 import { perMessage } from '../../src/handling/per-message.js';
 import { testHandler } from '../../src/testing/testHandler.js';
 import { failing, lines } from '../support/failing.js';

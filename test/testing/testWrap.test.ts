@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { filter, map, mergeMap, of, type Observable } from 'rxjs';
 import { publish, reply, type Effect } from '../../src/handling/effect.js';
 import { chat } from '../../src/handlers/chat.js';
-import { reject } from '../../src/connection/message.js';
+import { reject } from '../../src/handling/message.js';
 import type { ClientMessage } from '../../src/protocol.js';
 import { testWrap } from '../../src/testing/testWrap.js';
 import { wrap, type Handle } from '../../src/handling/wrap.js';

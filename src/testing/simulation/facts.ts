@@ -1,7 +1,18 @@
 import type { Envelope } from '../../protocol.js';
 import { hash } from './chance.js';
 import type { ClientPlan, Fault } from './plan.js';
-import type { Accepted } from './redis-deployment.js';
+
+/** What a server took to be published. */
+export interface Accepted {
+  readonly id: string;
+  readonly type: string;
+  readonly from: string;
+  readonly atMs: number;
+  /** The time that its envelope bears. */
+  readonly publishedMs: number;
+  /** It is valid, and was published where it belongs: every member of its room shall have it. */
+  readonly counts: boolean;
+}
 
 /** One connection of a client's, as both ends know it. */
 export interface Connection {

@@ -1,19 +1,7 @@
 import type { Chance } from './chance.js';
-import type { Facts } from './facts.js';
+import type { Accepted, Facts } from './facts.js';
 import type { Answer, RedisHost, RedisServer } from './redis-server.js';
 import type { Timeline } from '../virtual-scheduler.js';
-
-/** What a server took to be published. */
-export interface Accepted {
-  readonly id: string;
-  readonly type: string;
-  readonly from: string;
-  readonly atMs: number;
-  /** The time that its envelope bears. */
-  readonly publishedMs: number;
-  /** It is valid, and was published where it belongs: every member of its room shall have it. */
-  readonly counts: boolean;
-}
 
 /** What all kinds of Redis are made with. */
 export interface DeploymentOptions {

@@ -162,13 +162,10 @@ describe('delivery: once and in order, or told', () => {
   });
 
   test('sees a lost subscription that is not told', async () => {
-    await breaking<typeof import('../../../src/connection/server-message.js')>(
-      'connection/server-message.js',
-      ({ gapBatch }) => ({
-        gapBatch: (reason: 'subscription' | 'slow_consumer', _sinceMs: number, world: Parameters<typeof gapBatch>[2]) =>
-          gapBatch(reason, world.scheduler.now(), world),
-      }),
-    );
+    await breaking<typeof import('../../../src/hub/server-message.js')>('hub/server-message.js', ({ gapBatch }) => ({
+      gapBatch: (reason: 'subscription' | 'slow_consumer', _sinceMs: number, world: Parameters<typeof gapBatch>[2]) =>
+        gapBatch(reason, world.scheduler.now(), world),
+    }));
     expect(await firstViolation()).toMatch(/^delivery: never heard/);
   });
 
@@ -244,7 +241,7 @@ describe('senders: an echo, an error, or the end', () => {
   });
 
   test('sees a publish that is told as not published, and was', async () => {
-    await breaking<typeof import('../../../src/connection/message.js')>('connection/message.js', ({ reject }) => ({
+    await breaking<typeof import('../../../src/handling/message.js')>('handling/message.js', ({ reject }) => ({
       reject: (code: Parameters<typeof reject>[0], reason: string, ref?: string) =>
         reject(code === 'unconfirmed' ? 'unavailable' : code, reason, ref),
     }));
@@ -254,7 +251,7 @@ describe('senders: an echo, an error, or the end', () => {
 
 describe('senders, told of what is not so', () => {
   test('see an error about what they did not say', async () => {
-    await breaking<typeof import('../../../src/connection/message.js')>('connection/message.js', ({ reject }) => ({
+    await breaking<typeof import('../../../src/handling/message.js')>('handling/message.js', ({ reject }) => ({
       reject: (code: Parameters<typeof reject>[0], reason: string) => reject(code, reason, 'something else'),
     }));
     expect(await firstViolation()).toMatch(/^senders: got .* about something else, which it did not say/);
@@ -283,13 +280,10 @@ describe('isolation', () => {
   });
 
   test('sees an answer to what somebody else said', async () => {
-    await breaking<typeof import('../../../src/connection/server-message.js')>(
-      'connection/server-message.js',
-      ({ serverBatch }) => ({
-        serverBatch: (message: Parameters<typeof serverBatch>[0], world: Parameters<typeof serverBatch>[1]) =>
-          serverBatch(message.type === 'pong' ? { ...message, id: 'another' } : message, world),
-      }),
-    );
+    await breaking<typeof import('../../../src/hub/server-message.js')>('hub/server-message.js', ({ serverBatch }) => ({
+      serverBatch: (message: Parameters<typeof serverBatch>[0], world: Parameters<typeof serverBatch>[1]) =>
+        serverBatch(message.type === 'pong' ? { ...message, id: 'another' } : message, world),
+    }));
     expect(await firstViolation('isolation')).toMatch(/^isolation: heard pong .*: it answers somebody else/);
   });
 
@@ -397,7 +391,7 @@ describe('causes: no alarm without one', () => {
   test('sees a gap where nothing was wrong', async () => {
     const now = every(500);
     jest.resetModules();
-    const { gapBatch } = await import('../../../src/connection/server-message.js');
+    const { gapBatch } = await import('../../../src/hub/server-message.js');
     await patchReceive(gapBatch, now);
     expect(await firstViolation()).toMatch(/^causes: was told of a gap/);
   });
@@ -411,23 +405,17 @@ describe('causes: no alarm without one', () => {
     },
     { what: 'for a drop that is not allowed', reason: 'slow_consumer', addMs: 0, seen: /^causes: was told of a drop where none/ },
   ] as const)('sees a gap $what', async ({ reason, addMs, seen }) => {
-    await breaking<typeof import('../../../src/connection/server-message.js')>(
-      'connection/server-message.js',
-      ({ gapBatch }) => ({
-        gapBatch: (...[as, sinceMs, world]: Parameters<typeof gapBatch>) => gapBatch(reason ?? as, sinceMs + addMs, world),
-      }),
-    );
+    await breaking<typeof import('../../../src/hub/server-message.js')>('hub/server-message.js', ({ gapBatch }) => ({
+      gapBatch: (...[as, sinceMs, world]: Parameters<typeof gapBatch>) => gapBatch(reason ?? as, sinceMs + addMs, world),
+    }));
     expect(await firstViolation('causes')).toMatch(seen);
   });
 
   test('sees a gap that reaches back too far', async () => {
-    await breaking<typeof import('../../../src/connection/server-message.js')>(
-      'connection/server-message.js',
-      ({ gapBatch }) => ({
-        gapBatch: (reason: 'subscription' | 'slow_consumer', sinceMs: number, world: Parameters<typeof gapBatch>[2]) =>
-          gapBatch(reason, sinceMs - 60_000, world),
-      }),
-    );
+    await breaking<typeof import('../../../src/hub/server-message.js')>('hub/server-message.js', ({ gapBatch }) => ({
+      gapBatch: (reason: 'subscription' | 'slow_consumer', sinceMs: number, world: Parameters<typeof gapBatch>[2]) =>
+        gapBatch(reason, sinceMs - 60_000, world),
+    }));
     expect(await firstViolation()).toMatch(/^causes: .*long before any fault/);
   });
 

@@ -1,6 +1,5 @@
 import { CloseCode, type Envelope } from '../../../protocol.js';
-import type { Connection, Fact } from '../facts.js';
-import type { Accepted } from '../redis-deployment.js';
+import type { Accepted, Connection, Fact } from '../facts.js';
 import { ALL_FAULT_KINDS, type FaultKind } from '../plan.js';
 import { podSlotOf } from '../pod.js';
 import { channelOf, type Check, type CheckOptions } from './check.js';

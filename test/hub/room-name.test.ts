@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { BadRooms, isRoomName, requestedRooms } from '../../src/entrance/room-name.js';
+import { BadRooms, isRoomName, requestedRooms } from '../../src/hub/room-name.js';
 
 const hundred = Array.from({ length: 100 }, (_, n) => `r${n}`);
 

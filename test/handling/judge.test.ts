@@ -4,7 +4,7 @@ import Type from 'typebox';
 import { connection } from '../../src/connection/connection.js';
 import { handler } from '../../src/handling/handler.js';
 import { builtInHandlers } from '../../src/handlers/index.js';
-import { judge, type JudgeOptions } from '../../src/connection/judge.js';
+import { judge, type JudgeOptions } from '../../src/handling/judge.js';
 import { ENVELOPE_BYTES, byteLength, timestamp, writeEnvelope } from '../../src/protocol.js';
 import type { Outbound } from '../../src/connection/transport.js';
 import { READY } from '../support/consumer.js';

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { parseMessage, usableRef } from '../../src/connection/message.js';
+import { parseMessage, usableRef } from '../../src/handling/message.js';
 
 /** `{"type":"chat","data":…}` with this many levels of nesting in all, the message itself being the first. */
 function nested(levels: number, open = '{"a":', close = '}', innermost = '{}'): string {

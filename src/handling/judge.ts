@@ -1,5 +1,5 @@
 import { destination } from './destination.js';
-import type { Handler } from '../handling/handler.js';
+import type { Handler } from './handler.js';
 import { parseMessage, reject, usableRef, type Rejection } from './message.js';
 import {
   ENVELOPE_BYTES,

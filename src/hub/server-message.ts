@@ -1,6 +1,5 @@
-import { ownBatch, type Batch } from '../hub/frame.js';
-import type { Rejection } from './message.js';
-import { SERVER_ID, timestamp, writeEnvelope } from '../protocol.js';
+import { ownBatch, type Batch } from './frame.js';
+import { SERVER_ID, timestamp, writeEnvelope, type ErrorCode } from '../protocol.js';
 import type { World } from '../world.js';
 
 /** What the server itself says; it decides the rest of the envelope. */
@@ -33,7 +32,15 @@ export function gapBatch(reason: 'subscription' | 'slow_consumer' | 'handler', s
   return systemBatch('gap', { reason, since: timestamp(sinceMs) }, world);
 }
 
+/** Why a message went no further. */
+interface Problem {
+  readonly code: ErrorCode;
+  readonly reason: string;
+  /** The offending message's `id`, where it had a usable one. */
+  readonly ref?: string | undefined;
+}
+
 /** An `error` message, to the offender alone. */
-export function errorBatch({ code, reason, ref }: Omit<Rejection, 'kind'>, world: World): Batch {
+export function errorBatch({ code, reason, ref }: Problem, world: World): Batch {
   return serverBatch({ type: 'error', data: { code, message: reason, ref } }, world);
 }

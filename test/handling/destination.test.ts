@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { destination } from '../../src/connection/destination.js';
+import { destination } from '../../src/handling/destination.js';
 import { GLOBAL_ROOM } from '../../src/protocol.js';
 
 test.each<[who: string, named: string | undefined, rooms: readonly string[], goesTo: string]>([

@@ -1,0 +1,10 @@
+/** The bounds of every connection; spec's table of limits says what each means. */
+export interface Limits {
+  readonly maxMessageBytes: number;
+  readonly sendBufferMessages: number;
+  readonly sendBufferBytes: number;
+  readonly slowConsumerPolicy: 'disconnect' | 'drop-oldest';
+  readonly publishWindow: number;
+  readonly pingIntervalMs: number;
+  readonly pongTimeoutMs: number;
+}
