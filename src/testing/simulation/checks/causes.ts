@@ -55,9 +55,13 @@ export class CausesCheck implements Check {
     }
   }
 
-  /** Where the master changed, another pod may tell what it misplaced, and what was wrong there is why. */
-  #whose(slot: number, toldMs: number): number | 'any' {
-    return this.#options.weather.wasBad(-1, toldMs, toldMs, ['demotion', 'failover']) ? 'any' : slot;
+  /**
+   * Where the master changed, another pod may tell what it misplaced, as soon as it can, and what was wrong there is why: it may
+   * have been cut off since.
+   */
+  #isToldByOthers(toldMs: number): boolean {
+    const { weather, plan } = this.#options;
+    return weather.lingers(['demotion', 'failover'], toldMs, plan.settings.pods);
   }
 
   #judgeGap(connection: Connection, reason: string | undefined, sinceMs: number, toldMs: number): void {
@@ -68,9 +72,12 @@ export class CausesCheck implements Check {
     }
     const { slot } = connection.pod;
     const reachMs = CANARY_MS + config.publishTimeoutMs + WAY_MS;
-    if (!weather.wasBad(slot, toldMs, toldMs)) blame('was told of a gap though nothing was wrong', connection);
-    else if (sinceMs > toldMs) blame('was told of a gap that is still to come', connection);
-    else if (!weather.explains(this.#whose(slot, toldMs), sinceMs, toldMs, reachMs)) {
+    const isOurs = weather.wasBad(slot, toldMs, toldMs);
+    const isTheirs = () => this.#isToldByOthers(toldMs);
+    const explained = (whose: number | 'any') => weather.explains(whose, sinceMs, toldMs, reachMs);
+    if (sinceMs > toldMs) blame('was told of a gap that is still to come', connection);
+    else if (!isOurs && !isTheirs()) blame('was told of a gap though nothing was wrong', connection);
+    else if (!explained(slot) && !(isTheirs() && explained('any'))) {
       blame(`was told of a gap since ${new Date(sinceMs).toISOString()}, long before any fault`, connection);
     }
   }

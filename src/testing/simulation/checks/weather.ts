@@ -49,6 +49,13 @@ export class Weather implements Witness {
     );
   }
 
+  /** Whether anything of some kinds befell after which it has not been calm since, at one of the slots. */
+  lingers(kinds: readonly FaultKind[], ms: number, slots: number): boolean {
+    const isRestless = (fromMs: number) =>
+      Array.from({ length: slots }, (_, slot) => this.calmFrom(fromMs, slot)).some((calmMs) => calmMs > ms);
+    return this.#spells.some(({ kind, fromMs }) => kinds.includes(kind) && fromMs <= ms && isRestless(fromMs));
+  }
+
   /** Whether anything of some kinds was wrong at a slot in a time. */
   befell(slot: number, kinds: readonly FaultKind[], fromMs: number, toMs: number): boolean {
     return this.#at(slot).some((spell) => kinds.includes(spell.kind) && spell.fromMs <= toMs && fromMs <= spell.toMs);
