@@ -23,20 +23,22 @@ export class SenderCheck implements Check {
 
   see(fact: Fact, nowMs: number): void {
     if (fact.kind === 'said') this.#saidBy(fact.connection).set(fact.id, { atMs: nowMs, room: fact.room });
-    else if (fact.kind === 'heard') this.#hear(fact.connection, fact.message, fact.writtenMs);
+    else if (fact.kind === 'heard') this.#hear(fact.connection, fact.message);
     else if (fact.kind === 'ended') this.#end(fact, nowMs);
     else if (fact.kind === 'accepted' && this.#unavailable.has(fact.accepted.id)) {
       this.#options.blame(`${fact.accepted.id} was published, and its sender told that it was not`);
     }
   }
 
-  #hear(connection: Connection, message: Envelope, writtenMs: number): void {
-    if (message.type === 'error') this.#refuse(connection, message, writtenMs);
+  #hear(connection: Connection, message: Envelope): void {
+    if (message.type === 'error') this.#refuse(connection, message);
     else if (message.type === 'chat' || message.type === 'pong') this.#saidBy(connection).delete(message.id);
   }
 
-  #refuse(connection: Connection, { data }: Envelope, writtenMs: number): void {
+  #refuse(connection: Connection, { data, timestamp }: Envelope): void {
     const { weather, blame } = this.#options;
+    // When it was said; a slow reader's send buffer may have kept it since.
+    const toldMs = Date.parse(timestamp);
     const { code = '', ref = '' } = data as { readonly code?: string; readonly ref?: string };
     const said = this.#saidBy(connection).get(ref);
     this.#saidBy(connection).delete(ref);
@@ -44,7 +46,7 @@ export class SenderCheck implements Check {
     if (said === undefined && code !== 'unconfirmed')
       blame(`got ${code} about ${ref}, which it did not say or has heard of already`, connection);
     if (code !== 'unavailable' && code !== 'unconfirmed') return;
-    if (!weather.wasBad(connection.pod.slot, said?.atMs ?? writtenMs, writtenMs))
+    if (!weather.wasBad(connection.pod.slot, said?.atMs ?? toldMs, toldMs))
       blame(`got ${code} though nothing was wrong`, connection);
     if (code === 'unavailable') this.#notPublished(connection, ref, said?.room);
   }
