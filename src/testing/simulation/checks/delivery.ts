@@ -144,6 +144,8 @@ export class DeliveryCheck implements Check {
   #isExcused(accepted: Accepted, { pod }: Connection, nowMs: number): boolean {
     const { weather, config, plan } = this.#options;
     const { publishedMs, atMs } = accepted;
+    // Its sender was told, as unconfirmed, before the replica got it.
+    if (atMs - publishedMs > config.publishTimeoutMs) return true;
     const hides = plan.redis === 'single' ? HIDES_A_DEMOTION : ENDS_A_POD;
     if (nowMs <= weather.calmFrom(atMs, pod.slot) + WAY_MS) return true;
     const noticedMs = NOTICE_MS + config.publishTimeoutMs;
