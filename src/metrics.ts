@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import type { Handler } from './handling/handler.js';
+import { ERROR_CODES } from './protocol.js';
 import type { Wrap } from './handling/wrap.js';
 
 /** What the service counts; spec's list of metrics says what each means. Labels outside their fixed list become `other`. */
@@ -65,18 +66,6 @@ const REFUSALS = [
   ...['bad_request', 'bad_room', 'forbidden', 'method', 'overloaded', 'draining', 'origin', 'unauthorized'],
   ...['auth_unavailable', 'internal'],
 ];
-const ERROR_CODES = [
-  'invalid_json',
-  'invalid_message',
-  'unknown_type',
-  'forbidden_type',
-  'forbidden',
-  'room_required',
-  'not_in_room',
-  'unavailable',
-  'unconfirmed',
-];
-
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const MESSAGES = [0, 1, 4, 16, 64, 128, 256];
 

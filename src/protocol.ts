@@ -41,17 +41,20 @@ export const SERVER_TYPES: ReadonlySet<string> = new Set(['presence', 'notificat
 /** Message types between one connection and its pod, which never travel through the broker. */
 export const PRIVATE_TYPES: ReadonlySet<string> = new Set(['ping', 'pong', 'error', 'system']);
 
-/** `data.code` of an `error`; docs/protocol.md says what each means and what to do. */
-export type ErrorCode =
-  | 'invalid_json'
-  | 'invalid_message'
-  | 'unknown_type'
-  | 'forbidden_type'
-  | 'forbidden'
-  | 'room_required'
-  | 'not_in_room'
-  | 'unavailable'
-  | 'unconfirmed';
+/** What `data.code` of an `error` may be; docs/protocol.md says what each means and what to do. */
+export const ERROR_CODES = [
+  'invalid_json',
+  'invalid_message',
+  'unknown_type',
+  'forbidden_type',
+  'forbidden',
+  'room_required',
+  'not_in_room',
+  'unavailable',
+  'unconfirmed',
+] as const;
+
+export type ErrorCode = (typeof ERROR_CODES)[number];
 
 /** Close codes (RFC 6455 section 7.4). 4000–4499 mean "reconnect", 4500–4999 "do not". */
 export const CloseCode = {
@@ -93,13 +96,21 @@ export function timestamp(ms: number): string {
 }
 
 /**
- * An envelope as JSON, member by member, so that nothing else of the object can leak into it. It has every member: data that JSON
- * has no word for becomes `{}`.
+ * An envelope as JSON, member by member, so that nothing else of the object can leak into it. It has every member: no data is `{}`.
+ *
+ * @throws whatever JSON.stringify does, and TypeError for data that JSON has no word for
  */
 export function writeEnvelope({ id, type, room, from, data, timestamp }: Envelope): string {
   const place = room === undefined ? '' : `"room":${quoted(room)},`;
-  const told = (JSON.stringify(data ?? {}) as string | undefined) ?? '{}';
-  return `{"id":${quoted(id)},"type":${quoted(type)},${place}"from":${quoted(from)},"data":${told},"timestamp":${quoted(timestamp)}}`;
+  const told = `"data":${written(data ?? {})}`;
+  return `{"id":${quoted(id)},"type":${quoted(type)},${place}"from":${quoted(from)},${told},"timestamp":${quoted(timestamp)}}`;
+}
+
+/** JSON makes `null` of `NaN`, of a date that is none, of an object whose `toJSON` says so; and no envelope has such data. */
+function written(data: unknown): string {
+  const text = JSON.stringify(data) as string | undefined;
+  if (text === undefined || text === 'null') throw new TypeError(`data that is a ${typeof data}, for which JSON has no word`);
+  return text;
 }
 
 // Nothing in it that JSON would escape; most names are of this kind, and looking is cheaper than escaping.

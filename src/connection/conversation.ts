@@ -1,14 +1,14 @@
 import { Observable, pipe, type OperatorFunction, type Subscriber } from 'rxjs';
 import type { Cause, Effect, Reply } from '../handling/effect.js';
 import { handled } from '../handling/handling.js';
-import type { Batch } from '../hub/frame.js';
+import { failedMessage } from '../handling/isolation.js';
 import type { Intake } from './intake.js';
 import { judge, type Accepted, type JudgeOptions } from '../handling/judge.js';
 import type { Membership } from './membership.js';
-import { reject, usableRef, type Rejection } from '../handling/message.js';
+import { reject, type Rejection } from '../handling/message.js';
 import { gate } from '../operators/gate.js';
 import { Stage, listen } from '../operators/stage.js';
-import { Outbox, unwritable } from './outbox.js';
+import { Outbox } from './outbox.js';
 import type { ConnectionContext } from '../pod.js';
 import { CloseCode, MAX_BAD_MESSAGES, atMost } from '../protocol.js';
 import { serverBatch } from '../hub/server-message.js';
@@ -19,6 +19,12 @@ import { PAUSE, RESUME, shut, type Outbound } from './transport.js';
  * socket brings more than 11,000 at once; this is a bound on our own mistakes.
  */
 const MAX_HELD = 65_536;
+
+/**
+ * An effect may lead to the next within the call that carries it out, as a `join` does that changes the rooms which a handler
+ * watches: as often as there are rooms, and well below what ends the stack.
+ */
+const MAX_DEPTH_OF_EFFECTS = 128;
 
 /** RFC 6455 section 5.5.1. */
 const MAX_CLOSE_REASON_BYTES = 123;
@@ -112,6 +118,8 @@ class CarryingOut extends Stage<Outcome, Outbound> {
   readonly #membership: Membership;
   readonly #outbox: Outbox;
   #paused = false;
+  /** So many effects are being carried out, each as a consequence of the one before. */
+  #depth = 0;
 
   constructor(output: Subscriber<Outbound>, context: ConnectionContext, intake: Intake, membership: Membership) {
     super(output);
@@ -122,7 +130,20 @@ class CarryingOut extends Stage<Outcome, Outbound> {
     listen(this, output, intake.paused$, this.#pause);
   }
 
+  /** What comes of carrying one out may be the next. */
   protected override take(outcome: Outcome): void {
+    this.#depth += 1;
+    try {
+      if (this.#depth > MAX_DEPTH_OF_EFFECTS) throw new Error('effects that lead to effects without end');
+      this.#carryOut(outcome);
+    } catch (error) {
+      this.#failed(outcome, error);
+    } finally {
+      this.#depth -= 1;
+    }
+  }
+
+  #carryOut(outcome: Outcome): void {
     switch (outcome.kind) {
       case 'publish':
         this.#outbox.publish(outcome);
@@ -147,18 +168,19 @@ class CarryingOut extends Stage<Outcome, Outbound> {
     }
   }
 
+  /** JSON cannot write what it says, or else: its handler has failed, as it does when it throws. */
+  #failed(outcome: Outcome, error: unknown): void {
+    const { pod, id } = this.#context;
+    const by = ('by' in outcome ? outcome.by : undefined) ?? outcome.kind;
+    pod.failures.report(by, error, id);
+    this.#outbox.complain({ ...failedMessage(by, undefined), ref: 'ref' in outcome ? outcome.ref : undefined });
+  }
+
   #reply(message: Reply): void {
     const { world, maxPublicationBytes } = this.#context.pod;
-    const ref = message.ref ?? usableRef(message.id);
-    let batch: Batch;
-    try {
-      batch = serverBatch(message, world);
-    } catch (error) {
-      this.#complain({ ...unwritable(message, error, this.#context), ref });
-      return;
-    }
+    const batch = serverBatch(message, world);
     if (batch.bytes <= maxPublicationBytes) this.output.next(batch);
-    else this.#complain(reject('unavailable', 'the answer is too large', ref));
+    else this.#complain(reject('unavailable', 'the answer is too large', message.ref));
   }
 
   #complain(rejection: Rejection | BadMessage): void {

@@ -2,12 +2,11 @@ import type { Subscriber } from 'rxjs';
 import { validate } from 'uuid';
 import { PublishError } from '../broker/broker.js';
 import { destination } from '../handling/destination.js';
-import type { Publish, Reply } from '../handling/effect.js';
-import { failedMessage } from '../handling/isolation.js';
+import type { Publish } from '../handling/effect.js';
 import { refusedToPublish } from './grants.js';
 import type { Intake } from './intake.js';
 import type { Membership } from './membership.js';
-import { reject, usableRef, type Rejection } from '../handling/message.js';
+import { reject, type Rejection } from '../handling/message.js';
 import { Sink } from '../operators/stage.js';
 import type { ConnectionContext } from '../pod.js';
 import { GLOBAL_ROOM, isWithin, timestamp, writeEnvelope } from '../protocol.js';
@@ -42,9 +41,8 @@ export class Outbox {
   }
 
   publish(effect: Publish): void {
-    const ref = effect.ref ?? usableRef(effect.message.id);
-    const letter = this.#letterOf(effect, ref);
-    if ('kind' in letter) this.complain({ ...letter, ref });
+    const letter = this.#letterOf(effect);
+    if ('kind' in letter) this.complain({ ...letter, ref: effect.ref });
     else this.#post(letter);
   }
 
@@ -64,19 +62,14 @@ export class Outbox {
     this.#intake.confirmed();
   }
 
-  #letterOf(effect: Publish, ref: string | undefined): Letter | Rejection {
-    const { message, outside } = effect;
+  #letterOf(effect: Publish): Letter | Rejection {
+    const { message, outside, ref } = effect;
     const room = outside === true ? elsewhere(message.room) : destination(message.room, this.#membership.rooms);
     if (typeof room !== 'string') return room;
     const refused = refusedToPublish(room, this.#context);
     if (refused) return refused;
     const { maxPublicationBytes } = this.#context.pod;
-    let envelope: string;
-    try {
-      envelope = this.#envelopeOf(effect, room);
-    } catch (error) {
-      return unwritable(effect, error, this.#context);
-    }
+    const envelope = this.#envelopeOf(effect, room);
     const fits = isWithin(maxPublicationBytes, envelope);
     return fits ? { room, envelope, ref } : reject('invalid_message', 'grows too large when written out');
   }
@@ -142,13 +135,6 @@ class Publishing extends Sink<never> {
     this.#outbox.settled();
     this.unsubscribe();
   }
-}
-
-/** JSON cannot write what a handler wants said, a `BigInt` or a circle: the handler has failed, as it does when it throws. */
-export function unwritable(effect: Publish | Reply, error: unknown, { pod, id }: ConnectionContext): Rejection {
-  const by = effect.by ?? effect.kind;
-  pod.failures.report(by, error, id);
-  return failedMessage(by, undefined);
 }
 
 function elsewhere(room: string | undefined): string | Rejection {

@@ -7,8 +7,8 @@ import type { Batch } from '../hub/frame.js';
 import type { Metrics } from '../metrics.js';
 import type { Consumer } from '../operators/boundedBuffer.js';
 import { Sink } from '../operators/stage.js';
-import { SUBPROTOCOL } from '../protocol.js';
-import { ALIVE, BINARY, type Drain, type Inbound, type Outbound, type Shut } from '../connection/transport.js';
+import { CloseCode, SUBPROTOCOL } from '../protocol.js';
+import { ALIVE, BINARY, shut, type Drain, type Inbound, type Outbound, type Shut } from '../connection/transport.js';
 
 /** How long a client may take for its half of the closing handshake before its socket is torn down. */
 const CLOSE_TIMEOUT_MS = 5000;
@@ -150,7 +150,8 @@ export class WebSocketTransport extends Sink<Outbound> implements Consumer {
 
   /** What the client, or the pod, tells the actor. */
   tell(inbound: Inbound): void {
-    this.#inbound?.next(inbound);
+    if (this.#inbound?.closed === true) this.#abandoned();
+    else this.#inbound?.next(inbound);
   }
 
   /** A ping: a sign of life, and a pong is owed. */
@@ -225,6 +226,13 @@ export class WebSocketTransport extends Sink<Outbound> implements Consumer {
       this.#waiting?.next(undefined);
       this.#pong();
     });
+  }
+
+  /** The actor listens no more and said no `shut`, as when the stack ended within it: a tick, at the latest, tells. */
+  #abandoned(): void {
+    if (this.closed) return;
+    this.unsubscribe();
+    this.#shut(shut(CloseCode.handlerBug, 'internal error'));
   }
 
   /** Answers the latest ping alone, which is all that is asked (RFC 6455 section 5.5.3), once the socket takes it. */

@@ -1,5 +1,6 @@
 import type { Close, Effect, Hear, Publish, Reply } from './effect.js';
-import { CloseCode, PRIVATE_TYPES, SERVER_TYPES } from '../protocol.js';
+import type { Rejection } from './message.js';
+import { CloseCode, ERROR_CODES, PRIVATE_TYPES, SERVER_TYPES } from '../protocol.js';
 import { isSubject } from '../entrance/token.js';
 
 /** What nobody publishes: the server's own, and what is between a connection and its pod. */
@@ -11,7 +12,7 @@ const OWN_TYPES: ReadonlySet<string> = new Set(['system', 'error']);
 const APPLICATION_CODES = { least: 3000, most: 4999 };
 
 /**
- * What is wrong with an effect by itself, or undefined: it is its handler's bug, whatever was asked of it. What depends on the
+ * What is wrong with an effect by itself, or undefined, given a copy as `causedBy` makes it: it is its handler's bug, whatever was asked of it. What depends on the
  * connection, its rooms and its rights, is judged when the effect is carried out.
  */
 export function flawOf(effect: Effect): string | undefined {
@@ -30,21 +31,27 @@ export function flawOf(effect: Effect): string | undefined {
     case 'close':
       return flawOfClose(given);
     case 'rejection':
-      return undefined;
+      return flawOfRejection(given);
     case undefined:
     default:
       return 'something that is no effect';
   }
 }
 
-function flawOfPublish({ message, as }: Publish): string | undefined {
-  const { type } = (message as Publish['message'] | null | undefined) ?? {};
-  if (!isType(type) || UNPUBLISHED_TYPES.has(type)) return `a publish of type ${type}`;
+function flawOfPublish({ message: { type, room }, as }: Publish): string | undefined {
+  if (!isType(type) || UNPUBLISHED_TYPES.has(type)) return `a publish of type ${shown(type)}`;
+  if (!isTextOrAbsent(room)) return 'a publish to a room that is no name';
   return as === undefined || isSubject(as) ? undefined : 'a sender who cannot be called so';
 }
 
-function flawOfReply({ type }: Reply): string | undefined {
-  return isType(type) && !OWN_TYPES.has(type) ? undefined : `a reply of type ${type}`;
+function flawOfReply({ type, id }: Reply): string | undefined {
+  if (!isType(type) || OWN_TYPES.has(type)) return `a reply of type ${shown(type)}`;
+  return isTextOrAbsent(id) ? undefined : 'a reply whose id is no text';
+}
+
+function flawOfRejection({ code, reason }: Rejection): string | undefined {
+  if (!ERROR_CODES.includes(code)) return `an error of code ${shown(code)}`;
+  return typeof (reason as unknown) === 'string' ? undefined : 'an error without a reason';
 }
 
 function flawOfHear({ operator }: Hear): string | undefined {
@@ -52,12 +59,21 @@ function flawOfHear({ operator }: Hear): string | undefined {
 }
 
 function flawOfClose({ code, reason }: Close): string | undefined {
-  if (!isCloseCode(code)) return `the close code ${code}`;
+  if (!isCloseCode(code)) return `the close code ${shown(code)}`;
   return typeof (reason as unknown) === 'string' ? undefined : 'a close without a reason';
 }
 
 function isTexts(values: unknown): boolean {
   return Array.isArray(values) && values.every((value) => typeof value === 'string');
+}
+
+/** A template would throw at a symbol. */
+function shown(value: unknown): string {
+  return typeof value === 'string' ? value : typeof value === 'number' ? String(value) : `(a ${typeof value})`;
+}
+
+function isTextOrAbsent(value: unknown): boolean {
+  return value === undefined || typeof value === 'string';
 }
 
 function isType(type: unknown): type is string {

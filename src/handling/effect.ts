@@ -37,6 +37,8 @@ export interface Join {
   readonly kind: 'join';
   readonly rooms: readonly string[];
   readonly ref?: string | undefined;
+  /** Whose it is. Filled in by the connection. */
+  readonly by?: string | undefined;
 }
 
 /** Out of rooms: one `left` for each. */
@@ -44,6 +46,8 @@ export interface Leave {
   readonly kind: 'leave';
   readonly rooms: readonly string[];
   readonly ref?: string | undefined;
+  /** Whose it is. Filled in by the connection. */
+  readonly by?: string | undefined;
 }
 
 /** From now on, what is said in its rooms reaches this connection through an operator. */

@@ -35,6 +35,12 @@ export class Failures {
     }
     this.#told.set(type, { atMs: nowMs, unlogged: 0 });
     const before = told?.unlogged ? { unlogged: told.unlogged } : {};
-    this.#log.error({ err: error, type, connection, ...before }, 'handler failed');
+    const details = { type, connection, ...before };
+    try {
+      this.#log.error({ err: error, ...details }, 'handler failed');
+    } catch {
+      // An error can be made so that to read it throws.
+      this.#log.error(details, 'handler failed');
+    }
   }
 }

@@ -64,28 +64,42 @@ export class Isolation {
   }
 
   /** What it wants, by whom and of which message; or an error, where that may not be. */
-  wanted(type: string, effect: Effect, message: ClientMessage | undefined, by = type): Effect {
-    const flaw = flawOf(effect);
-    if (flaw !== undefined) return this.#broke(type, new Error(flaw), message);
-    if (effect.kind === 'rejection') return this.#rejected(type, effect, message);
-    this.#troubles?.delete(type);
-    return causedBy(effect, message, by);
+  wanted(type: string, effect: Effect, message: ClientMessage | undefined): Effect {
+    return this.#judged(type, effect, message, false);
   }
 
   /** What came out of a wrap is whose it was within. */
   passed(name: string, effect: Effect, message: ClientMessage | undefined): Effect {
-    // In plain JavaScript it can be anything.
+    return this.#judged(name, effect, message, true);
+  }
+
+  /** A handler in plain JavaScript can emit anything, members that throw when they are read included. */
+  #judged(name: string, effect: Effect, message: ClientMessage | undefined, isPassed: boolean): Effect {
+    try {
+      const own = causedBy(effect, message, isPassed ? this.#ownerOf(effect, name) : name);
+      const flaw = flawOf(own);
+      if (flaw !== undefined) return this.#broke(name, new Error(flaw), message);
+      if (own.kind === 'rejection') return this.#rejected(name, own);
+      this.#troubles?.delete(name);
+      return own;
+    } catch (error) {
+      return this.#broke(name, error, message);
+    }
+  }
+
+  /** Of what a wrap hands on; where that names nobody there is, the wrap. */
+  #ownerOf(effect: Effect, wrap: string): string {
     const { by } = (effect as Partial<Publish> | null | undefined) ?? {};
-    return this.wanted(name, effect, message, by);
+    const { handlers, around } = this.#context.pod;
+    return by !== undefined && (handlers.has(by) || around.some(({ name }) => name === by)) ? by : wrap;
   }
 
-  #rejected(type: string, { code, reason, ref, error }: Rejection, message: ClientMessage | undefined): Effect {
+  #rejected(type: string, { code, reason, ref, error }: Rejection): Effect {
     if (error !== undefined) this.#context.pod.failures.report(type, error, this.#context.id);
-    const rejection = reject(code, atMost(MAX_REASON_BYTES, reason), usableRef(ref));
-    return causedBy(rejection, message);
+    return reject(code, atMost(MAX_REASON_BYTES, reason), ref);
   }
 
-  #broke(type: string, error: Error, message: ClientMessage | undefined): Rejection {
+  #broke(type: string, error: unknown, message: ClientMessage | undefined): Rejection {
     this.#context.pod.failures.report(type, error, this.#context.id);
     return failedMessage(type, message);
   }

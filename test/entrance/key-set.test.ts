@@ -151,7 +151,6 @@ describe('while keys cannot be fetched', () => {
 describe('an answer is no key set', () => {
   test.each<[what: string, answer: KeyServer['answer']]>([
     ['that has another status', (response) => response.writeHead(404).end(JSON.stringify({ keys: [] }))],
-    ['that leads elsewhere', (response) => response.writeHead(307, { Location: server.url }).end()],
     ['that is no JSON', (response) => response.end('<html>')],
     ['that is empty', (response) => response.end()],
     ['that is an array', (response) => response.end('[]')],
@@ -169,6 +168,17 @@ describe('an answer is no key set', () => {
   ])('%s', async (_, answer) => {
     server.answer = answer;
     await expect(knows(first)).rejects.toThrow('the keys could not be fetched');
+  });
+
+  test('that leads elsewhere, where a key set is', async () => {
+    const other = await startKeyServer(() => [first]);
+    server.answer = (response) => response.writeHead(307, { Location: other.url }).end();
+    try {
+      await expect(knows(first)).rejects.toThrow('the keys could not be fetched');
+      expect(other.asked).toBe(0);
+    } finally {
+      await other.stop();
+    }
   });
 
   test.each<[what: string, more: readonly unknown[]]>([

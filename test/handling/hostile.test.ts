@@ -3,6 +3,7 @@ import { NEVER, Observable, Subject, ignoreElements, map, merge, mergeMap, tap, 
 import type { TestScheduler } from 'rxjs/testing';
 import { connection } from '../../src/connection/connection.js';
 import { close, join, leave, publish, reply, type Effect } from '../../src/handling/effect.js';
+import { silentLogger } from '../../src/log.js';
 import { noMetrics } from '../../src/metrics.js';
 import { reject } from '../../src/handling/message.js';
 import type { Inbound } from '../../src/connection/transport.js';
@@ -22,6 +23,21 @@ function doing(effects: () => Iterable<Effect>) {
 
 function many<T>(count: number, make: (nth: number) => T): readonly T[] {
   return Array.from({ length: count }, (_, nth) => make(nth));
+}
+
+function thrown(): never {
+  throw new Error('not to be read');
+}
+
+/** An object with a member that throws when it is read. */
+function throwing(member: PropertyKey, object: object = {}): object {
+  return Object.defineProperty(object, member, { get: thrown, enumerable: true });
+}
+
+/** An object with a member that is another at the second look. */
+function turning(member: string, first: string, then: string, object: object = {}): object {
+  const values = [first];
+  return Object.defineProperty(object, member, { get: () => values.shift() ?? then, enumerable: true });
 }
 
 /** A pod in whose tea room ada sits, and a broker that takes its time: 3 ms for a room and for a publish. */
@@ -107,10 +123,28 @@ describe('a handler that', () => {
     });
   });
 
-  test.each([
-    { does: 'publishes', effect: publish({ type: 'y', data: { count: 1n } }) },
-    { does: 'answers with', effect: reply({ type: 'y', data: { count: 1n } }) },
-  ])('$does what JSON cannot write has failed: its message gets an error, and all else goes on', ({ effect }) => {
+  test.each<{ wants: string; effect: unknown }>([
+    { wants: 'a publish that JSON cannot write', effect: publish({ type: 'y', data: { count: 1n } }) },
+    { wants: 'an answer that JSON cannot write', effect: reply({ type: 'y', data: { count: 1n } }) },
+    { wants: 'a publish of no number', effect: publish({ type: 'y', data: NaN }) },
+    { wants: 'a publish of a date that is none', effect: publish({ type: 'y', data: new Date(NaN) }) },
+    { wants: 'an answer that says it is null', effect: reply({ type: 'y', data: { toJSON: () => null } }) },
+    { wants: 'an answer that throws when it is written', effect: reply({ type: 'y', data: { toJSON: thrown } }) },
+    { wants: 'a publish to a room that is null', effect: { kind: 'publish', message: { type: 'y', room: null }, outside: true } },
+    { wants: 'a publish to an array', effect: { kind: 'publish', message: { type: 'y', room: ['tea'] }, outside: true } },
+    { wants: 'a publish of a symbol', effect: { kind: 'publish', message: { type: Symbol('y') } } },
+    { wants: 'a publish without a message', effect: { kind: 'publish' } },
+    { wants: 'a publish whose message is null', effect: { kind: 'publish', message: null } },
+    { wants: 'an answer whose id is no text', effect: { kind: 'reply', type: 'y', data: {}, id: () => 1 } },
+    { wants: 'rooms with a hole', effect: { kind: 'join', rooms: new Array(2) } },
+    { wants: 'an error of no code', effect: { kind: 'rejection', code: 1n, reason: 'because' } },
+    { wants: 'an error without a reason', effect: { kind: 'rejection', code: 'forbidden' } },
+    { wants: 'a kind that throws when it is read', effect: throwing('kind') },
+    { wants: 'a message that throws when it is read', effect: { kind: 'publish', message: throwing('type') } },
+    { wants: 'rooms that throw when they are read', effect: { kind: 'leave', rooms: throwing(0, [1]) } },
+    { wants: 'a symbol', effect: Symbol('effect') },
+    { wants: 'null', effect: null },
+  ])('wants $wants has failed: its message gets an error, the log its name, and all else goes on', ({ effect }) => {
     marbles(({ hot, expectObservable, flush }, scheduler) => {
       const e1 = hot('  -xp', SAID);
       const unsub = '   ---!';
@@ -120,12 +154,123 @@ describe('a handler that', () => {
       const failed: string[] = [];
       const metrics = { ...noMetrics, handlerFailed: (type: string) => failed.push(type) };
       const broker = new ScriptedBroker();
-      const context = ada(scheduler, [doing(() => [effect])], { broker, log, metrics });
+      const context = ada(scheduler, [doing(() => [effect as Effect])], { broker, log, metrics });
       expectObservable(ask(e1, context), unsub).toBe(expected, { w: 'welcome', u: 'error unavailable x', p: 'pong' });
       flush();
-      expect(lines).toEqual([{ err: expect.stringContaining('BigInt'), type: 'x', connection: 'ada' }]);
+      expect(lines).toMatchObject([{ type: 'x', connection: 'ada' }]);
       expect(failed).toEqual(['x']);
       expect(broker.published).toEqual([]);
+    });
+  });
+
+  test('emits past every operator what throws when it is read has failed all the same', () => {
+    marbles(({ hot, expectObservable, flush }, scheduler) => {
+      const e1 = hot('  -xp', SAID);
+      const unsub = '   ---!';
+      const expected = 'wup';
+
+      const { lines, log } = errorLog();
+      const raw = x(
+        (message$) =>
+          new Observable((subscriber) =>
+            message$.subscribe(() => {
+              subscriber.next(throwing('kind') as Effect);
+            }),
+          ),
+      );
+      expectObservable(ask(e1, ada(scheduler, [raw], { log })), unsub).toBe(expected, {
+        w: 'welcome',
+        u: 'error unavailable x',
+        p: 'pong',
+      });
+      flush();
+      expect(lines).toMatchObject([{ type: 'x', connection: 'ada' }]);
+    });
+  });
+
+  test('says one thing when it is looked at and another when it is sent is held to the first', () => {
+    marbles(({ hot, expectObservable, flush }, scheduler) => {
+      const { broker, context } = slowly(scheduler, () => [
+        { kind: 'publish', message: turning('type', 'y', 'presence') } as Effect,
+        turning('type', 'y', 'system', { kind: 'reply', data: {} }) as Effect,
+        turning('as', 'ben', 'server', { kind: 'publish', message: { type: 'y' } }) as Effect,
+      ]);
+      expectObservable(ask(hot('-x', SAID), context), '--!').toBe('wy', { w: 'welcome', y: 'y' });
+      flush();
+      expect(broker.published).toHaveLength(2);
+      for (const published of broker.published) expect(published).not.toMatch(/presence|"server"/);
+    });
+  });
+
+  test('names a message by an id without end is told of it by none', () => {
+    const endless = 'i'.repeat(200);
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('  -x', { x: text({ type: 'x', id: endless }) });
+      const { context } = slowly(scheduler, () => [
+        join(['/'], { ref: endless }),
+        leave(['/'], { ref: endless }),
+        publish({ type: 'y', room: '/' }, { ref: endless }),
+        reply({ type: 'y', data: 1n, ref: endless }),
+        reject('forbidden', 'because', endless),
+      ]);
+      expectObservable(ask(e1, context), '--!').toBe('w(inNuf)', {
+        w: 'welcome',
+        i: 'error invalid_message',
+        n: 'error not_in_room',
+        N: 'error not_in_room',
+        u: 'error unavailable',
+        f: 'error forbidden',
+      });
+    });
+  });
+
+  test('joins when it is out and leaves when it is in has failed, and its connection lives', () => {
+    marbles(({ hot, flush }, scheduler) => {
+      const { lines, log } = errorLog();
+      const restless = x((message$, { rooms$ }) =>
+        merge(
+          message$.pipe(map(() => join(['milk']))),
+          rooms$.pipe(map((rooms) => (rooms.includes('milk') ? leave(['milk']) : join(['milk'])))),
+        ),
+      );
+      const rows: string[] = [];
+      ask(hot('-xp', SAID), ada(scheduler, [restless], { log })).subscribe((row) => rows.push(row));
+      scheduler.maxFrames = 5;
+      flush();
+      expect(counts(rows)).toMatchObject({ welcome: 1, pong: 1 });
+      expect(rows.filter((row) => row.startsWith('error unavailable'))).not.toEqual([]);
+      expect(lines[0]).toEqual({ err: 'Error: effects that lead to effects without end', type: 'x', connection: 'ada' });
+    });
+  });
+
+  test('fails with an error that throws when it is read has failed all the same', () => {
+    marbles(({ hot, expectObservable, flush }, scheduler) => {
+      const e1 = hot('  -xp', SAID);
+      const unsub = '   ---!';
+      const expected = 'wup';
+
+      const lines: unknown[] = [];
+      const log = {
+        ...silentLogger,
+        error: (details: object | string) => {
+          const { err } = details as { err?: Error };
+          lines.push(err === undefined ? details : err.message);
+        },
+      };
+      const failing = x((message$) =>
+        message$.pipe(
+          map(() => {
+            throw throwing('message') as Error;
+          }),
+        ),
+      );
+      expectObservable(ask(e1, ada(scheduler, [failing], { log })), unsub).toBe(expected, {
+        w: 'welcome',
+        u: 'error unavailable x',
+        p: 'pong',
+      });
+      flush();
+      expect(lines).toEqual([{ type: 'x', connection: 'ada' }]);
     });
   });
 

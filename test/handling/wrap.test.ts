@@ -1,10 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
 import { EMPTY, filter, map, scan, tap } from 'rxjs';
-import { reply, type Effect } from '../../src/handling/effect.js';
+import Type from 'typebox';
+import { hear, publish, reply, type Effect } from '../../src/handling/effect.js';
+import { handler } from '../../src/handling/handler.js';
 import { reject } from '../../src/handling/message.js';
 import type { Inbound } from '../../src/connection/transport.js';
 import { wrap } from '../../src/handling/wrap.js';
 import { ask, text } from '../support/ask.js';
+import { ScriptedBroker } from '../support/broker.js';
 import { ada, errorLog, faulty, x } from '../support/faulty.js';
 import { marbles } from '../support/marbles.js';
 
@@ -148,6 +151,62 @@ describe('what goes around the handlers', () => {
       expectObservable(ask(e1, context), unsub).toBe(expected, { ...HEARD, P: 'nth 4' });
       flush();
       expect(lines).toEqual([{ err: 'Error: a bug', type: 'failing', connection: 'ada' }]);
+    });
+  });
+
+  test('leaves each handler what it hears through', () => {
+    marbles(({ hot, cold, expectObservable }, scheduler) => {
+      const e1 = hot('     -xz-', { x: text({ type: 'x' }), z: text({ type: 'z' }) });
+      const delivered = '  ---abc';
+      const unsub = '      ------!';
+      const expected = '   w----c';
+
+      const deafTo = (deaf: string) => map(() => hear(filter(({ data }) => (data as { content: string }).content !== deaf)));
+      const plain = wrap('plain', (message$, handle) => message$.pipe(handle));
+      const handlers = [x(deafTo('a')), handler('z', Type.Unknown(), deafTo('b'))];
+      const broker = new ScriptedBroker();
+      cold(delivered).subscribe((content) => {
+        broker.deliver('tea', content);
+      });
+      expectObservable(ask(e1, ada(scheduler, handlers, { around: [plain], broker })), unsub).toBe(expected, {
+        w: 'welcome',
+        c: 'chat c',
+      });
+    });
+  });
+
+  test('hands on what cannot be carried out: the handler whose it is has failed', () => {
+    marbles(({ hot, expectObservable, flush }, scheduler) => {
+      const e1 = hot('  -x', SAID);
+      const unsub = '   --!';
+      const expected = 'wX';
+
+      const { lines, log } = errorLog();
+      const plain = wrap('plain', (message$, handle) => message$.pipe(handle));
+      const big = x(map(() => publish({ type: 'y', data: 1n })));
+      expectObservable(ask(e1, ada(scheduler, [big], { around: [plain], log })), unsub).toBe(expected, HEARD);
+      flush();
+      expect(lines).toMatchObject([{ type: 'x', connection: 'ada' }]);
+    });
+  });
+
+  test('hands on what names nobody there is: it is its own', () => {
+    marbles(({ hot, expectObservable, flush }, scheduler) => {
+      const e1 = hot('  -x', SAID);
+      const unsub = '   --!';
+      const expected = 'wX';
+
+      const { lines, log } = errorLog();
+      const lying = wrap('lying', (message$, handle) =>
+        message$.pipe(
+          handle,
+          map((effect) => ({ ...effect, by: 'nobody' }) as Effect),
+        ),
+      );
+      const big = x(map(() => publish({ type: 'y', data: 1n })));
+      expectObservable(ask(e1, ada(scheduler, [big], { around: [lying], log })), unsub).toBe(expected, HEARD);
+      flush();
+      expect(lines).toMatchObject([{ type: 'lying', connection: 'ada' }]);
     });
   });
 

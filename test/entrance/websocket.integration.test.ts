@@ -1,0 +1,65 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { afterEach, expect, test } from '@jest/globals';
+import { Observable, Subject, lastValueFrom } from 'rxjs';
+import { WebSocket } from 'ws';
+import { TICK } from '../../src/connection/transport.js';
+import { WebSocketTransport, webSockets, type Actor } from '../../src/entrance/websocket.js';
+import { noMetrics } from '../../src/metrics.js';
+
+const http = createServer().listen(0, '127.0.0.1');
+let client: WebSocket | undefined;
+
+afterEach(() => {
+  client?.terminate();
+  http.closeAllConnections();
+  http.close();
+});
+
+interface Pair {
+  readonly client: WebSocket;
+  readonly transport: WebSocketTransport;
+  readonly ended: Promise<unknown>;
+  /** What the socket's end was counted as. */
+  readonly closes: readonly number[];
+}
+
+/** A client of an actor. */
+async function clientOf(actor: Actor): Promise<Pair> {
+  const closes: number[] = [];
+  const metrics = { ...noMetrics, closed: (code: number) => closes.push(code) };
+  const upgrade = webSockets(1024, () => undefined);
+  const ended$ = new Subject<void>();
+  const onEnd = () => {
+    ended$.complete();
+  };
+  const made = new Promise<WebSocketTransport>((resolve) => {
+    http.once('upgrade', (request, socket: Socket, head) => {
+      upgrade({ request, socket, head }, (webSocket) => {
+        const transport = new WebSocketTransport(webSocket, socket, { metrics, onEnd });
+        transport.begin(actor);
+        resolve(transport);
+      });
+    });
+  });
+  if (!http.listening) await once(http, 'listening');
+  client = new WebSocket(`ws://127.0.0.1:${(http.address() as AddressInfo).port}`);
+  await once(client, 'open');
+  return { client, transport: await made, ended: lastValueFrom(ended$, { defaultValue: undefined }), closes };
+}
+
+test('an actor that listens no more and said nothing: the next tick closes its client with 1011', async () => {
+  const dead: Actor = (inbound$) =>
+    new Observable(() => {
+      inbound$.subscribe().unsubscribe();
+    });
+  const { client, transport, ended, closes } = await clientOf(dead);
+  const closed = once(client, 'close');
+  transport.tell(TICK);
+  transport.tell(TICK);
+  const [code] = (await closed) as [number];
+  await ended;
+  expect(code).toBe(1011);
+  expect(closes).toEqual([1011]);
+});
