@@ -43,13 +43,19 @@ const WAY_MS = 1000;
 export class DeliveryCheck implements Check {
   readonly #options: CheckOptions;
   readonly #listeners = new Map<Connection, Listener>();
+  /** Who said what, by id. */
+  readonly #senders = new Map<string, Connection>();
+  /** Messages of which their senders were told that they failed, or may have. */
+  readonly #failed = new Set<string>();
+  readonly #endedMs = new Map<Connection, number>();
 
   constructor(options: CheckOptions) {
     this.#options = options;
   }
 
   see(fact: Fact, nowMs: number): void {
-    if (fact.kind === 'heard') this.#hear(fact.connection, fact.message, fact.writtenMs);
+    if (fact.kind === 'said') this.#senders.set(fact.id, fact.connection);
+    else if (fact.kind === 'heard') this.#hear(fact.connection, fact.message, fact.writtenMs);
     else if (fact.kind === 'accepted') this.#accept(fact.accepted, nowMs);
     else if (fact.kind === 'ended') this.#end(fact, nowMs);
   }
@@ -65,7 +71,8 @@ export class DeliveryCheck implements Check {
     const listener = this.#listenerOf(connection);
     listener.heard += 1;
     if (message.type === 'system') this.#hearSystem(connection, listener, message, writtenMs);
-    else if (message.type !== 'error' && message.type !== 'pong') this.#advance(connection, listener, message);
+    else if (message.type === 'error') this.#failed.add((message.data as { readonly ref?: string }).ref ?? '');
+    else if (message.type !== 'pong') this.#advance(connection, listener, message);
   }
 
   #hearSystem(connection: Connection, listener: Listener, { data, timestamp }: Envelope, writtenMs: number): void {
@@ -114,6 +121,7 @@ export class DeliveryCheck implements Check {
     const { weather, blame } = this.#options;
     const listener = this.#listeners.get(connection);
     this.#listeners.delete(connection);
+    this.#endedMs.set(connection, nowMs);
     // Who did not read can't know, and a slow consumer's close is late by as much as it was slow.
     if (listener === undefined || unread > 0 || code === CloseCode.slowConsumer) return;
     for (const [channel, progress] of listener.channels) {
@@ -144,12 +152,18 @@ export class DeliveryCheck implements Check {
   #isExcused(accepted: Accepted, { pod }: Connection, nowMs: number): boolean {
     const { weather, config, plan } = this.#options;
     const { publishedMs, atMs } = accepted;
-    // Its sender was told, as unconfirmed, before the replica got it.
-    if (atMs - publishedMs > config.publishTimeoutMs) return true;
+    if (this.#isTold(accepted)) return true;
     const hides = plan.redis === 'single' ? HIDES_A_DEMOTION : ENDS_A_POD;
     if (nowMs <= weather.calmFrom(atMs, pod.slot) + WAY_MS) return true;
     const noticedMs = NOTICE_MS + config.publishTimeoutMs;
     return weather.befell(podSlotOf(accepted), hides, publishedMs - noticedMs, atMs + noticedMs);
+  }
+
+  /** Its sender got an error about it, or lost its connection too soon to get one: it took its time on the way to the replica. */
+  #isTold({ id, atMs }: Accepted): boolean {
+    const sender = this.#senders.get(id);
+    const endedMs = sender === undefined ? Infinity : (this.#endedMs.get(sender) ?? Infinity);
+    return this.#failed.has(id) || endedMs <= atMs + this.#options.config.publishTimeoutMs;
   }
 
   /** What should have come between the last and a position, and no gap excuses. */
