@@ -34,7 +34,7 @@ function describeEffect(value: unknown): string {
 function parametersOf(effect: Effect): readonly unknown[] {
   switch (effect.kind) {
     case 'reply':
-      return [{ type: effect.type, data: effect.data, id: effect.id }];
+      return [{ type: effect.type, data: effect.data, id: effect.id, ref: effect.ref }];
     case 'publish':
       return [effect.message, ...some({ as: effect.as, outside: effect.outside, ref: effect.ref })];
     case 'join':
