@@ -20,7 +20,7 @@ export type Outcome =
   | { readonly kind: 'publish'; readonly room: string | undefined; readonly data: unknown; readonly id: string | undefined }
   | { readonly kind: 'pong'; readonly id: string | undefined; readonly data: unknown }
   | { readonly kind: 'nothing' }
-  /** The handler of this type is broken: the connection ends with 1011. */
+  /** The handler of this type ends the connection with 1011. */
   | { readonly kind: 'broken' };
 
 export const MAX_MESSAGE_BYTES = 65_536;

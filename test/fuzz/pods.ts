@@ -8,7 +8,7 @@ import {
   memoryBroker,
   prometheusMetrics,
   readConfig,
-  reply,
+  close,
   silentLogger,
   type Broker,
   type ChatServer,
@@ -42,7 +42,7 @@ function moodyBroker(): Broker {
 }
 
 /** Its replies cannot be written: a bug that only the connection can contain. */
-const boom = handler('boom', Type.Unknown(), (message$) => message$.pipe(map(() => reply({ type: 'boom', data: 1n }))));
+const boom = handler('boom', Type.Unknown(), (message$) => message$.pipe(map(() => close(1011, 'boom'))));
 
 export async function startPod(environment: Readonly<Record<string, string>>): Promise<FuzzedPod> {
   const metrics = prometheusMetrics();

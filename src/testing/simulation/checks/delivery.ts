@@ -144,7 +144,9 @@ export class DeliveryCheck implements Check {
     const { publishTimeoutMs } = this.#options.config;
     for (const accepted of this.#logOf(channel).slice(from)) {
       if (accepted.counts || misplaced.has(accepted.id)) continue;
-      if (!gaps.some((gap) => covers(gap, accepted, publishTimeoutMs))) yield accepted;
+      // What was said before a gap was told is in it, however long it was on its way to the replica.
+      const said = { ...accepted, atMs: accepted.publishedMs };
+      if (!gaps.some((gap) => covers(gap, accepted, publishTimeoutMs) || covers(gap, said, publishTimeoutMs))) yield accepted;
     }
   }
 
