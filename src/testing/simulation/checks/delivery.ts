@@ -6,7 +6,8 @@ import { channelOf, type Check, type CheckOptions } from './check.js';
 
 /** How far a connection is in a channel's log. */
 interface Progress {
-  /** The first that it must hear. */
+  /** When it became a member, and the first that it must hear. */
+  readonly welcomeMs: number;
   readonly from: number;
   /** The last that it heard, and which of all that it heard that was. */
   last: number;
@@ -91,7 +92,7 @@ export class DeliveryCheck implements Check {
     const log = this.#logOf(channel);
     let from = log.length;
     while ((log[from - 1]?.atMs ?? -Infinity) > welcomeMs) from -= 1;
-    listener.channels.set(channel, { from, last: -1, lastHeard: listener.heard });
+    listener.channels.set(channel, { welcomeMs, from, last: -1, lastHeard: listener.heard });
   }
 
   #advance(connection: Connection, listener: Listener, { id, room, type }: Envelope): void {
@@ -140,10 +141,10 @@ export class DeliveryCheck implements Check {
   }
 
   /** What a replica took, and it neither heard nor was told of later. */
-  *#misplaced({ gaps, misplaced }: Listener, { from }: Progress, channel: string): Generator<Accepted> {
+  *#misplaced({ gaps, misplaced }: Listener, { welcomeMs, from }: Progress, channel: string): Generator<Accepted> {
     const { publishTimeoutMs } = this.#options.config;
     for (const accepted of this.#logOf(channel).slice(from)) {
-      if (accepted.counts || misplaced.has(accepted.id)) continue;
+      if (accepted.counts || misplaced.has(accepted.id) || accepted.publishedMs < welcomeMs) continue;
       // What was said before a gap was told is in it, however long it was on its way to the replica.
       const said = { ...accepted, atMs: accepted.publishedMs };
       if (!gaps.some((gap) => covers(gap, accepted, publishTimeoutMs) || covers(gap, said, publishTimeoutMs))) yield accepted;
