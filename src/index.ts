@@ -32,6 +32,7 @@ export {
   CloseCode,
   type ClientMessage,
   type Envelope,
+  ERROR_CODES,
   type ErrorCode,
   GLOBAL_ROOM,
   MAX_BAD_MESSAGES,
