@@ -173,7 +173,7 @@ class CarryingOut extends Stage<Outcome, Outbound> {
     const { pod, id } = this.#context;
     const by = ('by' in outcome ? outcome.by : undefined) ?? outcome.kind;
     pod.failures.report(by, error, id);
-    this.#outbox.complain({ ...failedMessage(by, undefined), ref: 'ref' in outcome ? outcome.ref : undefined });
+    this.#outbox.complain(failedMessage(by, 'ref' in outcome ? outcome.ref : undefined));
   }
 
   #reply(message: Reply): void {

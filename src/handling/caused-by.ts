@@ -1,6 +1,5 @@
-import { usableRef } from './message.js';
 import type { Close, Effect, Hear, Join, Leave, Publish, Reply } from './effect.js';
-import type { Rejection } from './message.js';
+import { usableRef, type Rejection } from './message.js';
 import type { ClientMessage } from '../protocol.js';
 
 type Cause = Pick<ClientMessage, 'id'> | undefined;

@@ -55,7 +55,7 @@ export class Isolation {
     this.#troubles ??= new Map();
     this.#troubles.set(type, { errors: inARow ? before.errors + 1 : 1, lastMs });
     pod.failures.report(type, error, id);
-    return failedMessage(type, message);
+    return failedMessage(type, usableRef(message?.id));
   }
 
   /** The teardown of its operator has thrown, which is nobody's business but the log's. */
@@ -101,7 +101,7 @@ export class Isolation {
 
   #broke(type: string, error: unknown, message: ClientMessage | undefined): Rejection {
     this.#context.pod.failures.report(type, error, this.#context.id);
-    return failedMessage(type, message);
+    return failedMessage(type, usableRef(message?.id));
   }
 
   #restsUntilMs(type: string): number {
@@ -111,6 +111,6 @@ export class Isolation {
 }
 
 /** What its sender is told where a handler failed. */
-export function failedMessage(type: string, message: ClientMessage | undefined): Rejection {
-  return reject('unavailable', `the handler of ${type} failed`, usableRef(message?.id));
+export function failedMessage(type: string, ref: string | undefined): Rejection {
+  return reject('unavailable', `the handler of ${type} failed`, ref);
 }
