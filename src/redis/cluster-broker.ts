@@ -5,7 +5,8 @@ import { roomChannels, type RoomChannels } from './channels.js';
 import { redisLink$ } from './link.js';
 import type { Server } from './server.js';
 import { createShard, type Shard } from './shard.js';
-import { slotOf, type SlotTable } from './slots.js';
+import type { SlotTable } from './slot-table.js';
+import { slotOf } from './slots.js';
 import { RedisTopology } from './topology.js';
 
 /** Where a cluster is; user, password and TLS are those of `url`. */
@@ -101,7 +102,7 @@ class RedisCluster {
     const channel = this.#channels.channelOf(room);
     const slot = slotOf(channel);
     return new Observable((subscriber) => {
-      const server = this.#topology.table$.value[slot];
+      const server = this.#topology.table$.value.ownerOf(slot);
       const shard = server === undefined ? undefined : this.#shards.get(server);
       if (shard === undefined) {
         subscriber.error(new PublishError('unavailable', 'no server of the cluster owns its slot'));
@@ -121,10 +122,8 @@ class RedisCluster {
 
   /** Rooms go where their slots are, and servers that have none left are left. */
   #follow(table: SlotTable, hear: (event: BrokerEvent) => void): void {
-    const owners = new Set(table);
-    const born = [...owners].flatMap((server) =>
-      server === undefined || this.#shards.has(server) ? [] : [this.#create(server)],
-    );
+    const { owners } = table;
+    const born = [...owners].filter((server) => !this.#shards.has(server)).map((server) => this.#create(server));
     for (const seat of this.#seats.values()) this.#place(seat, table);
     for (const [server, { life }] of this.#shards) {
       if (owners.has(server)) continue;
@@ -164,7 +163,7 @@ class RedisCluster {
   }
 
   #place(seat: Seat, table: SlotTable): void {
-    const server = table[seat.slot];
+    const server = table.ownerOf(seat.slot);
     const shard = server === undefined ? undefined : this.#shards.get(server);
     if (shard === seat.shard) return;
     const lostMs = seat.shard?.node.subscription.lostMs(seat.room);

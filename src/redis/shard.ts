@@ -5,7 +5,8 @@ import { RefusedError, redisLink$ } from './link.js';
 import { isMaster$ } from './master.js';
 import { redisNode, type RedisNode } from './node.js';
 import { urlAt, type Server } from './server.js';
-import { SLOTS, slotOf, type SlotTable } from './slots.js';
+import type { SlotTable } from './slot-table.js';
+import { SLOTS, slotOf } from './slots.js';
 import { CHANNELS_PER_COMMAND, chunks } from './subscription.js';
 
 /** So many names are tried for a canary; a server that owns one slot in 16,384 needs that many on average. */
@@ -35,7 +36,7 @@ export function createShard(options: ShardOptions): Shard {
     link$: (name) => connect({ url: urlAt(url, server), name: `${channelPrefix}:${name}`, sharded: true }),
     verify: (link) => isMaster$(link, timeoutMs, world),
     channels,
-    canaryChannel: canaryChannel(`${channelPrefix}:canary:${world.newId()}`, (slot) => table()[slot] === server),
+    canaryChannel: canaryChannel(`${channelPrefix}:canary:${world.newId()}`, (slot) => table().ownerOf(slot) === server),
     timeoutMs,
     world,
     metrics,

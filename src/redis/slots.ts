@@ -1,9 +1,6 @@
 /** Redis Cluster divides all channels among so many slots. */
 export const SLOTS = 16_384;
 
-/** Which server (`host:port`) owns which slot; undefined where none does. */
-export type SlotTable = readonly (string | undefined)[];
-
 const CRC16 = Uint16Array.from({ length: 256 }, (_, byte) => {
   let crc = byte << 8;
   for (let bit = 0; bit < 8; bit++) crc = crc & 0x8000 ? (crc << 1) ^ 0x1021 : crc << 1;
@@ -27,24 +24,4 @@ function hashTag(channel: string): string {
   const open = channel.indexOf('{');
   const close = open < 0 ? -1 : channel.indexOf('}', open + 1);
   return close > open + 1 ? channel.slice(open + 1, close) : channel;
-}
-
-/**
- * Reads the answer to CLUSTER SLOTS: ranges with the server that owns them, and its replicas.
- *
- * @param host where the answer came from: what a server calls itself before it knows its own address
- */
-export function readSlots(answer: unknown, host: string): SlotTable {
-  const table = new Array<string | undefined>(SLOTS).fill(undefined);
-  for (const [first, last, master] of answer as readonly [number, number, readonly [string | null, number]][]) {
-    const [name, port] = master;
-    table.fill(`${name === null || name === '' || name === '?' ? host : name}:${port}`, first, last + 1);
-  }
-  return table;
-}
-
-/** Where Redis says that a slot is instead: `MOVED 3999 127.0.0.1:6381`. */
-export function readMoved(reason: string): { readonly slot: number; readonly server: string } | undefined {
-  const [, slot, server] = /^MOVED (\d+) (\S+:\d+)$/.exec(reason) ?? [];
-  return slot === undefined || server === undefined || server.startsWith(':') ? undefined : { slot: Number(slot), server };
 }

@@ -17,7 +17,7 @@ import { gatherTurn } from '../operators/gatherTurn.js';
 import type { Connect, RedisLink } from './link.js';
 import { answered } from './master.js';
 import { hostOf, type Server } from './server.js';
-import { SLOTS, readMoved, readSlots, type SlotTable } from './slots.js';
+import { SlotTable, readMoved, readSlots } from './slot-table.js';
 import { RedisWatch } from './watch.js';
 import type { World } from '../world.js';
 
@@ -45,7 +45,9 @@ export interface RedisTopologyOptions {
 /** Who owns which slot of a cluster, as one of its servers tells every 2 s and as others correct it. */
 export class RedisTopology {
   /** The present table, at first an empty one; then each that was told, changed or not. */
-  readonly table$ = new BehaviorSubject<SlotTable>([]);
+  readonly table$ = new BehaviorSubject(new SlotTable());
+  /** What the cluster said last, without corrections. */
+  #answer: SlotTable | undefined;
   readonly #options: RedisTopologyOptions;
   readonly #watch: RedisWatch;
   readonly #hinted$ = new Subject<number>();
@@ -72,7 +74,7 @@ export class RedisTopology {
     const corrected$ = this.#hinted$.pipe(
       gatherTurn(world.turnEnd$),
       tap(() => {
-        this.#tell(this.table$.value);
+        this.#tell();
       }),
       ignoreElements(),
     );
@@ -103,27 +105,32 @@ export class RedisTopology {
     const { timeoutMs, world } = this.#options;
     return defer(() => link.ask('CLUSTER', 'SLOTS')).pipe(
       tap((answer) => {
-        this.#tell(readSlots(answer, hostOf(server)));
+        this.#answer = readSlots(answer, hostOf(server));
+        this.#tell();
       }),
       answered(link, 'CLUSTER SLOTS', timeoutMs, world),
     );
   }
 
-  #tell(table: SlotTable): void {
-    const told = table.length === SLOTS ? table.slice() : new Array<string | undefined>(SLOTS).fill(undefined);
+  #tell(): void {
+    if (this.#answer === undefined) return;
+    this.#forgetHints(this.#answer);
+    this.table$.next(this.#answer.corrected(new Map([...this.#hints].map(([slot, { server }]) => [slot, server]))));
+  }
+
+  /** Those that are too old, and those that the cluster has confirmed. */
+  #forgetHints(answer: SlotTable): void {
     const nowMs = this.#options.world.scheduler.now();
     for (const [slot, { server, untilMs }] of this.#hints) {
-      if (untilMs <= nowMs || told[slot] === server) this.#hints.delete(slot);
-      else told[slot] = server;
+      if (untilMs <= nowMs || answer.ownerOf(slot) === server) this.#hints.delete(slot);
     }
-    this.table$.next(told);
   }
 
   get status(): BrokerStatus {
     const { value } = this.#watch.link$;
-    const table = this.table$.value;
-    if (table.length === 0) return { up: false, reason: `cluster: ${'reason' in value ? value.reason : 'not asked yet'}` };
-    const without = table.filter((server) => server === undefined).length;
-    return without === 0 ? { up: true } : { up: false, reason: `cluster: ${without} slots have no owner` };
+    if (this.#answer === undefined)
+      return { up: false, reason: `cluster: ${'reason' in value ? value.reason : 'not asked yet'}` };
+    const { unowned } = this.table$.value;
+    return unowned === 0 ? { up: true } : { up: false, reason: `cluster: ${unowned} slots have no owner` };
   }
 }
