@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { config as rxjsConfig } from 'rxjs';
 import { ConfigError, describeConfig, readConfig, type Config } from './config.js';
 import { createLogger, type Logger } from './log.js';
-import { boundHeapGrowth } from './memory.js';
+import { setUpCollector } from './memory.js';
 import { createChatServer } from './server.js';
 
 const BAD_USAGE = 2;
@@ -26,7 +26,7 @@ function start(): void {
 
 /** The service is what anybody can build with `createChatServer`; the rest is what a process of its own needs. */
 function serve(config: Config): void {
-  boundHeapGrowth();
+  setUpCollector();
   const logger = createLogger(config.logLevel);
   const server = createChatServer({ config, logger });
   const fail = (error: unknown) => {
