@@ -10,7 +10,7 @@ const HEAP_GROWING_PERCENT = 100;
  */
 export function setUpCollector(): void {
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
-  // A pod has one core: V8's marking threads would take it from the main one for whole time slices of the kernel's.
+  // On a pod's only core, V8's marking threads would take whole time slices of the kernel's from the main one.
   setFlagsFromString('--no-concurrent-marking');
 }
 

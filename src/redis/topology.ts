@@ -106,6 +106,7 @@ export class RedisTopology {
     return defer(() => link.ask('CLUSTER', 'SLOTS')).pipe(
       tap((answer) => {
         this.#answer = readSlots(answer, hostOf(server));
+        this.#forgetHints(this.#answer);
         this.#tell();
       }),
       answered(link, 'CLUSTER SLOTS', timeoutMs, world),
@@ -114,7 +115,6 @@ export class RedisTopology {
 
   #tell(): void {
     if (this.#answer === undefined) return;
-    this.#forgetHints(this.#answer);
     this.table$.next(this.#answer.corrected(new Map([...this.#hints].map(([slot, { server }]) => [slot, server]))));
   }
 
