@@ -1,5 +1,5 @@
 import { randomFillSync } from 'node:crypto';
-import { Observable, asyncScheduler } from 'rxjs';
+import { Observable, asyncScheduler, type SchedulerLike } from 'rxjs';
 import { v7 } from 'uuid';
 import type { World } from './world.js';
 
@@ -17,9 +17,16 @@ function randomBytes(): Buffer {
   return pool.subarray(used, (used += ID_BYTES));
 }
 
+/** RxJS' own scheduler reads the machine's clock, which an operator or NTP may set; its timers do not. */
+const monotonicScheduler: SchedulerLike = {
+  now: () => performance.timeOrigin + performance.now(),
+  schedule: asyncScheduler.schedule.bind(asyncScheduler),
+};
+
 /** The real world: the system's clock, Node's event loop, random ids and real chance. */
 export const nodeWorld: World = {
-  scheduler: asyncScheduler,
+  scheduler: monotonicScheduler,
+  wallMs: () => Date.now(),
   // asapScheduler would be a microtask, which comes before the other sockets of this turn were read.
   turnEnd$: new Observable((subscriber) => {
     const immediate = setImmediate(() => {

@@ -5,8 +5,13 @@ import type { Observable, SchedulerLike } from 'rxjs';
  * Production gives `nodeWorld` (world-node.ts); a test gives virtual time, counted ids and loaded dice.
  */
 export interface World {
-  /** The clock (`now()`, in milliseconds since the epoch) and every timer. */
+  /**
+   * Every timer, and the clock for ages, intervals, deadlines and durations: `now()` is monotonic, in milliseconds. Setting the
+   * machine's clock does not move it, so it may differ from the time of day, and from the clock of any other machine.
+   */
   readonly scheduler: SchedulerLike;
+  /** The machine's clock, in milliseconds since the epoch: only for times that are shown or were signed. It can step back. */
+  readonly wallMs: () => number;
   /** Cold; emits once and completes when the event loop ends the turn it is in. */
   readonly turnEnd$: Observable<unknown>;
   /** A fresh id: a UUIDv7 (RFC 9562), so that ids sort by time. */

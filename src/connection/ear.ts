@@ -85,7 +85,7 @@ export class Ear {
       return;
     }
     if (this.#heard) this.#gather(publication, this.#heard);
-    else this.#output.next(publicationBatch([publication], this.#context.pod.world.scheduler.now()));
+    else this.#output.next(publicationBatch([publication], this.#context.pod.world.wallMs()));
   }
 
   /** An operator can make any number of messages of one: they are for the send buffer to bound, not to gather here. */
@@ -106,7 +106,7 @@ export class Ear {
     pod.failures.report(link?.by ?? 'hear', error, id);
     if (this.#heard) this.#heard.isWhole = false;
     // What fails later may have held back any message since it began.
-    else this.#output.next(gapBatch('handler', link?.sinceMs ?? pod.world.scheduler.now(), pod.world));
+    else this.#output.next(gapBatch('handler', link?.sinceMs ?? pod.world.wallMs(), pod.world));
   }
 }
 

@@ -12,22 +12,22 @@ export class TokenExpiredError extends Error {}
  *
  * It goes by the clock on the wall, as the token does, and keeps no timer: one for a token of 30 days would fire at once.
  */
-export function untilExpired({ expiresAtMs }: Access, { scheduler }: World): MonoTypeOperatorFunction<Inbound> {
-  return (inbound$) => new Observable((subscriber) => inbound$.subscribe(new Expiry(subscriber, expiresAtMs, scheduler)));
+export function untilExpired({ expiresAtMs }: Access, { wallMs }: World): MonoTypeOperatorFunction<Inbound> {
+  return (inbound$) => new Observable((subscriber) => inbound$.subscribe(new Expiry(subscriber, expiresAtMs, wallMs)));
 }
 
 class Expiry extends Stage<Inbound, Inbound> {
   readonly #expiresAtMs: number;
-  readonly #scheduler: World['scheduler'];
+  readonly #wallMs: World['wallMs'];
 
-  constructor(output: Subscriber<Inbound>, expiresAtMs: number, scheduler: World['scheduler']) {
+  constructor(output: Subscriber<Inbound>, expiresAtMs: number, wallMs: World['wallMs']) {
     super(output);
     this.#expiresAtMs = expiresAtMs;
-    this.#scheduler = scheduler;
+    this.#wallMs = wallMs;
   }
 
   protected override take(inbound: Inbound): void {
-    if (inbound.kind === 'tick' && this.#scheduler.now() >= this.#expiresAtMs)
+    if (inbound.kind === 'tick' && this.#wallMs() >= this.#expiresAtMs)
       throw new TokenExpiredError('the token is expired');
     this.output.next(inbound);
   }

@@ -76,7 +76,7 @@ export class Outbox {
 
   #envelopeOf({ message, as }: Publish, room: string): string {
     const { pod, identity } = this.#context;
-    const { scheduler, newId } = pod.world;
+    const { wallMs, newId } = pod.world;
     return writeEnvelope({
       id: isUuid(message.id) ? message.id : newId(),
       type: message.type,
@@ -84,7 +84,7 @@ export class Outbox {
       from: as ?? identity,
       // An envelope has every member, whatever the handler left out.
       data: message.data ?? {},
-      timestamp: timestamp(scheduler.now()),
+      timestamp: timestamp(wallMs()),
     });
   }
 

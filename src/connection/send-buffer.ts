@@ -39,7 +39,7 @@ function dropOldest(world: World): DropOldest<Outbound> {
     mayDrop: (item) => item.kind === 'batch' && item.publishedAtMs !== undefined,
     withoutOldest: (item) => withoutOldest(item as Batch),
     gap: (dropped, present) => {
-      const sinceMs = (dropped as Batch).publishedAtMs ?? world.scheduler.now();
+      const sinceMs = (dropped as Batch).publishedAtMs ?? world.wallMs();
       // What took long to reach Redis can be older than what came before it: nothing older than `since` may be missing.
       if (present && sinceMs >= (present as Gap).sinceMs) return present;
       const gap: Gap = { ...gapBatch('slow_consumer', sinceMs, world), sinceMs };

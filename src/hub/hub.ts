@@ -204,7 +204,7 @@ export class Hub {
     }
     const room = this.#rooms.get(publication.room);
     if (room === undefined || room.members.size === 0) return undefined;
-    metrics.deliveryLag(lagSeconds(world.scheduler.now() - check.publishedAtMs));
+    metrics.deliveryLag(lagSeconds(world.wallMs() - check.publishedAtMs));
     room.arrived.push(publication);
     room.arrivedSinceMs = Math.min(room.arrivedSinceMs, check.publishedAtMs);
     return room;

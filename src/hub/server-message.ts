@@ -13,8 +13,8 @@ export interface ServerMessage {
 }
 
 /** The server's own message as an envelope's JSON. */
-export function writeServerMessage({ type, data, room, id }: ServerMessage, { scheduler, newId }: World): string {
-  return writeEnvelope({ id: id ?? newId(), type, room, from: SERVER_ID, data, timestamp: timestamp(scheduler.now()) });
+export function writeServerMessage({ type, data, room, id }: ServerMessage, { wallMs, newId }: World): string {
+  return writeEnvelope({ id: id ?? newId(), type, room, from: SERVER_ID, data, timestamp: timestamp(wallMs()) });
 }
 
 /** The server's own message to one connection. */

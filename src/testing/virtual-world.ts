@@ -11,6 +11,7 @@ export function virtualWorld(scheduler: SchedulerLike, chance = 0.5): World {
   let ids = 0;
   return {
     scheduler,
+    wallMs: () => scheduler.now(),
     turnEnd$: timer(0, scheduler),
     newId: () => `id-${(ids += 1)}`,
     random: () => chance,

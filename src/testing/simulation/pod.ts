@@ -149,6 +149,7 @@ function worldOf({ name, timeline, chance }: SimulatedPodOptions): World {
   const pod = `${hex(name.slot + 1, 4)}${hex(name.life, 4)}`;
   return {
     scheduler: timeline,
+    wallMs: () => timeline.now(),
     turnEnd$: timer(0, timeline),
     newId: () => `${pod}-0000-7000-8000-${hex((ids += 1), 12)}`,
     random: chance.next,

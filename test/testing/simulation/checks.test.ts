@@ -498,7 +498,7 @@ async function patchReceive(
   const member: Receive = Member.prototype;
   const { receive } = member;
   let ids = 0;
-  const world = { scheduler: { now: () => Date.UTC(2026, 0, 1) + 3000 }, newId: () => `gap-${(ids += 1)}` } as never;
+  const world = { wallMs: () => Date.UTC(2026, 0, 1) + 3000, newId: () => `gap-${(ids += 1)}` } as never;
   member.receive = function (this: unknown, event) {
     receive.call(this, event);
     if (isSaid(event) && now()) receive.call(this, gapBatch('subscription', Date.UTC(2026, 0, 1) + 2000, world));
