@@ -5,6 +5,7 @@ import { ConfigError } from './config.js';
 import { Failures } from './handling/failures.js';
 import type { Handler, HandlerContext } from './handling/handler.js';
 import { Hub } from './hub/hub.js';
+import { HeldBytes } from './connection/held-bytes.js';
 import { heartbeatTickMs, keepAlive, type KeepAlive } from './connection/keep-alive.js';
 import type { Limits } from './connection/limits.js';
 import type { Logger } from './log.js';
@@ -42,6 +43,7 @@ export interface Pod extends Omit<PodParts, 'handlers'> {
   readonly maxPublicationBytes: number;
   readonly failures: Failures;
   readonly hub: Hub;
+  readonly held: HeldBytes;
   readonly pulse: Pulse;
   readonly keepAlive: KeepAlive;
   readonly sendBuffer: SendBuffer;
@@ -64,14 +66,20 @@ const LINGER_MS = 1000;
 
 export function createPod(parts: PodParts): Pod {
   const { limits, broker, world, metrics, log } = parts;
-  const beat = pulse(world, heartbeatTickMs(limits));
   const maxPublicationBytes = limits.maxMessageBytes + ENVELOPE_BYTES;
+  const { maxRooms } = limits;
+  const hub = new Hub({ broker, world, metrics, log, maxPublicationBytes, lingerMs: LINGER_MS, maxRooms });
+  const held = new HeldBytes(limits.maxHeldBytes);
+  const beat = pulse(world, heartbeatTickMs(limits), () => {
+    hub.tick();
+  });
   return {
     ...parts,
     ...named(parts),
     maxPublicationBytes,
     failures: new Failures(metrics, log, world),
-    hub: new Hub({ broker, world, metrics, log, maxPublicationBytes, lingerMs: LINGER_MS }),
+    hub,
+    held,
     pulse: beat,
     keepAlive: keepAlive(limits, beat, world),
     sendBuffer: sendBuffer(limits, metrics, world),

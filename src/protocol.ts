@@ -62,6 +62,7 @@ export const CloseCode = {
   normal: 1000,
   goingAway: 1001,
   unsupportedData: 1003,
+  policyViolation: 1008,
   handlerBug: 1011,
   slowConsumer: 4000,
   pongTimeout: 4001,
@@ -76,6 +77,9 @@ export const MAX_ROOMS = 100;
 
 /** JSON may be nested this deep, the message itself being the first level: deeper text parses but cannot be written again. */
 export const MAX_DEPTH = 64;
+
+/** No pod can be configured to take a larger message, in bytes. */
+export const LARGEST_MESSAGE_BYTES = 16 * 1024 * 1024;
 
 /** What the server adds around a client's message may take this many bytes. */
 export const ENVELOPE_BYTES = 1024;

@@ -72,6 +72,11 @@ export function createChatServer(options: ChatServerOptions = {}): ChatServer {
         reception.tick();
       }),
     ),
+    pod.held.changed$.pipe(
+      tap(() => {
+        reception.hold(pod.held.isFull);
+      }),
+    ),
     emptied$(reception).pipe(tap(collectGarbage)),
   ).subscribe();
   const telling = presence(pod, config.presenceMaxMembers).subscribe();

@@ -1,9 +1,14 @@
 import type { Observable } from 'rxjs';
 import type { Publication } from '../hub/publication.js';
 
-/** A subscription was replaced, or a pod spoke to another server than this one: what was published to these rooms meanwhile may be missing. */
+/**
+ * Messages to these rooms may be missing: a subscription was replaced, a pod spoke to another server than this one, or what arrived
+ * was dropped for its size.
+ */
 export interface Gap {
   readonly kind: 'gap';
+  /** As the client is told; absent, `subscription`. */
+  readonly reason?: 'subscription' | 'too_large';
   /** Absent: every room, the global one too. */
   readonly rooms?: ReadonlySet<string>;
   /** Nothing that was published before is missing; in milliseconds since the epoch. */
@@ -26,6 +31,9 @@ export class PublishError extends Error {
   }
 }
 
+/** The broker refuses one room, as Redis does whose user may not hear its channel; all others are as they were. */
+export class RoomRefusedError extends Error {}
+
 /**
  * What joins the pods: anything that can carry a publication to every pod which has its room, in one order per room.
  *
@@ -40,7 +48,8 @@ export interface Broker {
   readonly status$: Observable<BrokerStatus>;
   /**
    * Cold: subscribes to a room; true when that is confirmed, false when the subscription is lost until true comes again.
-   * Unsubscribing leaves the room. Never completes or errors. At most one subscription per room at a time.
+   * Unsubscribing leaves the room. Never completes. Errors with `RoomRefusedError` where the broker will never give the room to this
+   * pod, and with nothing else. At most one subscription per room at a time.
    */
   subscribe(room: string): Observable<boolean>;
   /** Cold: publishes when subscribed to and completes when the broker has accepted it. Errors with `PublishError` and nothing else. */

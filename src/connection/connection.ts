@@ -25,7 +25,7 @@ const HEAR = 'hear';
 export function connection(inbound$: Observable<Inbound>, socket: Consumer, context: ConnectionContext): Observable<Outbound> {
   const { pod, id, access } = context;
   return new Observable<Outbound>((subscriber) => {
-    const intake = new Intake(pod.limits.publishWindow, pod.pulse.now);
+    const intake = new Intake(pod.limits.publishWindow, pod.pulse.now, pod.held);
     const membership = new Membership(subscriber, context, intake);
     const valid$ = access === undefined ? inbound$ : inbound$.pipe(untilExpired(access, pod.world));
     const said$ = valid$.pipe(heartbeat(pod.keepAlive, intake), answered(context, intake, membership));

@@ -2,6 +2,7 @@ import { Observable, pipe, type OperatorFunction, type Subscriber } from 'rxjs';
 import type { Cause, Effect, Reply } from '../handling/effect.js';
 import { handled } from '../handling/handling.js';
 import { failedMessage } from '../handling/isolation.js';
+import { heldBytesOf } from './held-bytes.js';
 import type { Intake } from './intake.js';
 import { judge, type Accepted, type JudgeOptions } from '../handling/judge.js';
 import type { Membership } from './membership.js';
@@ -51,11 +52,11 @@ export function conversation(
 
 function held(intake: Intake) {
   const holding = {
-    next: (messages: number) => {
-      intake.hold(messages);
+    next: (bytes: number) => {
+      intake.hold(bytes);
     },
   };
-  return gate<string>({ open$: intake.open$, capacity: MAX_HELD, held: holding });
+  return gate<string>({ open$: intake.open$, capacity: MAX_HELD, weigh: heldBytesOf, held: holding });
 }
 
 /** Each text by its checks: what passes has a handler, what does not is counted. */
@@ -155,7 +156,7 @@ class CarryingOut extends Stage<Outcome, Outbound> {
         this.#complain(outcome);
         break;
       case 'join':
-        this.#refuse(this.#membership.join(outcome.rooms), outcome);
+        this.#refuse(this.#membership.join(outcome.rooms, outcome.ref), outcome);
         break;
       case 'leave':
         this.#refuse(this.#membership.leave(outcome.rooms), outcome);

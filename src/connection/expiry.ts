@@ -27,8 +27,7 @@ class Expiry extends Stage<Inbound, Inbound> {
   }
 
   protected override take(inbound: Inbound): void {
-    if (inbound.kind === 'tick' && this.#wallMs() >= this.#expiresAtMs)
-      throw new TokenExpiredError('the token is expired');
+    if (inbound.kind === 'tick' && this.#wallMs() >= this.#expiresAtMs) throw new TokenExpiredError('the token is expired');
     this.output.next(inbound);
   }
 }

@@ -1,12 +1,13 @@
 import { BehaviorSubject, filter, take, type Observable } from 'rxjs';
 import type { Reading } from '../operators/heartbeat.js';
+import type { HeldBytes } from './held-bytes.js';
 
 /**
  * How much a connection may bring in: its publish window, as streams.
  *
- * What waits to be handled and what is published but unconfirmed share one window (spec: `PUBLISH_WINDOW`), so that whichever
- * stalls, Redis or the welcome, the client is held back and nothing queues without bound. Each stream is made when first asked
- * for: who says nothing needs none.
+ * A message that cannot be handled at once waits, and the socket is left unread until none does: whichever stalls, Redis or the
+ * welcome, TCP holds the client back and nothing queues without bound. Publishes under way, and rooms that are not confirmed yet,
+ * share one window (spec: `PUBLISH_WINDOW`). Each stream is made when it is first asked for: a client that says nothing needs none.
  */
 export class Intake implements Reading {
   #open$: BehaviorSubject<boolean> | undefined;
@@ -15,17 +16,24 @@ export class Intake implements Reading {
   #welcoming$: BehaviorSubject<boolean> | undefined;
   readonly #window: number;
   readonly #now: () => number;
+  readonly #held: HeldBytes;
   #welcomed = false;
   #draining = false;
-  #held = 0;
-  #unconfirmed = 0;
+  /** What waits to be handled, in bytes. */
+  #heldBytes = 0;
+  /** Publishes that have not settled, and rooms that are not confirmed. */
+  #unsettled = 0;
+  /** A publish waits until earlier ones are over. */
+  #isQueueing = false;
   /** When the present pause began; pauses before it took `#pausedMs` in all. */
   #pausedSinceMs: number | undefined;
   #pausedMs = 0;
 
-  constructor(window: number, now: () => number) {
+  /** @param held the pod's: what waits here is a part of it */
+  constructor(window: number, now: () => number, held: HeldBytes) {
     this.#window = window;
     this.#now = now;
+    this.#held = held;
   }
 
   get welcomed(): boolean {
@@ -36,13 +44,17 @@ export class Intake implements Reading {
     return this.#draining;
   }
 
-  /** Whether the socket is to be left unread. */
+  /** Whether the socket is to be left unread. A pod that is full leaves it unread as well, and sees to that itself. */
   get isPaused(): boolean {
-    return this.#draining || this.#held + this.#unconfirmed >= this.#window;
+    return this.#draining || this.#heldBytes > 0 || !this.#hasWindow;
   }
 
   get #isOpen(): boolean {
-    return this.#welcomed && !this.#draining && this.#unconfirmed < this.#window;
+    return this.#welcomed && !this.#draining && this.#hasWindow;
+  }
+
+  get #hasWindow(): boolean {
+    return this.#unsettled < this.#window && !this.#isQueueing;
   }
 
   /** For how long the socket has been left unread, in all. */
@@ -60,9 +72,9 @@ export class Intake implements Reading {
     return (this.#paused$ ??= new BehaviorSubject(this.isPaused));
   }
 
-  /** Emits once, as soon as no publish is unconfirmed. */
+  /** Emits once, as soon as every publish has settled. */
   get settled$(): Observable<boolean> {
-    return once((this.#settling$ ??= new BehaviorSubject(this.#unconfirmed === 0)));
+    return once((this.#settling$ ??= new BehaviorSubject(this.#unsettled === 0)));
   }
 
   /** Emits once, as soon as the connection is welcome. */
@@ -82,31 +94,46 @@ export class Intake implements Reading {
     this.#update();
   }
 
-  /** So many messages wait to be handled. */
-  hold(messages: number): void {
-    this.#held = messages;
+  /** Time to look whether the pod is full, for the clock that stands still meanwhile. */
+  look(): void {
+    this.#clock();
+  }
+
+  /** @param bytes of all messages that wait to be handled, as `heldBytesOf` counts them */
+  hold(bytes: number): void {
+    this.#held.add(bytes - this.#heldBytes);
+    this.#heldBytes = bytes;
     this.#update();
   }
 
-  published(): void {
-    this.#unconfirmed += 1;
+  /** A publish is under way, or a room was asked for. */
+  begun(): void {
+    this.#unsettled += 1;
     this.#update();
   }
 
-  confirmed(): void {
-    this.#unconfirmed -= 1;
+  settled(): void {
+    this.#unsettled -= 1;
+    this.#update();
+  }
+
+  /** Whether a publish waits until earlier ones are over. */
+  queue(isQueueing: boolean): void {
+    if (isQueueing === this.#isQueueing) return;
+    this.#isQueueing = isQueueing;
     this.#update();
   }
 
   #update(): void {
-    this.#clock(this.isPaused);
+    this.#clock();
     tell(this.#paused$, this.isPaused);
     tell(this.#open$, this.#isOpen);
-    tell(this.#settling$, this.#unconfirmed === 0);
+    tell(this.#settling$, this.#unsettled === 0);
     tell(this.#welcoming$, this.#welcomed);
   }
 
-  #clock(paused: boolean): void {
+  #clock(): void {
+    const paused = this.isPaused || this.#held.isFull;
     if (paused === (this.#pausedSinceMs !== undefined)) return;
     this.#pausedMs = this.pausedMs;
     this.#pausedSinceMs = paused ? this.#now() : undefined;

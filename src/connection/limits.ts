@@ -7,4 +7,6 @@ export interface Limits {
   readonly publishWindow: number;
   readonly pingIntervalMs: number;
   readonly pongTimeoutMs: number;
+  readonly maxRooms: number;
+  readonly maxHeldBytes: number;
 }

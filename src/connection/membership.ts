@@ -7,10 +7,10 @@ import type { MemberEvent, MembershipChange } from '../hub/member.js';
 import { reject, type Rejection } from '../handling/message.js';
 import { Stage } from '../operators/stage.js';
 import type { ConnectionContext } from '../pod.js';
-import { GLOBAL_ROOM, MAX_ROOMS, type Envelope } from '../protocol.js';
+import { CloseCode, GLOBAL_ROOM, MAX_ROOMS, type Envelope } from '../protocol.js';
 import { isRoomName } from '../hub/room-name.js';
-import { systemBatch } from '../hub/server-message.js';
-import type { Outbound } from './transport.js';
+import { errorBatch, systemBatch } from '../hub/server-message.js';
+import { shut, type Outbound } from './transport.js';
 
 /**
  * A connection's side of its rooms: which it is in, what it wants of the hub, and what it hears from there.
@@ -27,8 +27,8 @@ export class Membership extends Stage<MemberEvent, Outbound> {
   readonly #intake: Intake;
   #rooms: readonly string[];
   #rooms$: BehaviorSubject<readonly string[]> | undefined;
-  /** Asked for and not confirmed yet. */
-  #joining: Set<string> | undefined;
+  /** Rooms that were asked for and are not confirmed yet, each with the id of the message that asked. */
+  #joining: Map<string, string | undefined> | undefined;
   #member: Subscriber<MembershipChange> | undefined;
   /** Made for those who do not hear what everybody hears. */
   #ear: Ear | undefined;
@@ -50,15 +50,21 @@ export class Membership extends Stage<MemberEvent, Outbound> {
     return defer(() => (this.#rooms$ ??= new BehaviorSubject(this.#rooms)));
   }
 
-  /** @returns why it joins none of them */
-  join(names: readonly string[]): Rejection | undefined {
+  /**
+   * @param ref the id of the message that asked, for an error later
+   * @returns why it joins none of them
+   */
+  join(names: readonly string[], ref?: string): Rejection | undefined {
     const rooms = [...new Set(names)];
     const more = rooms.filter((room) => !this.#isIn(room) && !this.#joining?.has(room));
-    const problem = this.#refusal(rooms, more.length);
+    const problem = this.#refusal(rooms, more);
     if (problem) return problem;
     for (const room of rooms) if (this.#isIn(room)) this.#tell('joined', room);
-    this.#joining ??= new Set();
-    for (const room of more) this.#joining.add(room);
+    this.#joining ??= new Map();
+    for (const room of more) {
+      this.#joining.set(room, ref);
+      this.#intake.begun();
+    }
     for (const room of more) this.#member?.next({ kind: 'join', rooms: [room] });
     return undefined;
   }
@@ -91,6 +97,9 @@ export class Membership extends Stage<MemberEvent, Outbound> {
         break;
       case 'left':
         this.#left(event.rooms);
+        break;
+      case 'refused':
+        this.#refused(event.rooms);
     }
   }
 
@@ -108,15 +117,34 @@ export class Membership extends Stage<MemberEvent, Outbound> {
   }
 
   #joined(rooms: readonly string[]): void {
-    for (const room of rooms) this.#joining?.delete(room);
+    for (const room of rooms) this.#forgetJoining(room);
     for (const room of rooms) this.#tell('joined', room);
     this.#change(this.#rooms.concat(rooms));
   }
 
   #left(rooms: readonly string[]): void {
-    for (const room of rooms) this.#joining?.delete(room);
+    for (const room of rooms) this.#forgetJoining(room);
     for (const room of rooms) this.#tell('left', room);
     this.#change(this.#rooms.filter((room) => !rooms.includes(room)));
+  }
+
+  /** The broker will not give it these rooms. A join gets an error; a connection that came for them, or was in them, is closed. */
+  #refused(rooms: readonly string[]): void {
+    const { metrics, world } = this.#context.pod;
+    for (const room of rooms) {
+      if (this.#joining?.has(room) !== true) {
+        this.output.next(shut(CloseCode.policyViolation, 'the broker refuses a room of this connection'));
+        return;
+      }
+      const ref = this.#joining.get(room);
+      this.#forgetJoining(room);
+      metrics.errorSent('forbidden');
+      this.output.next(errorBatch({ code: 'forbidden', reason: 'the broker refuses this room', ref }, world));
+    }
+  }
+
+  #forgetJoining(room: string): void {
+    if (this.#joining?.delete(room) === true) this.#intake.settled();
   }
 
   /** After the client was told: who watches the rooms may join or leave at once, which is told then. */
@@ -133,13 +161,16 @@ export class Membership extends Stage<MemberEvent, Outbound> {
     return this.#rooms.includes(room);
   }
 
-  #refusal(rooms: readonly string[], more: number): Rejection | undefined {
+  #refusal(rooms: readonly string[], more: readonly string[]): Rejection | undefined {
     if (!rooms.every(isRoomName)) return reject('invalid_message', 'not a room name');
     const refused = refusedToJoin(rooms, this.#context);
     if (refused) return refused;
     if (this.#intake.draining) return reject('unavailable', 'the pod goes away');
     const joining = this.#joining?.size ?? 0;
-    if (this.#rooms.length + joining + more > MAX_ROOMS) return reject('forbidden', `a connection may be in ${MAX_ROOMS} rooms`);
+    const { hub, held } = this.#context.pod;
+    if (more.length > 0 && (held.isFull || !hub.hasPlaceFor(more))) return reject('unavailable', 'the pod has no room for more');
+    if (this.#rooms.length + joining + more.length > MAX_ROOMS)
+      return reject('forbidden', `a connection may be in ${MAX_ROOMS} rooms`);
     return undefined;
   }
 }

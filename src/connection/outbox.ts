@@ -4,12 +4,14 @@ import { PublishError } from '../broker/broker.js';
 import { destination } from '../handling/destination.js';
 import type { Publish } from '../handling/effect.js';
 import { refusedToPublish } from './grants.js';
+import { heldBytesOf } from './held-bytes.js';
 import type { Intake } from './intake.js';
 import type { Membership } from './membership.js';
 import { reject, type Rejection } from '../handling/message.js';
 import { Sink } from '../operators/stage.js';
 import type { ConnectionContext } from '../pod.js';
 import { GLOBAL_ROOM, isWithin, timestamp, writeEnvelope } from '../protocol.js';
+import { CONNECTION_BYTES, costOf, type Waiter } from '../hub/publish-budget.js';
 import { isRoomName } from '../hub/room-name.js';
 import { errorBatch } from '../hub/server-message.js';
 import type { Outbound } from './transport.js';
@@ -17,20 +19,25 @@ import type { Outbound } from './transport.js';
 /** An envelope on its way to a room. */
 interface Letter {
   readonly room: string;
+  readonly id: string;
   readonly envelope: string;
   readonly ref: string | undefined;
+  /** What it takes at the broker, in bytes. */
+  readonly cost: number;
 }
 
 /**
- * What a connection publishes: at most a publish window of it under way at the broker, and as much again that waits, in order.
- * One message may lead to several publishes, so the last before the window closes may bring more than fits.
+ * What a connection publishes: at most a publish window of it under way, and as much again that waits, in order. One message may
+ * lead to several publishes, so the last before the window closes may bring more than fits. The bytes under way are bounded too,
+ * here for the connection and in `PublishBudget` for the pod.
  */
-export class Outbox {
+export class Outbox implements Waiter {
   readonly #output: Subscriber<Outbound>;
   readonly #context: ConnectionContext;
   readonly #intake: Intake;
   readonly #membership: Pick<Membership, 'rooms'>;
   #underWay = 0;
+  #underWayBytes = 0;
   #waiting: Letter[] | undefined;
 
   constructor(output: Subscriber<Outbound>, context: ConnectionContext, intake: Intake, membership: Pick<Membership, 'rooms'>) {
@@ -38,6 +45,10 @@ export class Outbox {
     this.#context = context;
     this.#intake = intake;
     this.#membership = membership;
+  }
+
+  get nextCost(): number {
+    return this.#waiting?.[0]?.cost ?? 0;
   }
 
   publish(effect: Publish): void {
@@ -54,12 +65,23 @@ export class Outbox {
     this.#output.next(errorBatch(rejection, world));
   }
 
-  /** A publish has been confirmed, or has failed. */
-  settled(): void {
+  /** A publish has come back, or has failed. */
+  settled({ envelope, cost }: Letter): void {
     this.#underWay -= 1;
-    const next = this.#waiting?.shift();
-    if (next) this.#send(next);
-    this.#intake.confirmed();
+    this.#underWayBytes -= cost;
+    this.#context.pod.held.add(-heldBytesOf(envelope));
+    this.#sendWaiting();
+    this.#intake.settled();
+  }
+
+  /** The pod has room for the next publish. */
+  send(): void {
+    const next = this.#waiting?.[0];
+    if (next && this.#hasWindow(next)) {
+      this.#waiting?.shift();
+      this.#send(next);
+    }
+    this.#sendWaiting();
   }
 
   #letterOf(effect: Publish): Letter | Rejection {
@@ -68,17 +90,18 @@ export class Outbox {
     if (typeof room !== 'string') return room;
     const refused = refusedToPublish(room, this.#context);
     if (refused) return refused;
-    const { maxPublicationBytes } = this.#context.pod;
-    const envelope = this.#envelopeOf(effect, room);
-    const fits = isWithin(maxPublicationBytes, envelope);
-    return fits ? { room, envelope, ref } : reject('invalid_message', 'grows too large when written out');
+    const { maxPublicationBytes, world } = this.#context.pod;
+    const id = isUuid(message.id) ? message.id : world.newId();
+    const envelope = this.#envelopeOf(effect, room, id);
+    if (!isWithin(maxPublicationBytes, envelope)) return reject('invalid_message', 'grows too large when written out');
+    return { room, id, envelope, ref, cost: costOf(envelope) };
   }
 
-  #envelopeOf({ message, as }: Publish, room: string): string {
+  #envelopeOf({ message, as }: Publish, room: string, id: string): string {
     const { pod, identity } = this.#context;
-    const { wallMs, newId } = pod.world;
+    const { wallMs } = pod.world;
     return writeEnvelope({
-      id: isUuid(message.id) ? message.id : newId(),
+      id,
       type: message.type,
       room: room === GLOBAL_ROOM ? undefined : room,
       from: as ?? identity,
@@ -89,21 +112,49 @@ export class Outbox {
   }
 
   #post(letter: Letter): void {
-    const { publishWindow } = this.#context.pod.limits;
-    const waits = this.#underWay >= publishWindow;
-    if (waits && (this.#waiting?.length ?? 0) >= publishWindow) {
+    const { limits, held } = this.#context.pod;
+    const waiting = this.#waiting?.length ?? 0;
+    if (waiting >= limits.publishWindow) {
       this.complain(reject('unavailable', 'too many publishes are under way', letter.ref));
       return;
     }
-    this.#intake.published();
-    if (waits) (this.#waiting ??= []).push(letter);
-    else this.#send(letter);
+    this.#intake.begun();
+    held.add(heldBytesOf(letter.envelope));
+    if (waiting === 0 && this.#hasWindow(letter) && this.#isAdmitted(letter)) {
+      this.#send(letter);
+    } else {
+      (this.#waiting ??= []).push(letter);
+      this.#sendWaiting();
+    }
   }
 
-  #send({ room, envelope, ref }: Letter): void {
-    const { broker, log } = this.#context.pod;
+  /** As many as may go; whoever waits for the pod waits for its turn. */
+  #sendWaiting(): void {
+    let next = this.#waiting?.[0];
+    while (next && this.#hasWindow(next) && this.#isAdmitted(next)) {
+      this.#waiting?.shift();
+      this.#send(next);
+      next = this.#waiting?.[0];
+    }
+    if (next && this.#hasWindow(next)) this.#context.pod.hub.budget.wait(this);
+    this.#intake.queue(next !== undefined);
+  }
+
+  #hasWindow({ cost }: Letter): boolean {
+    if (this.#underWay === 0) return true;
+    return this.#underWay < this.#context.pod.limits.publishWindow && this.#underWayBytes + cost <= CONNECTION_BYTES;
+  }
+
+  #isAdmitted({ cost }: Letter): boolean {
+    return this.#context.pod.hub.budget.admits(cost, this.#underWay === 0);
+  }
+
+  #send(letter: Letter): void {
+    const { room, id, envelope, cost } = letter;
+    const { hub, log } = this.#context.pod;
     this.#underWay += 1;
-    broker.publish(room, envelope).subscribe(new Publishing(this, log, ref));
+    this.#underWayBytes += cost;
+    hub.publish(room, id, envelope, cost).subscribe(new Publishing(this, log, letter));
   }
 }
 
@@ -114,25 +165,25 @@ export class Outbox {
 class Publishing extends Sink<never> {
   readonly #outbox: Outbox;
   readonly #log: ConnectionContext['pod']['log'];
-  readonly #ref: string | undefined;
+  readonly #letter: Letter;
 
-  constructor(outbox: Outbox, log: ConnectionContext['pod']['log'], ref: string | undefined) {
+  constructor(outbox: Outbox, log: ConnectionContext['pod']['log'], letter: Letter) {
     super();
     this.#outbox = outbox;
     this.#log = log;
-    this.#ref = ref;
+    this.#letter = letter;
   }
 
   protected override _complete(): void {
-    this.#outbox.settled();
+    this.#outbox.settled(this.#letter);
     this.unsubscribe();
   }
 
   protected override _error(error: unknown): void {
     // A broker promises no other error; where one breaks its promise, somebody has to know.
     if (!(error instanceof PublishError)) this.#log.error({ err: error }, 'broker failed');
-    this.#outbox.complain(asRejection(error, this.#ref));
-    this.#outbox.settled();
+    this.#outbox.complain(asRejection(error, this.#letter.ref));
+    this.#outbox.settled(this.#letter);
     this.unsubscribe();
   }
 }

@@ -13,10 +13,10 @@ export interface Pulse {
 
 const MAX_TICKS_PER_TICK = 2;
 
-export function pulse({ scheduler }: World, tickMs: number): Pulse {
+/** @param beaten called with each tick, before the connections look at the clock */
+export function pulse({ scheduler }: World, tickMs: number, beaten: () => void = () => undefined): Pulse {
   let servedMs = 0;
   let tickedMs = scheduler.now();
-  // A machine's time can be set back, too.
   const now = () => servedMs + Math.max(0, Math.min(scheduler.now() - tickedMs, MAX_TICKS_PER_TICK * tickMs));
   const tick$ = defer(() => {
     tickedMs = scheduler.now();
@@ -25,6 +25,7 @@ export function pulse({ scheduler }: World, tickMs: number): Pulse {
     tap(() => {
       servedMs = now();
       tickedMs = scheduler.now();
+      beaten();
     }),
     share(),
   );

@@ -7,7 +7,16 @@ import { connection } from '../connection/connection.js';
 import { admitted$, type Admitted, type Gatekeeper } from './gatekeeper.js';
 import { Places } from './places.js';
 import type { Pod } from '../pod.js';
-import { AUTH_UNAVAILABLE, DRAINING, admit, isRefusal, type Border, type Refusal, type UpgradeRequest } from './request.js';
+import {
+  AUTH_UNAVAILABLE,
+  DRAINING,
+  OVERLOADED,
+  admit,
+  isRefusal,
+  type Border,
+  type Refusal,
+  type UpgradeRequest,
+} from './request.js';
 import { TICK } from '../connection/transport.js';
 import { WebSocketTransport, webSockets, type TransportHost, type Upgrade } from './websocket.js';
 
@@ -118,6 +127,11 @@ export class Reception {
       });
   }
 
+  /** The pod is full, or is not any more (see `HeldBytes`). */
+  hold(isHeld: boolean): void {
+    for (const transport of this.connections) transport.hold(isHeld);
+  }
+
   /** The pod's pulse, to every connection. */
   tick(): void {
     for (const transport of this.connections) transport.tell(TICK);
@@ -125,6 +139,11 @@ export class Reception {
 
   #open({ upgrade, rooms, address }: Visit, admitted?: Admitted): void {
     const { socket } = upgrade;
+    const { held, hub } = this.#pod;
+    if (held.isFull || !hub.hasPlaceFor(rooms)) {
+      this.#refuse(socket, OVERLOADED);
+      return;
+    }
     this.#upgrade(upgrade, (webSocket) => {
       this.#connect(new WebSocketTransport(webSocket, socket, this.#host), { rooms, address }, admitted);
     });

@@ -132,7 +132,7 @@ const ORIGIN: Refusal = { status: 403, code: 'origin', message: 'pages of this o
 export const FORBIDDEN: Refusal = { status: 403, code: 'forbidden', message: 'the token does not grant this' };
 
 export const DRAINING: Refusal = unavailable('draining', 'the pod goes away');
-const OVERLOADED: Refusal = unavailable('overloaded', 'no more connections are taken');
+export const OVERLOADED: Refusal = unavailable('overloaded', 'no more connections are taken');
 
 /** Not 401: the token may be good, and its owner need not log in again. */
 export const AUTH_UNAVAILABLE: Refusal = unavailable('auth_unavailable', 'tokens cannot be checked at the moment');

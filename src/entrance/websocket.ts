@@ -106,6 +106,10 @@ export class WebSocketTransport extends Sink<Outbound> implements Consumer {
   #inbound: Subscriber<Inbound> | undefined;
   #waiting: Subscriber<unknown> | undefined;
   #full = false;
+  /** The actor wants the socket left unread. */
+  #isPaused = false;
+  /** The pod does. */
+  #isHeld = false;
   /** A close frame went out, or was due; nothing may follow it. */
   #closing = false;
   /** What the client's last ping wants back; it waits while the socket is full. */
@@ -186,6 +190,17 @@ export class WebSocketTransport extends Sink<Outbound> implements Consumer {
     this.#webSocket.terminate();
   }
 
+  /** The pod is full, and reads no socket; or is not any more. */
+  hold(isHeld: boolean): void {
+    this.#isHeld = isHeld;
+    this.#read();
+  }
+
+  #read(): void {
+    if (this.#isPaused || this.#isHeld) this.#webSocket.pause();
+    else this.#webSocket.resume();
+  }
+
   /** Does what the actor asks. */
   override next(outbound: Outbound): void {
     if (this.closed) return;
@@ -197,10 +212,12 @@ export class WebSocketTransport extends Sink<Outbound> implements Consumer {
         if (!this.#full) this.#webSocket.ping();
         break;
       case 'pause':
-        this.#webSocket.pause();
+        this.#isPaused = true;
+        this.#read();
         break;
       case 'resume':
-        this.#webSocket.resume();
+        this.#isPaused = false;
+        this.#read();
         break;
       case 'shut':
         this.#shut(outbound);

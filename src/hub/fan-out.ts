@@ -34,8 +34,7 @@ function gather(rooms: readonly Room[]): readonly Member[] {
 }
 
 function takeBatch(room: Room): Batch {
-  const batch = publicationBatch(room.arrived, room.arrivedSinceMs);
-  room.arrived = [];
-  room.arrivedSinceMs = Infinity;
-  return batch;
+  const { publications, sinceMs } = room.arrivals ?? { publications: [], sinceMs: Infinity };
+  room.arrivals = undefined;
+  return publicationBatch(publications, sinceMs);
 }

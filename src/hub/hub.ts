@@ -1,13 +1,16 @@
-import { Observable, Subject, Subscription, combineLatest, filter, take } from 'rxjs';
+import { Observable, Subject, Subscription } from 'rxjs';
 import type { Broker, BrokerEvent, Gap } from '../broker/broker.js';
 import { fanOut } from './fan-out.js';
 import type { Logger } from '../log.js';
-import { Member, type MemberEvent, type MemberHost, type MembershipChange } from './member.js';
+import { Lingering } from './lingering.js';
+import { Member, type MemberEvent, type MemberHost, type MembershipChange, type Wait } from './member.js';
 import type { Metrics } from '../metrics.js';
 import { gatherTurn } from '../operators/gatherTurn.js';
 import { GLOBAL_ROOM } from '../protocol.js';
 import { checkPublication, type Publication } from './publication.js';
-import { Room } from './room.js';
+import { PublishBudget } from './publish-budget.js';
+import { Room, type RoomHost } from './room.js';
+import { RoundTrip } from './round-trip.js';
 import { gapBatch } from './server-message.js';
 import type { World } from '../world.js';
 
@@ -29,10 +32,18 @@ export interface HubOptions {
   readonly maxPublicationBytes: number;
   /** How long a room's subscription outlives its last member. */
   readonly lingerMs: number;
+  /** The pod hears at most so many rooms at once. */
+  readonly maxRooms: number;
 }
 
 /** A lag beyond this is a publisher's wrong clock. */
 const MAX_LAG_S = 3600;
+
+/** A publish that is older than this, and has not come back this long after it was accepted, never will: the broker broke its promise of a gap. */
+const RETURN_TIMEOUT_MS = 30_000;
+
+/** The global room is the pod's own. */
+const OWN_ROOMS = 1;
 
 /** An invalid publication is logged once per room in this time. */
 const COMPLAINT_INTERVAL_MS = 60_000;
@@ -47,23 +58,38 @@ export class Hub {
   /** Joins and leaves, after they took effect. */
   readonly membership$ = new Subject<MembershipEvent>();
   readonly #options: HubOptions;
+  /** What the pod has under way at the broker. */
+  readonly budget = new PublishBudget();
   readonly #rooms = new Map<string, Room>();
+  readonly #lingering: Lingering;
   readonly #connection = new Subscription();
-  /** When each room's invalid publications were last complained of, the longest ago first. */
-  readonly #complaintsMs = new Map<string, number>();
-  readonly #host: MemberHost = {
+  /** When each room's invalid publications were last logged, the longest ago first. */
+  readonly #loggedMs = new Map<string, number>();
+  readonly #memberHost: MemberHost = {
     change: (member, { kind, rooms }) => {
       if (kind === 'join') this.#join(member, rooms);
       else this.#leave(member, rooms);
     },
     leaveAll: (member) => {
-      for (const room of member.rooms) this.#exit(member, room);
+      this.#leaveAll(member);
+    },
+  };
+  readonly #roomHost: RoomHost = {
+    confirmed: (room, isConfirmed) => {
+      if (isConfirmed) this.#confirmed(room);
+      else this.#lost(room);
+    },
+    refused: (room, error) => {
+      this.#refused(room, error);
     },
   };
 
   constructor(options: HubOptions) {
     this.#options = options;
-    const { broker, world } = options;
+    const { broker, world, lingerMs } = options;
+    this.#lingering = new Lingering(lingerMs, world.scheduler, (room) => {
+      this.#end(room);
+    });
     this.#connection.add(
       broker.events$.pipe(gatherTurn(world.turnEnd$, ({ kind }) => kind === 'gap')).subscribe((turn) => {
         this.#receiveTurn(turn);
@@ -78,17 +104,49 @@ export class Hub {
    * @param change$ what the connection wants; it belongs to no room, not even the global one, before it says so
    */
   member$(clientId: string, change$: Observable<MembershipChange>): Observable<MemberEvent> {
-    return new Observable((subscriber) => change$.subscribe(new Member(subscriber, clientId, this.#host)));
+    return new Observable((subscriber) => change$.subscribe(new Member(subscriber, clientId, this.#memberHost)));
+  }
+
+  /**
+   * Cold: publishes an envelope when subscribed to. Completes when the broker has accepted it and it has come back to this pod, where
+   * the pod hears the room. Errors with `PublishError`.
+   *
+   * @param id the envelope's
+   * @param bytes what it costs of the budget, as `costOf` counts
+   */
+  publish(room: string, id: string, envelope: string, bytes: number): Observable<never> {
+    const { broker, world } = this.#options;
+    return new Observable((subscriber) => {
+      const options = { id, bytes, room: this.#rooms.get(room), budget: this.budget, startedMs: world.scheduler.now() };
+      broker.publish(room, envelope).subscribe(new RoundTrip(subscriber, options));
+    });
   }
 
   /** Members of a room on this pod. */
   memberCount(room: string): number {
-    return this.#rooms.get(room)?.members.size ?? 0;
+    return this.#rooms.get(room)?.memberCount ?? 0;
+  }
+
+  /** Whether the pod may hear these rooms too. Rooms that linger make room for others. */
+  hasPlaceFor(rooms: readonly string[]): boolean {
+    const more = rooms.reduce((count, room) => (this.#rooms.get(room)?.isUsed === true ? count : count + 1), 0);
+    const used = this.#rooms.size - this.#lingering.size;
+    return more === 0 || used + more <= this.#options.maxRooms + OWN_ROOMS;
+  }
+
+  /** To be called now and then. */
+  tick(): void {
+    const { world, log } = this.#options;
+    const overdue = this.budget.overdue(world.scheduler.now(), RETURN_TIMEOUT_MS);
+    if (overdue.length > 0)
+      log.error({ publishes: overdue.length }, 'publishes neither returned nor reported lost by the broker');
+    for (const trip of overdue) trip.lost('it did not come back');
   }
 
   /** Leaves the broker. */
   close(): void {
-    for (const room of this.#rooms.values()) room.end();
+    for (const room of this.#rooms.values()) this.#end(room);
+    this.#lingering.stop();
     this.#connection.unsubscribe();
     this.membership$.complete();
   }
@@ -96,78 +154,124 @@ export class Hub {
   #room(name: string): Room {
     const existing = this.#rooms.get(name);
     if (existing) return existing;
-    const { broker, world, lingerMs } = this.#options;
-    const room = new Room({
-      name,
-      subscribed$: broker.subscribe(name),
-      lingerMs,
-      scheduler: world.scheduler,
-      onGone: () => this.#rooms.delete(name),
-    });
+    const { broker, maxRooms } = this.#options;
+    this.#lingering.endOldest(this.#rooms.size + 1 - maxRooms - OWN_ROOMS);
+    const room = new Room(name, this.#roomHost);
     this.#rooms.set(name, room);
+    broker.subscribe(name).subscribe(room);
     return room;
   }
 
   #join(member: Member, names: readonly string[]): void {
-    const rooms = names.map((name) => this.#room(name));
+    const all = names.map((name) => this.#room(name));
+    const rooms = all.filter(({ closed }) => !closed);
+    const refused = all.filter(({ closed }) => closed).map(({ name }) => name);
+    if (refused.length > 0) member.receive({ kind: 'refused', rooms: refused });
+    if (member.closed) return;
     this.#ask(member, rooms);
-    if (rooms.every((room) => room.isConfirmed)) {
+    const wait: Wait = { member, rooms, unconfirmed: rooms.filter((room) => !room.isConfirmed).length };
+    if (wait.unconfirmed === 0) {
       this.#enter(member, rooms);
       return;
     }
-    const confirmed$ = combineLatest(rooms.map((room) => room.confirmed$)).pipe(
-      filter((confirmed) => confirmed.every(Boolean)),
-      take(1),
-    );
-    const subscription = confirmed$.subscribe(() => {
-      member.waits = member.waits.filter((wait) => wait.subscription !== subscription);
-      this.#enter(member, rooms);
-    });
-    member.waits = [...member.waits, { rooms, subscription }];
-    member.add(subscription);
+    member.waits = [...member.waits, wait];
+    for (const room of rooms) room.addWait(wait);
   }
 
   #ask(member: Member, rooms: readonly Room[]): void {
-    const more = rooms.filter((room) => !member.rooms.includes(room));
+    const asked = new Set(member.rooms);
+    const more = rooms.filter((room) => !asked.has(room));
     member.rooms = member.rooms.concat(more);
-    for (const room of more) room.acquire();
+    for (const room of more) {
+      if (!room.isUsed) this.#lingering.delete(room);
+      room.acquire();
+    }
+  }
+
+  #confirmed(room: Room): void {
+    for (const wait of [...room.waits]) {
+      wait.unconfirmed -= 1;
+      if (wait.unconfirmed > 0) continue;
+      this.#forget(wait);
+      this.#enter(wait.member, wait.rooms);
+    }
+  }
+
+  /** The members stay: what they miss is told by a gap when the subscription is back. Publishes that had not come back never will. */
+  #lost(room: Room): void {
+    for (const wait of room.waits) wait.unconfirmed += 1;
+    for (const trip of room.roundTrips()) trip.lost('the subscription was lost before the message came back');
+  }
+
+  #refused(room: Room, error: unknown): void {
+    const { log } = this.#options;
+    const members = new Set(room.members);
+    for (const { member } of room.waits) members.add(member);
+    log.warn({ room: room.name, err: error }, 'room refused by the broker');
+    this.#end(room);
+    for (const member of members) {
+      this.#exit(member, room);
+      this.#forgetIdle(member);
+      member.receive({ kind: 'refused', rooms: [room.name] });
+    }
   }
 
   #enter(member: Member, rooms: readonly Room[]): void {
     // It may have left some of them before they were confirmed.
-    const present = rooms.filter((room) => member.rooms.includes(room));
-    const entered = present.filter((room) => !room.members.has(member));
+    const asked = new Set(member.rooms);
+    const present = rooms.filter((room) => asked.has(room));
+    const entered = present.filter((room) => !room.hasMember(member));
     for (const room of entered) {
-      if (room.members.size === 0) this.#countRoom(room, 1);
-      room.members.add(member);
+      room.addMember(member);
+      if (room.memberCount === 1) this.#countRoom(room, 1);
     }
     // Told first, so that what the member says as soon as it is in comes after its presence.
-    for (const room of entered) this.#tell('online', member, room, room.members.size);
+    for (const room of entered) this.#tell('online', member, room, room.memberCount);
     if (present.length > 0) member.receive({ kind: 'joined', rooms: present.map(({ name }) => name) });
   }
 
   #leave(member: Member, names: readonly string[]): void {
-    for (const room of member.rooms) if (names.includes(room.name)) this.#exit(member, room);
-    this.#forget(member);
+    const left = new Set(names);
+    for (const room of member.rooms) if (left.has(room.name)) this.#exit(member, room);
+    this.#forgetIdle(member);
     member.receive({ kind: 'left', rooms: names });
   }
 
-  /** Who wants none of the rooms any more no longer waits for them. */
-  #forget(member: Member): void {
-    for (const { rooms, subscription } of member.waits) {
-      if (!rooms.some((room) => member.rooms.includes(room))) subscription.unsubscribe();
-    }
-    member.waits = member.waits.filter(({ subscription }) => !subscription.closed);
+  #leaveAll(member: Member): void {
+    const { rooms, waits } = member;
+    member.rooms = [];
+    for (const wait of waits) this.#forget(wait);
+    for (const room of rooms) this.#exit(member, room);
+  }
+
+  /** A member that wants none of the rooms any more no longer waits for them. */
+  #forgetIdle(member: Member): void {
+    for (const wait of member.waits) if (!wait.rooms.some((room) => member.rooms.includes(room))) this.#forget(wait);
+  }
+
+  #forget(wait: Wait): void {
+    const { member, rooms } = wait;
+    member.waits = member.waits.filter((other) => other !== wait);
+    for (const room of rooms) room.removeWait(wait);
   }
 
   #exit(member: Member, room: Room): void {
-    const members = room.members.size;
-    member.rooms = member.rooms.filter((other) => other !== room);
-    if (room.members.delete(member)) {
-      if (room.members.size === 0) this.#countRoom(room, -1);
+    const members = room.memberCount;
+    if (member.rooms.length > 0) member.rooms = member.rooms.filter((other) => other !== room);
+    if (room.removeMember(member)) {
+      if (members === 1) this.#countRoom(room, -1);
       this.#tell('offline', member, room, members);
     }
     room.release();
+    if (!room.isUsed && this.#rooms.get(room.name) === room) this.#lingering.add(room);
+  }
+
+  /** Leaves the broker's room at once. */
+  #end(room: Room): void {
+    this.#lingering.delete(room);
+    if (this.#rooms.get(room.name) === room) this.#rooms.delete(room.name);
+    room.unsubscribe();
+    for (const trip of room.roundTrips()) trip.returned();
   }
 
   #tell(kind: 'online' | 'offline', { clientId }: Member, { name }: Room, members: number): void {
@@ -181,51 +285,71 @@ export class Hub {
   /** What was published before a gap reaches its members before the gap does, and what came after it, after. */
   #receiveTurn(turn: readonly BrokerEvent[]): void {
     let spoke: Room[] = [];
+    const returned: RoundTrip[] = [];
     for (const event of turn) {
-      if (event.kind === 'gap') {
-        fanOut(spoke);
-        spoke = [];
-        this.#tellGap(event);
-        continue;
-      }
-      const room = this.#receive(event);
-      if (room?.arrived.length === 1) spoke.push(room);
+      const gap = event.kind === 'gap' ? event : this.#receive(event, spoke, returned);
+      if (gap === undefined) continue;
+      fanOut(spoke);
+      spoke = [];
+      this.#sendGap(gap);
     }
     fanOut(spoke);
+    // Last, so that a connection that waits for its publishes in order to close has their echoes first.
+    for (const trip of returned) trip.returned();
   }
 
-  #receive(publication: Publication): Room | undefined {
+  /** @returns the gap that stands where the publication was dropped */
+  #receive(publication: Publication, spoke: Room[], returned: RoundTrip[]): Gap | undefined {
     const { maxPublicationBytes, metrics, world } = this.#options;
     const check = checkPublication(publication, maxPublicationBytes);
     if (!check.ok) {
       metrics.brokerInvalid();
-      this.#complain(publication.room, check.reason);
-      return undefined;
+      this.#logInvalid(publication.room, check.reason);
+      if (check.sinceMs === undefined) return undefined;
+      return { kind: 'gap', reason: 'too_large', rooms: new Set([publication.room]), sinceMs: check.sinceMs };
     }
     const room = this.#rooms.get(publication.room);
-    if (room === undefined || room.members.size === 0) return undefined;
+    if (room === undefined) return undefined;
+    const trip = room.takeReturned(check.id);
+    if (trip) returned.push(trip);
+    if (room.memberCount === 0) return undefined;
     metrics.deliveryLag(lagSeconds(world.wallMs() - check.publishedAtMs));
-    room.arrived.push(publication);
-    room.arrivedSinceMs = Math.min(room.arrivedSinceMs, check.publishedAtMs);
-    return room;
-  }
-
-  /** Once to each connection, however many of its rooms have it. */
-  #tellGap({ rooms, sinceMs }: Gap): void {
-    const batch = gapBatch('subscription', sinceMs, this.#options.world);
-    const told = new Set<Member>();
-    for (const name of rooms ?? [GLOBAL_ROOM]) for (const member of this.#rooms.get(name)?.members ?? []) told.add(member);
-    for (const member of told) member.receive(batch);
-  }
-
-  #complain(room: string, reason: string): void {
-    const nowMs = this.#options.world.scheduler.now();
-    for (const [silent, sinceMs] of this.#complaintsMs) {
-      if (nowMs - sinceMs < COMPLAINT_INTERVAL_MS) break;
-      this.#complaintsMs.delete(silent);
+    if (room.arrivals === undefined) {
+      room.arrivals = { publications: [publication], sinceMs: check.publishedAtMs };
+      spoke.push(room);
+    } else {
+      room.arrivals.publications.push(publication);
+      room.arrivals.sinceMs = Math.min(room.arrivals.sinceMs, check.publishedAtMs);
     }
-    if (this.#complaintsMs.has(room)) return;
-    this.#complaintsMs.set(room, nowMs);
+    return undefined;
+  }
+
+  /** Once to each connection, however many of its rooms have it. What was accepted before a gap may have gone where nobody heard it. */
+  #sendGap({ reason = 'subscription', rooms: names, sinceMs }: Gap): void {
+    const batch = gapBatch(reason, sinceMs, this.#options.world);
+    const members = new Set<Member>();
+    // Every connection is in the global room.
+    for (const room of this.#named(names ?? [GLOBAL_ROOM])) for (const member of room.members) members.add(member);
+    for (const member of members) member.receive(batch);
+    if (reason === 'subscription') for (const room of names ? this.#named(names) : this.#rooms.values()) this.#loseAccepted(room);
+  }
+
+  #named(names: Iterable<string>): readonly Room[] {
+    return [...names].map((name) => this.#rooms.get(name)).filter((room) => room !== undefined);
+  }
+
+  #loseAccepted(room: Room): void {
+    for (const trip of room.roundTrips()) if (trip.isAccepted) trip.lost('it may have gone where nobody hears it');
+  }
+
+  #logInvalid(room: string, reason: string): void {
+    const nowMs = this.#options.world.scheduler.now();
+    for (const [silent, sinceMs] of this.#loggedMs) {
+      if (nowMs - sinceMs < COMPLAINT_INTERVAL_MS) break;
+      this.#loggedMs.delete(silent);
+    }
+    if (this.#loggedMs.has(room)) return;
+    this.#loggedMs.set(room, nowMs);
     this.#options.log.warn({ room, reason }, 'invalid publication dropped');
   }
 }

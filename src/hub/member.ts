@@ -1,4 +1,4 @@
-import type { Subscriber, Subscription } from 'rxjs';
+import type { Subscriber } from 'rxjs';
 import type { Batch } from './frame.js';
 import { Stage } from '../operators/stage.js';
 import type { Room } from './room.js';
@@ -9,13 +9,18 @@ export interface MembershipChange {
   readonly rooms: readonly string[];
 }
 
-/** What a member receives: word that it is in rooms (all of them at once, when the last is confirmed) or out of them, and what is said there. */
-export type MemberEvent = { readonly kind: 'joined' | 'left'; readonly rooms: readonly string[] } | Batch;
+/**
+ * A member receives the batches of its rooms, and word of the rooms themselves: it is in them (all of them at once, when the last is
+ * confirmed), it is out of them, or the broker refuses them.
+ */
+export type MemberEvent = { readonly kind: 'joined' | 'left' | 'refused'; readonly rooms: readonly string[] } | Batch;
 
 /** Rooms that a member waits to be let into together. */
 export interface Wait {
+  readonly member: Member;
   readonly rooms: readonly Room[];
-  readonly subscription: Subscription;
+  /** How many of them are not confirmed. */
+  unconfirmed: number;
 }
 
 const NOTHING: readonly Wait[] = [];

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { GLOBAL_ROOM, PRIVATE_TYPES } from '../protocol.js';
+import { ENVELOPE_BYTES, GLOBAL_ROOM, LARGEST_MESSAGE_BYTES, PRIVATE_TYPES } from '../protocol.js';
 
 /** What the broker delivers: the bytes of an envelope, published to a room (or to `GLOBAL_ROOM`) by a pod or by any other service. */
 export interface Publication {
@@ -8,8 +8,18 @@ export interface Publication {
   readonly payload: Buffer;
 }
 
-/** What is wrong with a publication, or the time its envelope bears (milliseconds since the epoch). */
-export type Check = { readonly ok: true; readonly publishedAtMs: number } | { readonly ok: false; readonly reason: string };
+/** The check's result: the id and the time that the envelope bears (milliseconds since the epoch), or what is wrong with it. */
+export type Check =
+  | { readonly ok: true; readonly id: string; readonly publishedAtMs: number }
+  | {
+      readonly ok: false;
+      readonly reason: string;
+      /** Where size alone is wrong: the time that the envelope bears. It would have been delivered, so its room gets a gap. */
+      readonly sinceMs?: number;
+    };
+
+/** No pod takes a larger publication, whatever its `MAX_MESSAGE_BYTES`: it is not even parsed. */
+const MAX_PARSED_BYTES = LARGEST_MESSAGE_BYTES + ENVELOPE_BYTES;
 
 // RFC 3339 section 5.6, with its letters in either case; Date.parse alone takes much else.
 const RFC_3339 = /^(\d{4}-\d\d-(\d\d))T([01]\d|2[0-3]):\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i;
@@ -19,7 +29,7 @@ const RFC_3339 = /^(\d{4}-\d\d-(\d\d))T([01]\d|2[0-3]):\d\d:\d\d(\.\d+)?(Z|[+-]\
  * other, the room of its channel, and a type that may travel. Bad UTF-8 would make every browser in the room close.
  */
 export function checkPublication({ room, payload }: Publication, maxBytes: number): Check {
-  if (payload.length > maxBytes) return bad('too large');
+  if (payload.length > MAX_PARSED_BYTES) return bad('too large');
   if (!isUtf8(payload)) return bad('not UTF-8');
   let value: unknown;
   try {
@@ -28,7 +38,9 @@ export function checkPublication({ room, payload }: Publication, maxBytes: numbe
     return bad('not JSON');
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return bad('not an object');
-  return checkEnvelope(value as Record<string, unknown>, room);
+  const check = checkEnvelope(value as Record<string, unknown>, room);
+  if (check.ok && payload.length > maxBytes) return { ok: false, reason: 'too large', sinceMs: check.publishedAtMs };
+  return check;
 }
 
 function checkEnvelope(envelope: Record<string, unknown>, room: string): Check {
@@ -40,7 +52,7 @@ function checkEnvelope(envelope: Record<string, unknown>, room: string): Check {
   if (envelope['data'] === undefined || envelope['data'] === null) return bad('no data');
   if (!isName(envelope['type']) || PRIVATE_TYPES.has(envelope['type'])) return bad('not a type that may be published');
   const publishedAtMs = readTimestamp(envelope['timestamp']);
-  return Number.isNaN(publishedAtMs) ? bad('no timestamp') : { ok: true, publishedAtMs };
+  return Number.isNaN(publishedAtMs) ? bad('no timestamp') : { ok: true, id: envelope['id'], publishedAtMs };
 }
 
 function isName(value: unknown): value is string {

@@ -1,66 +1,173 @@
-import { BehaviorSubject, timer, type Observable, type SchedulerLike, type Subscription } from 'rxjs';
-import type { Member } from './member.js';
+import { Sink } from '../operators/stage.js';
+import { elementsOf, has, sizeOf, withAdded, withRemoved, type Few } from './few.js';
+import type { Member, Wait } from './member.js';
 import type { Publication } from './publication.js';
+import type { RoundTrip } from './round-trip.js';
 
-export interface RoomOptions {
-  readonly name: string;
-  /** Subscribes to the room at the broker (`Broker.subscribe`). */
-  readonly subscribed$: Observable<boolean>;
-  /** So long the broker's subscription outlives the last user, for those who come back at once. */
-  readonly lingerMs: number;
-  readonly scheduler: SchedulerLike;
-  /** The room is no longer used nor subscribed to. */
-  readonly onGone: (room: Room) => void;
+/** The hub, as a room sees it. */
+export interface RoomHost {
+  /** The broker has confirmed the room's subscription, or has lost it. */
+  confirmed(room: Room, isConfirmed: boolean): void;
+  /** The broker refuses the room for good. */
+  refused(room: Room, error: unknown): void;
 }
 
-/** One room on this pod: its members, and the broker's subscription that they share. */
-export class Room {
-  readonly name: string;
-  readonly members = new Set<Member>();
-  /** What arrived for the room in this turn. */
-  arrived: Publication[] = [];
-  /** The earliest timestamp of what arrived, in milliseconds since the epoch. */
-  arrivedSinceMs = Infinity;
-  readonly #options: RoomOptions;
-  readonly #confirmed$ = new BehaviorSubject(false);
-  readonly #subscription: Subscription;
-  #users = 0;
-  #linger: Subscription | undefined;
+/** The publications that arrived for a room within one turn of the event loop. */
+export interface Arrivals {
+  readonly publications: Publication[];
+  /** The earliest timestamp among them, in milliseconds since the epoch. */
+  sinceMs: number;
+}
 
-  constructor(options: RoomOptions) {
-    this.#options = options;
-    this.name = options.name;
-    this.#subscription = options.subscribed$.subscribe(this.#confirmed$);
+/** What few rooms have at a moment. */
+interface Busy {
+  arrivals: Arrivals | undefined;
+  waits: Few<Wait>;
+  /** Publishes of this pod that have not come back yet, by the id of their message. */
+  roundTrips: Map<string, RoundTrip> | undefined;
+}
+
+/**
+ * One room on this pod: its members, and the broker's subscription that they share. It is itself the subscriber to the broker's
+ * room, and keeps its sets as `Few`: a pod may have 200,000 rooms, most of them with one member.
+ */
+export class Room extends Sink<boolean> {
+  readonly name: string;
+  readonly #host: RoomHost;
+  #members: Few<Member>;
+  #busy: Busy | undefined;
+  /** Connections that are in the room, or wait to be. */
+  #users = 0;
+  #isConfirmed = false;
+
+  constructor(name: string, host: RoomHost) {
+    super();
+    this.name = name;
+    this.#host = host;
   }
 
   /** Whether the broker's subscription is confirmed: what is published now will arrive. */
-  get confirmed$(): Observable<boolean> {
-    return this.#confirmed$;
-  }
-
   get isConfirmed(): boolean {
-    return this.#confirmed$.value;
+    return this.#isConfirmed;
   }
 
-  /** Keeps the subscription until `release`. */
+  get isUsed(): boolean {
+    return this.#users > 0;
+  }
+
+  get memberCount(): number {
+    return sizeOf(this.#members);
+  }
+
+  get members(): Iterable<Member> {
+    return elementsOf(this.#members);
+  }
+
+  get waits(): Iterable<Wait> {
+    return elementsOf(this.#busy?.waits);
+  }
+
+  /** Undefined while nothing has arrived in this turn. */
+  get arrivals(): Arrivals | undefined {
+    return this.#busy?.arrivals;
+  }
+
+  set arrivals(arrivals: Arrivals | undefined) {
+    this.#makeBusy().arrivals = arrivals;
+    this.#rest();
+  }
+
   acquire(): void {
     this.#users += 1;
-    this.#linger?.unsubscribe();
-    this.#linger = undefined;
   }
 
   release(): void {
     this.#users -= 1;
-    if (this.#users > 0) return;
-    this.#linger = timer(this.#options.lingerMs, this.#options.scheduler).subscribe(() => {
-      this.end();
-    });
   }
 
-  /** Leaves the broker's room at once. */
-  end(): void {
-    this.#linger?.unsubscribe();
-    this.#subscription.unsubscribe();
-    this.#options.onGone(this);
+  hasMember(member: Member): boolean {
+    return has(this.#members, member);
+  }
+
+  addMember(member: Member): void {
+    this.#members = withAdded(this.#members, member);
+  }
+
+  /** @returns false where it was no member */
+  removeMember(member: Member): boolean {
+    if (!has(this.#members, member)) return false;
+    this.#members = withRemoved(this.#members, member);
+    return true;
+  }
+
+  addWait(wait: Wait): void {
+    const busy = this.#makeBusy();
+    busy.waits = withAdded(busy.waits, wait);
+  }
+
+  removeWait(wait: Wait): void {
+    const busy = this.#makeBusy();
+    busy.waits = withRemoved(busy.waits, wait);
+    this.#rest();
+  }
+
+  /** A publish to the room is under way and will come back. A client may use one id for several messages: the latest names the one before. */
+  expect(trip: RoundTrip): void {
+    const trips = (this.#makeBusy().roundTrips ??= new Map<string, RoundTrip>());
+    trip.sameId = trips.get(trip.id);
+    trips.set(trip.id, trip);
+  }
+
+  /** It failed, and is expected no more. */
+  forget(trip: RoundTrip): void {
+    // One that stands behind another of the same id is skipped when its turn comes.
+    if (this.#busy?.roundTrips?.get(trip.id) === trip) this.#replace(trip);
+  }
+
+  /** A message with this id has arrived. @returns the publish that it is the echo of */
+  takeReturned(id: string): RoundTrip | undefined {
+    const trip = this.#busy?.roundTrips?.get(id);
+    if (trip !== undefined) this.#replace(trip);
+    return trip;
+  }
+
+  /** Publishes to the room that have not come back, as they are now. */
+  roundTrips(): readonly RoundTrip[] {
+    const trips: RoundTrip[] = [];
+    for (const latest of this.#busy?.roundTrips?.values() ?? [])
+      for (let trip: RoundTrip | undefined = latest; trip; trip = trip.sameId) if (!trip.isOver) trips.push(trip);
+    return trips;
+  }
+
+  protected override _next(isConfirmed: boolean): void {
+    if (isConfirmed === this.#isConfirmed) return;
+    this.#isConfirmed = isConfirmed;
+    this.#host.confirmed(this, isConfirmed);
+  }
+
+  protected override _error(error: unknown): void {
+    this.#isConfirmed = false;
+    this.unsubscribe();
+    this.#host.refused(this, error);
+  }
+
+  #replace({ id, sameId }: RoundTrip): void {
+    let next = sameId;
+    while (next?.isOver === true) next = next.sameId;
+    const busy = this.#makeBusy();
+    if (next) busy.roundTrips?.set(id, next);
+    else busy.roundTrips?.delete(id);
+    if (busy.roundTrips?.size === 0) busy.roundTrips = undefined;
+    this.#rest();
+  }
+
+  #makeBusy(): Busy {
+    return (this.#busy ??= { arrivals: undefined, waits: undefined, roundTrips: undefined });
+  }
+
+  /** Gives the memory back that a quiet room does not need. */
+  #rest(): void {
+    const { arrivals, waits, roundTrips } = this.#makeBusy();
+    if (arrivals === undefined && waits === undefined && roundTrips === undefined) this.#busy = undefined;
   }
 }

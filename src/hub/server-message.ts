@@ -28,7 +28,11 @@ export function systemBatch(event: 'welcome' | 'gap' | 'shutdown' | 'joined' | '
 }
 
 /** A `gap` message: from `sinceMs` (milliseconds since the epoch) on, messages may be missing. */
-export function gapBatch(reason: 'subscription' | 'slow_consumer' | 'handler', sinceMs: number, world: World): Batch {
+export function gapBatch(
+  reason: 'subscription' | 'slow_consumer' | 'handler' | 'too_large',
+  sinceMs: number,
+  world: World,
+): Batch {
   return systemBatch('gap', { reason, since: timestamp(sinceMs) }, world);
 }
 

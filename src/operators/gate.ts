@@ -4,12 +4,14 @@ import { Stage, listen } from './stage.js';
 /** More values came while the gate was closed than it may hold. */
 export class GateOverflowError extends Error {}
 
-export interface GateOptions {
+export interface GateOptions<T> {
   /** Whether values may pass; closed until it says otherwise. Best replayed (a BehaviorSubject). */
   readonly open$: Observable<boolean>;
   /** So many values may wait; one more errors with `GateOverflowError`. */
   readonly capacity: number;
-  /** Told how many values wait, at each change, so that the source can be held back. */
+  /** What a value weighs while it waits. */
+  readonly weigh: (value: T) => number;
+  /** Told what all that wait weigh together, at each change, so that the source can be held back; 0 when the gate is gone. */
   readonly held: Pick<Observer<number>, 'next'>;
 }
 
@@ -19,18 +21,19 @@ export interface GateOptions {
  * A value that closes the gate while held values are let go stops them there. A source that completes is followed when
  * the last held value has gone; an error comes through at once.
  */
-export function gate<T>(options: GateOptions): MonoTypeOperatorFunction<T> {
+export function gate<T>(options: GateOptions<T>): MonoTypeOperatorFunction<T> {
   return (source) => new Observable((subscriber) => source.subscribe(new Gate(subscriber, options)));
 }
 
 class Gate<T> extends Stage<T, T> {
-  readonly #options: GateOptions;
+  readonly #options: GateOptions<T>;
   #waiting: T[] = [];
+  #weight = 0;
   #isOpen = false;
   #completed = false;
   #releasing = false;
 
-  constructor(output: Subscriber<T>, options: GateOptions) {
+  constructor(output: Subscriber<T>, options: GateOptions<T>) {
     super(output);
     this.#options = options;
     listen(this, output, options.open$, this.#open);
@@ -43,14 +46,24 @@ class Gate<T> extends Stage<T, T> {
       this.output.error(new GateOverflowError(`more than ${this.#options.capacity} values wait`));
     } else {
       this.#waiting.push(value);
-      this.#options.held.next(this.#waiting.length);
+      this.#weight += this.#options.weigh(value);
+      this.#options.held.next(this.#weight);
     }
   }
 
   protected override _complete(): void {
     this.#completed = true;
-    if (this.#waiting.length === 0) this.output.complete();
+    if (this.#waiting.length > 0) return;
+    this.output.complete();
     this.unsubscribe();
+  }
+
+  override unsubscribe(): void {
+    if (this.closed) return;
+    super.unsubscribe();
+    if (this.#waiting.length === 0) return;
+    this.#waiting = [];
+    this.#options.held.next((this.#weight = 0));
   }
 
   #open(open: boolean): void {
@@ -64,11 +77,13 @@ class Gate<T> extends Stage<T, T> {
     this.#releasing = true;
     let released = false;
     while (this.#isOpen && this.#waiting.length > 0 && !this.output.closed) {
-      this.output.next(this.#waiting.shift() as T);
+      const value = this.#waiting.shift() as T;
+      this.#weight -= this.#options.weigh(value);
+      this.output.next(value);
       released = true;
     }
     this.#releasing = false;
-    if (released && !this.output.closed) this.#options.held.next(this.#waiting.length);
+    if (released && !this.output.closed) this.#options.held.next(this.#weight);
     if (this.#completed && this.#waiting.length === 0) this.output.complete();
   }
 }

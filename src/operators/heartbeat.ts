@@ -24,9 +24,11 @@ export interface HeartbeatOptions<T, P, K extends T = never, L extends T = never
 export interface Reading {
   /** For how long, in all. */
   readonly pausedMs: number;
+  /** Called at each tick: whether it is read may depend on others. */
+  look(): void;
 }
 
-const ALWAYS_READ: Reading = { pausedMs: 0 };
+const ALWAYS_READ: Reading = { pausedMs: 0, look: () => undefined };
 
 /**
  * Passes values on, asks for a ping at each interval, and errors with `HeartbeatTimeoutError` at the first tick at which no value
@@ -71,6 +73,7 @@ class Heartbeat<T, P, K extends T, L extends T> extends Stage<T, Exclude<T, K | 
   }
 
   #tick(): void {
+    this.#reading.look();
     const { now, pingIntervalMs, pongTimeoutMs, ping } = this.#options;
     const nowMs = now();
     if (this.#readMs() - this.#heardMs >= pongTimeoutMs) {

@@ -1,13 +1,14 @@
-import { Subscriber, Subscription, type Observable, type TeardownLogic } from 'rxjs';
+import { Subscriber, Subscription, type Observable, type TeardownLogic, type Unsubscribable } from 'rxjs';
 
 /**
  * A subscriber that is fed by one source, as nearly all are.
  *
  * A Subscription keeps what it has to end in an array, which takes more memory than all else that a subscriber is made of. Here the
- * first has a field of its own, and the array is made for those that have more.
+ * first has a field of its own, and the array is made for those that have more. The first may be an object that is no Subscription
+ * but can be unsubscribed from, which is smaller.
  */
 export abstract class Sink<T> extends Subscriber<T> {
-  #source: Subscription | undefined;
+  #source: Unsubscribable | undefined;
 
   // Subscriber's constructor is marked as internal to RxJS: this is the one place that builds on it.
   // eslint-disable-next-line @typescript-eslint/no-useless-constructor
@@ -17,8 +18,8 @@ export abstract class Sink<T> extends Subscriber<T> {
 
   override add(teardown: TeardownLogic): void {
     if (teardown === this.#source) return;
-    if (this.closed || !(teardown instanceof Subscription) || this.#source?.closed === false) super.add(teardown);
-    else if (!teardown.closed) this.#source = teardown;
+    if (this.closed || !isObject(teardown) || isInUse(this.#source)) super.add(teardown);
+    else if (isInUse(teardown)) this.#source = teardown;
   }
 
   override remove(teardown: Exclude<TeardownLogic, void>): void {
@@ -35,6 +36,14 @@ export abstract class Sink<T> extends Subscriber<T> {
       this.#source = undefined;
     }
   }
+}
+
+function isObject(teardown: TeardownLogic): teardown is Unsubscribable {
+  return typeof teardown === 'object';
+}
+
+function isInUse(source: Unsubscribable | undefined): source is Unsubscribable {
+  return source instanceof Subscription ? !source.closed : source !== undefined;
 }
 
 /**

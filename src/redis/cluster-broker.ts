@@ -20,6 +20,7 @@ interface Seat {
   readonly room: string;
   readonly slot: number;
   readonly tell: (confirmed: boolean) => void;
+  readonly refuse: (error: unknown) => void;
   shard: Shard | undefined;
   subscription: Subscription | undefined;
   /** While it has no shard: the last proof that it was heard. */
@@ -84,6 +85,9 @@ class RedisCluster {
         slot: slotOf(this.#channels.channelOf(room)),
         tell: (confirmed) => {
           if (confirmed !== isConfirmed) subscriber.next((isConfirmed = confirmed));
+        },
+        refuse: (error) => {
+          subscriber.error(error);
         },
         shard: undefined,
         subscription: undefined,
@@ -171,7 +175,9 @@ class RedisCluster {
     seat.tell(false);
     seat.lostMs = lostMs ?? seat.lostMs;
     seat.shard = shard;
-    seat.subscription = shard?.node.subscription.subscribe(seat.room, seat.lostMs).subscribe(seat.tell);
+    seat.subscription = shard?.node.subscription
+      .subscribe(seat.room, seat.lostMs)
+      .subscribe({ next: seat.tell, error: seat.refuse });
     if (shard) seat.lostMs = undefined;
   }
 }

@@ -23,7 +23,7 @@ export interface RedisLink {
   publish(channel: string, payload: string, settled: Settled): void;
   subscribe(channels: readonly string[]): ObservableInput<unknown>;
   /** What Redis says to it is of no concern: a link that can't say goodbye is at its end. */
-  unsubscribe(channel: string): void;
+  unsubscribe(channels: readonly string[]): void;
   /** Any other command. */
   ask(command: string, ...args: readonly string[]): ObservableInput<unknown>;
   /** Grows as long as Redis says anything. */
@@ -103,8 +103,8 @@ function link(client: Redis): RedisLink {
       settle(client.publish(channel, payload), settled);
     },
     subscribe: (channels) => client.subscribe(...channels).catch(rethrow),
-    unsubscribe: (channel) => {
-      client.unsubscribe(channel).catch(() => undefined);
+    unsubscribe: (channels) => {
+      client.unsubscribe(...channels).catch(() => undefined);
     },
   };
 }
@@ -117,8 +117,8 @@ function shardedLink(client: Redis): RedisLink {
       settle(client.spublish(channel, payload), settled);
     },
     subscribe: (channels) => client.ssubscribe(...channels).catch(rethrow),
-    unsubscribe: (channel) => {
-      client.sunsubscribe(channel).catch(() => undefined);
+    unsubscribe: (channels) => {
+      client.sunsubscribe(...channels).catch(() => undefined);
     },
   };
 }

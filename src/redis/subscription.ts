@@ -10,20 +10,25 @@ import {
   from,
   tap,
   type Subscriber,
+  type Unsubscribable,
 } from 'rxjs';
-import type { BrokerEvent, BrokerStatus } from '../broker/broker.js';
+import { RoomRefusedError, type BrokerEvent, type BrokerStatus } from '../broker/broker.js';
 import { gatherTurn } from '../operators/gatherTurn.js';
 import type { Time } from '../operators/within.js';
 import type { Logger } from '../log.js';
 import { StrayError, type Canary } from './canary.js';
 import type { RoomChannels } from './channels.js';
-import { LinkError, type RedisLink, type RedisMessage } from './link.js';
+import { LinkError, RefusedError, type RedisLink, type RedisMessage } from './link.js';
+import { GLOBAL_ROOM } from '../protocol.js';
 import { answered, type Verify } from './master.js';
 import { readSpan } from './misplaced.js';
 import { CANARY_INTERVAL_MS, proofs$ } from './proof.js';
 
 /** So many channels are asked for in one SUBSCRIBE, which Redis carries out in one go while others wait. */
 export const CHANNELS_PER_COMMAND = 500;
+
+/** Redis' answer where its user may not hear a channel (`ACL SETUSER … &pattern`). */
+const NO_PERMISSION = /^NOPERM\b.*\bchannel/i;
 
 const NOT_PROVEN: BrokerStatus = { up: false, reason: 'subscription: not proven yet' };
 
@@ -50,15 +55,33 @@ export interface RedisSubscriptionOptions {
   readonly refused: (channels: readonly string[], error: unknown) => boolean;
 }
 
-/** A room that somebody wants. */
-interface Wanted {
+/** A room that the hub wants. It is no Subscription in order to be small: a pod may have 200,000 rooms. */
+class Wanted implements Unsubscribable {
+  readonly room: string;
   readonly subscriber: Subscriber<boolean>;
   /** Redis has confirmed it on the present connection. */
-  confirmed: boolean;
+  confirmed = false;
   /** What comes for it is passed on. */
-  open: boolean;
+  open = false;
   /** Of a room that was open once and is not now: the last proof that it was heard. What it may have missed is yet to be told. */
   lostMs: number | undefined;
+  readonly #onLeft: Leaving;
+
+  constructor(room: string, subscriber: Subscriber<boolean>, lostMs: number | undefined, onLeft: Leaving) {
+    this.room = room;
+    this.subscriber = subscriber;
+    this.lostMs = lostMs;
+    this.#onLeft = onLeft;
+  }
+
+  unsubscribe(): void {
+    this.#onLeft.left(this);
+  }
+}
+
+/** Whoever hears that a room is no longer wanted. */
+interface Leaving {
+  left(wanted: Wanted): void;
 }
 
 /**
@@ -76,6 +99,8 @@ export class RedisSubscription {
   readonly #returning = new Set<string>();
   /** Rooms that were entered in this turn. */
   #soon: string[] = [];
+  /** Rooms that were left in this turn. */
+  #leaving: string[] = [];
   #link: RedisLink | undefined;
   #fail: (error: unknown) => void = () => undefined;
   /** Every room that was wanted when the present life began is confirmed. */
@@ -83,6 +108,8 @@ export class RedisSubscription {
   /** Where what comes goes. */
   #output: Subscriber<BrokerEvent> | undefined;
   #canaryChannel = '';
+  /** Redis lets the present life hear the pod's own channel. */
+  #mayHear = false;
   /** Everything published before this came through: when the last canary to come back was sent, or when the present life began. */
   #provenMs = 0;
   /** When the last canary that came back was sent, whichever life heard it. */
@@ -105,6 +132,7 @@ export class RedisSubscription {
       this.#link = link;
       this.#output = subscriber;
       this.#canaryChannel = this.#options.canary.channel;
+      this.#mayHear = false;
       this.#fail = (error) => {
         subscriber.error(asLinkError(error));
       };
@@ -140,15 +168,21 @@ export class RedisSubscription {
    */
   subscribe(room: string, lostMs?: number): Observable<boolean> {
     return new Observable((subscriber) => {
-      this.#wanted.set(room, { subscriber, confirmed: false, open: false, lostMs });
+      const wanted = new Wanted(room, subscriber, lostMs, this);
+      this.#wanted.set(room, wanted);
       if (lostMs !== undefined) this.#returning.add(room);
       this.#askSoon(room);
-      return () => {
-        this.#wanted.delete(room);
-        if (this.#returning.delete(room) && this.#returning.size === 0 && this.#isLive) this.#openConfirmed();
-        this.#link?.unsubscribe(this.#options.channels.channelOf(room));
-      };
+      return wanted;
     });
+  }
+
+  /** A room is no longer wanted. */
+  left(wanted: Wanted): void {
+    const { room } = wanted;
+    if (this.#wanted.get(room) !== wanted) return;
+    this.#wanted.delete(room);
+    if (this.#returning.delete(room) && this.#returning.size === 0 && this.#isLive) this.#openConfirmed();
+    if (this.#link) this.#leaveSoon(room);
   }
 
   /** Of a room that is about to be subscribed to elsewhere and was heard here: when it may have missed something, at the earliest. */
@@ -172,6 +206,16 @@ export class RedisSubscription {
     });
   }
 
+  /** With one command for all the rooms that are left in one turn: a crowd that goes would otherwise have Redis answer each by itself. */
+  #leaveSoon(room: string): void {
+    if (this.#leaving.push(room) > 1) return;
+    this.#options.time.turnEnd$.subscribe(() => {
+      const channels = this.#channelsOf(this.#leaving.filter((left) => !this.#wanted.has(left)));
+      this.#leaving = [];
+      for (const some of this.#options.together(channels)) this.#link?.unsubscribe(some);
+    });
+  }
+
   /** As long as the present life lasts; the next one asks for everything. */
   #askFor(rooms: readonly string[]): void {
     if (rooms.length > 0) this.#output?.add(this.#ask(this.#channelsOf(rooms)).subscribe({ error: this.#fail }));
@@ -181,23 +225,57 @@ export class RedisSubscription {
   #ask(asked: readonly string[]): Observable<never> {
     const link = this.#link;
     if (link === undefined) return EMPTY;
-    const { timeoutMs, time, together, refused } = this.#options;
+    const { timeoutMs, time, together } = this.#options;
     // Who leaves a room and comes back while an answer is under way waits for that to the second question.
     const asking = asked.map((channel) => [channel, this.#wantedAt(channel)] as const);
     const wantedAt = new Map(asking);
-    const confirmed$ = together(asked).map((some) =>
-      from(link.subscribe(some)).pipe(
-        tap(() => {
-          for (const channel of some) this.#confirm(channel, wantedAt.get(channel));
-        }),
-        ignoreElements(),
-        catchError((error: unknown) => {
-          if (refused(some, error)) return EMPTY;
-          throw error;
-        }),
-      ),
-    );
+    const confirmed$ = together(asked).map((some) => this.#askTogether(link, some, wantedAt));
     return from(confirmed$).pipe(mergeAll(), answered(link, 'SUBSCRIBE', timeoutMs, time));
+  }
+
+  /** One SUBSCRIBE. Redis refuses all of its channels where it refuses one: then they are asked for in halves. */
+  #askTogether(
+    link: RedisLink,
+    channels: readonly string[],
+    wantedAt: ReadonlyMap<string, Wanted | undefined>,
+  ): Observable<never> {
+    return from(link.subscribe(channels)).pipe(
+      tap(() => {
+        for (const channel of channels) this.#confirm(channel, wantedAt.get(channel));
+      }),
+      ignoreElements(),
+      catchError((error: unknown) => {
+        if (this.#options.refused(channels, error)) return EMPTY;
+        if (!(error instanceof RefusedError) || !NO_PERMISSION.test(error.message)) throw error;
+        if (channels.length > 1) {
+          const half = Math.ceil(channels.length / 2);
+          return concat(
+            this.#askTogether(link, channels.slice(0, half), wantedAt),
+            this.#askTogether(link, channels.slice(half), wantedAt),
+          );
+        }
+        const [channel = ''] = channels;
+        return this.#refused(link, channel, wantedAt.get(channel), error);
+      }),
+    );
+  }
+
+  /** The Redis user may not hear the channel. Without the pod's own channels there is no subscription; a room's is that room's affair. */
+  #refused(link: RedisLink, channel: string, wanted: Wanted | undefined, error: RefusedError): Observable<never> {
+    if (wanted === undefined || wanted.room === GLOBAL_ROOM) {
+      throw new LinkError(`channel ${channel}: ${error.message}`);
+    }
+    // A user who may hear nothing at all is a mistake that somebody will mend, and no reason to let anybody go.
+    const own$ = this.#mayHear ? EMPTY : this.#askTogether(link, [this.#canaryChannel], new Map());
+    return concat(
+      own$,
+      defer(() => {
+        if (this.#wanted.get(wanted.room) !== wanted) return EMPTY;
+        this.#options.log.warn({ channel, reason: error.message }, 'subscription refused');
+        wanted.subscriber.error(new RoomRefusedError(error.message));
+        return EMPTY;
+      }),
+    );
   }
 
   #wantedAt(channel: string): Wanted | undefined {
@@ -206,6 +284,7 @@ export class RedisSubscription {
   }
 
   #confirm(channel: string, wanted: Wanted | undefined): void {
+    if (channel === this.#canaryChannel) this.#mayHear = true;
     const room = this.#options.channels.roomOf(channel);
     if (room === undefined || wanted === undefined || wanted.confirmed || this.#wanted.get(room) !== wanted) return;
     wanted.confirmed = true;
@@ -339,6 +418,7 @@ export class RedisSubscription {
 
   #end(): void {
     this.#link = undefined;
+    this.#leaving = [];
     this.#output = undefined;
     this.#isLive = false;
     for (const wanted of this.#wanted.values()) {

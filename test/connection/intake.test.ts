@@ -1,11 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Observable } from 'rxjs';
+import { HeldBytes } from '../../src/connection/held-bytes.js';
 import { Intake } from '../../src/connection/intake.js';
 import { marbles } from '../support/marbles.js';
 
 const IS = { t: true, f: false };
 
-/** What may happen to an intake, each as a letter; a digit is how many messages wait to be handled. */
+/** What may happen to an intake, each as a letter; a digit is how many bytes wait to be handled. */
 const HAPPENINGS: Readonly<Record<string, (intake: Intake) => void>> = {
   w: (intake) => {
     intake.welcome();
@@ -13,11 +14,17 @@ const HAPPENINGS: Readonly<Record<string, (intake: Intake) => void>> = {
   d: (intake) => {
     intake.drain();
   },
+  q: (intake) => {
+    intake.queue(true);
+  },
+  Q: (intake) => {
+    intake.queue(false);
+  },
   p: (intake) => {
-    intake.published();
+    intake.begun();
   },
   c: (intake) => {
-    intake.confirmed();
+    intake.settled();
   },
 };
 
@@ -43,7 +50,7 @@ interface Rows {
 /** Tells an intake with a window of two the story, and compares what it says. */
 function expectIntake({ story, open, paused }: Rows): void {
   marbles(({ hot, expectObservable }, scheduler) => {
-    const intake = new Intake(2, scheduler.now);
+    const intake = new Intake(2, scheduler.now, new HeldBytes(1000));
     hot(story).subscribe((what) => {
       happen(intake, what);
     });
@@ -61,11 +68,19 @@ describe('an intake', () => {
     });
   });
 
-  test('leaves the socket unread while as many messages as the window wait for the welcome', () => {
+  test('leaves the socket unread while anything waits for the welcome', () => {
     expectIntake({
       story: ' -1-2-3-w-0-',
       open: '  f------t---',
-      paused: 'f--t-----f-',
+      paused: 'ft-------f-',
+    });
+  });
+
+  test('closes, and leaves the socket unread, while a publish waits for earlier ones', () => {
+    expectIntake({
+      story: ' -w-q-q-Q-Q-',
+      open: '  ft-f---t---',
+      paused: 'f--t---f---',
     });
   });
 
@@ -77,11 +92,11 @@ describe('an intake', () => {
     });
   });
 
-  test('counts what waits and what is unconfirmed in one window', () => {
+  test('leaves the socket unread while a message waits, whatever room the window has', () => {
     expectIntake({
-      story: ' -w-p-1-0-1-c-p--',
+      story: ' -w-p-1-0-1-c-0--',
       open: '  ft--------------',
-      paused: 'f----t-f-t-f-t--',
+      paused: 'f----t-f-t---f--',
     });
   });
 
@@ -119,7 +134,7 @@ describe('an intake', () => {
 
   test('tells of the welcome once: when it is said, or at once where it was', () => {
     marbles(({ hot, expectObservable }, scheduler) => {
-      const intake = new Intake(2, scheduler.now);
+      const intake = new Intake(2, scheduler.now, new HeldBytes(1000));
       hot('--w-d-w').subscribe((what) => {
         happen(intake, what);
       });
@@ -129,7 +144,7 @@ describe('an intake', () => {
   });
 
   test('knows whether the welcome was said', () => {
-    const intake = new Intake(2, () => 0);
+    const intake = new Intake(2, () => 0, new HeldBytes(1000));
     expect(intake.welcomed).toBe(false);
     intake.welcome();
     expect(intake.welcomed).toBe(true);
@@ -142,30 +157,30 @@ describe('an intake', () => {
     { window: 32, publishes: 31, open: true },
     { window: 32, publishes: 32, open: false },
   ])('with a window of $window and $publishes unconfirmed publishes is open: $open', ({ window, publishes, open }) => {
-    const intake = new Intake(window, () => 0);
+    const intake = new Intake(window, () => 0, new HeldBytes(1000));
     intake.welcome();
-    for (let count = 0; count < publishes; count += 1) intake.published();
+    for (let count = 0; count < publishes; count += 1) intake.begun();
     expect(present(intake.open$)).toBe(open);
     expect(intake.isPaused).toBe(!open);
   });
 
   test('comes to rest right when those it tells answer at once', () => {
-    const intake = new Intake(2, () => 0);
+    const intake = new Intake(2, () => 0, new HeldBytes(1000));
     let waiting = 5;
     intake.hold(waiting);
     // As the connection does: what waits is let through, and each message is published.
     intake.open$.subscribe((open) => {
       while (open && present(intake.open$) && waiting > 0) {
-        intake.published();
+        intake.begun();
         waiting -= 1;
         intake.hold(waiting);
       }
     });
     intake.welcome();
     expect([waiting, present(intake.open$), intake.isPaused]).toEqual([3, false, true]);
-    for (let count = 0; count < 3; count += 1) intake.confirmed();
+    for (let count = 0; count < 3; count += 1) intake.settled();
     expect([waiting, present(intake.open$), intake.isPaused]).toEqual([0, false, true]);
-    intake.confirmed();
+    intake.settled();
     expect([present(intake.open$), intake.isPaused]).toEqual([true, false]);
   });
 });
@@ -175,7 +190,7 @@ describe("an intake's clock", () => {
   function pausedMs(story: string): number[] {
     const read: number[] = [];
     marbles(({ hot, flush }, scheduler) => {
-      const intake = new Intake(2, scheduler.now);
+      const intake = new Intake(2, scheduler.now, new HeldBytes(1000));
       hot(story).subscribe((what) => {
         if (what === '?') read.push(intake.pausedMs);
         else happen(intake, what);
@@ -208,21 +223,21 @@ describe("an intake's clock", () => {
 
 describe("an intake's streams", () => {
   test('begin with the present answer, whenever they are asked for', () => {
-    const intake = new Intake(2, () => 0);
+    const intake = new Intake(2, () => 0, new HeldBytes(1000));
     const say = () => [present(intake.open$), present(intake.paused$), present(intake.settled$)];
     expect(say()).toEqual([false, false, true]);
     intake.welcome();
-    intake.published();
+    intake.begun();
     expect(say()).toEqual([true, false, undefined]);
-    intake.published();
+    intake.begun();
     expect(say()).toEqual([false, true, undefined]);
   });
 
   test('asked for late begin with the present answer too', () => {
-    const intake = new Intake(2, () => 0);
+    const intake = new Intake(2, () => 0, new HeldBytes(1000));
     intake.welcome();
-    intake.published();
-    intake.published();
+    intake.begun();
+    intake.begun();
     expect([present(intake.open$), present(intake.paused$), present(intake.settled$)]).toEqual([false, true, undefined]);
     expect(intake.isPaused).toBe(true);
   });
@@ -231,7 +246,7 @@ describe("an intake's streams", () => {
 describe("an intake's settled$", () => {
   test('says once, and at once, that nothing is unconfirmed', () => {
     marbles(({ hot, expectObservable }, scheduler) => {
-      const intake = new Intake(2, scheduler.now);
+      const intake = new Intake(2, scheduler.now, new HeldBytes(1000));
       const story = '   ---p-c-';
       const asked = '   -^     ';
       const expected = '-(x|)  ';
@@ -245,7 +260,7 @@ describe("an intake's settled$", () => {
 
   test('waits for the last confirmation', () => {
     marbles(({ hot, expectObservable }, scheduler) => {
-      const intake = new Intake(2, scheduler.now);
+      const intake = new Intake(2, scheduler.now, new HeldBytes(1000));
       const story = '   -p-p-c---c-p-c';
       const asked = '   --^           ';
       const expected = '---------(x|) ';
@@ -259,7 +274,7 @@ describe("an intake's settled$", () => {
 
   test('comes while the pod goes away too, and asks nothing of what waits', () => {
     marbles(({ hot, expectObservable }, scheduler) => {
-      const intake = new Intake(2, scheduler.now);
+      const intake = new Intake(2, scheduler.now, new HeldBytes(1000));
       const story = '   -w-p-3-d-c----';
       const asked = '   -------^      ';
       const expected = '---------(x|) ';

@@ -30,20 +30,25 @@ const HEARD = {
   w: 'welcome',
   u: 'error unavailable f',
   P: 'pause',
+  a: 'said a + said b',
+  c: 'said c + said d',
+  o: 'said one',
+  L: 'said late',
   R: 'resume',
   p: 'pong',
   d: 'shutdown',
   s: 'shut 1001',
 };
 
-/** A pod with a publish window of two, and a broker that takes 3 ms to accept what is published and notes when it is. */
+/** A pod with a publish window of two, and a broker that takes 5 ms to accept what is published, returns it, and notes when it is. */
 function slowly(scheduler: TestScheduler) {
   const published: string[] = [];
   const broker = new ScriptedBroker();
+  broker.returns = true;
   broker.accept = (_, payload) => {
     const { data } = JSON.parse(payload) as { data: { content: string } };
     published.push(`${data.content} at ${scheduler.now()}`);
-    return timer(3, scheduler).pipe(ignoreElements());
+    return timer(5, scheduler).pipe(ignoreElements());
   };
   const effects = {
     five: () => ['a', 'b', 'c', 'd', 'e'].map(said),
@@ -57,46 +62,46 @@ function slowly(scheduler: TestScheduler) {
 describe('more publishes of one message than the window takes', () => {
   test('wait for their turn, as many as the window takes, and what is beyond gets an error', () => {
     marbles(({ hot, expectObservable, flush }, scheduler) => {
-      const e1 = hot('  -f---------', SAID);
-      const unsub = '   -----------!';
-      const expected = 'w(Pu)--R    ';
+      const e1 = hot('  -f-------------', SAID);
+      const unsub = '   ---------------!';
+      const expected = 'w(Pu)-a----(cR) ';
 
       const { published, pod } = slowly(scheduler);
       expectObservable(ask(e1, inRooms(pod, 'ada', ['tea'])), unsub).toBe(expected, HEARD);
       flush();
-      expect(published).toEqual(['a at 1', 'b at 1', 'c at 4', 'd at 4']);
+      expect(published).toEqual(['a at 1', 'b at 1', 'c at 6', 'd at 6']);
     });
   });
 
   test('go before those of the next message', () => {
     marbles(({ hot, expectObservable, flush }, scheduler) => {
-      const e1 = hot('  -fo--------', SAID);
-      const unsub = '   -----------!';
-      const expected = 'w(Pu)--R    ';
+      const e1 = hot('  -fo-----------------', SAID);
+      const unsub = '   -------------------!';
+      const expected = 'w(Pu)-a----(cR)-o  ';
 
       const { published, pod } = slowly(scheduler);
       expectObservable(ask(e1, inRooms(pod, 'ada', ['tea'])), unsub).toBe(expected, HEARD);
       flush();
-      expect(published).toEqual(['a at 1', 'b at 1', 'c at 4', 'd at 4', 'one at 7']);
+      expect(published).toEqual(['a at 1', 'b at 1', 'c at 6', 'd at 6', 'one at 11']);
     });
   });
 
   test('settle before a drain closes', () => {
     marbles(({ hot, expectObservable, flush }, scheduler) => {
-      const e1 = hot('  -f---d-----', SAID);
-      const expected = 'w(Pu)d-(s|)';
+      const e1 = hot('  -f---d---------', SAID);
+      const expected = 'w(Pu)da----(cs|)';
 
       const { published, pod } = slowly(scheduler);
       expectObservable(ask(e1, inRooms(pod, 'ada', ['tea']))).toBe(expected, HEARD);
       flush();
-      expect(published).toEqual(['a at 1', 'b at 1', 'c at 4', 'd at 4']);
+      expect(published).toEqual(['a at 1', 'b at 1', 'c at 6', 'd at 6']);
     });
   });
 
   test('settle before a drain closes, those too that a handler comes to during the drain', () => {
     marbles(({ hot, expectObservable, flush }, scheduler) => {
-      const e1 = hot('  -lD--------', SAID);
-      const expected = 'w-(dP)---(s|)';
+      const e1 = hot('  -lD--------------', SAID);
+      const expected = 'w-(dP)-----(Ls|)';
 
       const { published, pod } = slowly(scheduler);
       expectObservable(ask(e1, inRooms(pod, 'ada', ['tea']))).toBe(expected, HEARD);
@@ -114,7 +119,7 @@ describe('more publishes of one message than the window takes', () => {
       const { published, pod } = slowly(scheduler);
       expectObservable(ask(e1, inRooms(pod, 'ada', ['tea'])), unsub).toBe(expected, HEARD);
       flush();
-      expect(published).toEqual(['a at 1', 'b at 1', 'c at 4', 'd at 4']);
+      expect(published).toEqual(['a at 1', 'b at 1', 'c at 6', 'd at 6']);
     });
   });
 });

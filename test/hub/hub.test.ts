@@ -37,6 +37,7 @@ function createHub(scheduler: TestScheduler, script: Script, parts: Partial<HubO
     log: silentLogger,
     maxPublicationBytes: MAX_BYTES,
     lingerMs: LINGER_MS,
+    maxRooms: 1000,
     ...parts,
   });
 }
@@ -461,9 +462,9 @@ describe('an invalid publication', () => {
     expect(complaints('-(aa)').heard).toEqual(['joined a b']);
   });
 
-  test('may be one that is too large', () => {
+  test('may be one that is too large, of which its room is told by a gap', () => {
     const { counted, heard } = complaints('-l');
-    expect([counted, heard]).toEqual([1, ['joined a b']]);
+    expect([counted, heard]).toEqual([1, ['joined a b', 'gap too_large']]);
   });
 
   test('is counted each time and logged once per room and minute', () => {

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { GLOBAL_ROOM } from '../../src/protocol.js';
+import { ENVELOPE_BYTES, GLOBAL_ROOM, LARGEST_MESSAGE_BYTES } from '../../src/protocol.js';
 import { checkPublication } from '../../src/hub/publication.js';
 
 const MAX_BYTES = 1000;
@@ -40,7 +40,7 @@ test.each([
   ['white space between', JSON.stringify(envelope, undefined, 2)],
   ['as many bytes as are allowed', ofSize(MAX_BYTES)],
 ])('a valid publication may have %s', (_, payload) => {
-  expect(check(payload)).toStrictEqual({ ok: true, publishedAtMs: Date.UTC(2024, 4, 6, 7, 8, 9, 123) });
+  expect(check(payload)).toMatchObject({ ok: true, publishedAtMs: Date.UTC(2024, 4, 6, 7, 8, 9, 123) });
 });
 
 test('a global one has no room', () => {
@@ -56,6 +56,7 @@ test.each([
 ])('the timestamp %s is read', (timestamp, milliseconds) => {
   expect(check({ ...envelope, timestamp })).toStrictEqual({
     ok: true,
+    id: envelope.id,
     publishedAtMs: Date.UTC(2024, 4, 6, 7, 8, 9, milliseconds),
   });
 });
@@ -69,7 +70,6 @@ test.each<[what: string, payload: Buffer | object | string]>([
   ['a string', '"chat"'],
   ['a byte that is no UTF-8', Buffer.from(JSON.stringify({ ...envelope, data: 'café' }), 'latin1')],
   ['an encoded surrogate', Buffer.concat([Buffer.from('{"a":"'), Buffer.from([0xed, 0xa0, 0x80]), Buffer.from('"}')])],
-  ['one byte more than is allowed', ofSize(MAX_BYTES + 1)],
   ['no id', without('id')],
   ['no type', without('type')],
   ['no room', without('room')],
@@ -103,6 +103,22 @@ test.each<[what: string, payload: Buffer | object | string]>([
   ['a timestamp in the 25th hour', { ...envelope, timestamp: '2024-05-06T25:08:09.123Z' }],
 ])('a publication with %s is invalid', (_, payload) => {
   expect(check(payload)).toStrictEqual({ ok: false, reason: expect.any(String) });
+});
+
+test('a publication that is wrong in its size alone tells when it was published, for its room gets a gap', () => {
+  const publishedAtMs = Date.UTC(2024, 4, 6, 7, 8, 9, 123);
+  expect(check(ofSize(MAX_BYTES + 1))).toStrictEqual({ ok: false, reason: 'too large', sinceMs: publishedAtMs });
+});
+
+test('a large publication that is wrong in more than its size is an invalid one like any other', () => {
+  expect(check({ ...envelope, room: 'milk', data: 'x'.repeat(MAX_BYTES) })).toStrictEqual({
+    ok: false,
+    reason: 'not the room of its channel',
+  });
+});
+
+test('a publication that no pod could be configured to take is not even parsed', () => {
+  expect(check(Buffer.alloc(LARGEST_MESSAGE_BYTES + ENVELOPE_BYTES + 1, '['))).toStrictEqual({ ok: false, reason: 'too large' });
 });
 
 test.each([

@@ -10,7 +10,7 @@ const OVERFLOW: unknown = expect.any(GateOverflowError);
 /** A gate that holds three, and what it tells of how many wait. */
 function gated(open$: Observable<boolean>, capacity = 3) {
   const held = new Subject<number>();
-  return { held, through: gate<string>({ open$, capacity, held }) };
+  return { held, through: gate<string>({ open$, capacity, weigh: () => 1, held }) };
 }
 
 describe('gate', () => {

@@ -52,6 +52,7 @@ function reading(paused$: Observable<boolean>, { now }: TestScheduler): Reading 
     get pausedMs() {
       return pausedMs();
     },
+    look: () => undefined,
   };
 }
 

@@ -1,4 +1,4 @@
-import { Observable, Subject, of, type ObservableInput, from } from 'rxjs';
+import { Observable, Subject, concat, defer, of, type ObservableInput, from } from 'rxjs';
 import type { Broker, BrokerEvent, BrokerStatus } from '../../src/broker/broker.js';
 
 /** A broker that does what a test says, and remembers what it was asked. */
@@ -13,6 +13,8 @@ export class ScriptedBroker implements Broker {
   confirm: (room: string) => ObservableInput<boolean> = () => [true];
   /** What becomes of a publish; accepted at once where a test says nothing else. */
   accept: (room: string, payload: string) => ObservableInput<never> = () => [];
+  /** Whether what was accepted comes back. Off where a test delivers by itself. */
+  returns = false;
 
   subscribe(room: string): Observable<boolean> {
     return new Observable((subscriber) => {
@@ -31,7 +33,11 @@ export class ScriptedBroker implements Broker {
   publish(room: string, payload: string): Observable<never> {
     return new Observable((subscriber) => {
       this.published.push(`${room} ${payload}`);
-      return from(this.accept(room, payload)).subscribe(subscriber);
+      const returned$ = defer(() => {
+        if (this.returns) this.events$.next({ kind: 'publication', room, payload: Buffer.from(payload) });
+        return [];
+      });
+      return concat(from(this.accept(room, payload)), returned$).subscribe(subscriber);
     });
   }
 

@@ -44,9 +44,9 @@ export class ScriptedLink implements RedisLink {
     );
   }
 
-  unsubscribe(channel: string): void {
-    this.asked.push(`${this.#scheduler.now()} UNSUBSCRIBE ${channel}`);
-    this.#channels.delete(channel);
+  unsubscribe(channels: readonly string[]): void {
+    this.asked.push(`${this.#scheduler.now()} UNSUBSCRIBE ${channels.join(' ')}`);
+    for (const channel of channels) this.#channels.delete(channel);
   }
 
   ask(command: string): Observable<unknown> {

@@ -103,12 +103,12 @@ export class RedisConnection implements RedisClient, RedisLink {
     return this.#ask(undefined, () => this.#options.server.subscribe(this, channels), subscribed);
   }
 
-  unsubscribe(channel: string): void {
+  unsubscribe(channels: readonly string[]): void {
     const unsubscribed = () => {
-      this.#channels.delete(channel);
+      for (const channel of channels) this.#channels.delete(channel);
     };
     const unsubscribe = () => {
-      this.#options.server.unsubscribe(this, channel);
+      for (const channel of channels) this.#options.server.unsubscribe(this, channel);
       return { ok: 0 };
     };
     this.#ask(undefined, unsubscribe, unsubscribed).catch(() => undefined);

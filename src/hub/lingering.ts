@@ -1,0 +1,71 @@
+import { timer, type SchedulerLike, type Subscription } from 'rxjs';
+import type { Room } from './room.js';
+
+/** So many rooms are ended in one turn of the event loop, which takes about a millisecond. */
+const ENDED_PER_TURN = 1000;
+
+/** Rooms that nobody uses any more, the one that was left first in front: one timer for all of them. */
+export class Lingering {
+  readonly #lingerMs: number;
+  readonly #scheduler: SchedulerLike;
+  readonly #end: (room: Room) => void;
+  /** When each is to end. */
+  readonly #dueMs = new Map<Room, number>();
+  #timer: Subscription | undefined;
+
+  /** @param end called when a room's time is over */
+  constructor(lingerMs: number, scheduler: SchedulerLike, end: (room: Room) => void) {
+    this.#lingerMs = lingerMs;
+    this.#scheduler = scheduler;
+    this.#end = end;
+  }
+
+  get size(): number {
+    return this.#dueMs.size;
+  }
+
+  add(room: Room): void {
+    this.#dueMs.set(room, this.#scheduler.now() + this.#lingerMs);
+    this.#timer ??= this.#wait(this.#lingerMs);
+  }
+
+  /** It is used again, or has ended. */
+  delete(room: Room): void {
+    if (this.#dueMs.delete(room) && this.#dueMs.size === 0) this.stop();
+  }
+
+  /** Ends some before their time, the longest left first. */
+  endOldest(count: number): void {
+    let left = count;
+    for (const room of this.#dueMs.keys()) {
+      if (left <= 0) return;
+      left -= 1;
+      this.#end(room);
+    }
+  }
+
+  stop(): void {
+    this.#timer?.unsubscribe();
+    this.#timer = undefined;
+  }
+
+  #wait(ms: number): Subscription {
+    return timer(ms, this.#scheduler).subscribe(() => {
+      this.#timer = undefined;
+      this.#endDue();
+    });
+  }
+
+  #endDue(): void {
+    const nowMs = this.#scheduler.now();
+    let ended = 0;
+    for (const [room, dueMs] of this.#dueMs) {
+      if (dueMs > nowMs || ended === ENDED_PER_TURN) {
+        this.#timer = this.#wait(Math.max(0, dueMs - nowMs));
+        return;
+      }
+      ended += 1;
+      this.#end(room);
+    }
+  }
+}

@@ -1,0 +1,104 @@
+import type { Subscriber } from 'rxjs';
+import { PublishError } from '../broker/broker.js';
+import { Stage } from '../operators/stage.js';
+import type { PublishBudget } from './publish-budget.js';
+import type { Room } from './room.js';
+
+export interface RoundTripOptions {
+  /** The message's. */
+  readonly id: string;
+  /** As `costOf` counts them. */
+  readonly bytes: number;
+  /** The room as this pod has it; undefined where it has none. */
+  readonly room: Room | undefined;
+  readonly budget: PublishBudget;
+  readonly startedMs: number;
+}
+
+/**
+ * One publish under way: completes when the broker has accepted it and it has come back to this pod, where the pod hears its room.
+ *
+ * A publish that the broker has accepted may still wait in the broker's buffer for this pod's subscription. Whoever counts only
+ * acceptances can fill that buffer until the broker drops the subscription.
+ */
+export class RoundTrip extends Stage<never, never> {
+  readonly id: string;
+  /** By the monotonic clock. */
+  readonly startedMs: number;
+  /** Set by `PublishBudget.overdue`. */
+  overdueSinceMs: number | undefined;
+  /** An earlier publish of the same room with the same id; see `Room.expect`. */
+  sameId: RoundTrip | undefined;
+  readonly #bytes: number;
+  readonly #budget: PublishBudget;
+  /** Undefined where nothing is expected to come back, or has come. */
+  #room: Room | undefined;
+  #isAccepted = false;
+  #isOver = false;
+
+  constructor(output: Subscriber<never>, { id, bytes, room, budget, startedMs }: RoundTripOptions) {
+    super(output);
+    this.id = id;
+    this.startedMs = startedMs;
+    this.#bytes = bytes;
+    this.#budget = budget;
+    if (room?.isConfirmed === true) {
+      this.#room = room;
+      room.expect(this);
+    }
+    budget.take(this, bytes);
+  }
+
+  get isAccepted(): boolean {
+    return this.#isAccepted;
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Its message has arrived at this pod. The room has forgotten it already. */
+  returned(): void {
+    this.#room = undefined;
+    if (this.#isAccepted) this.#complete();
+  }
+
+  /** It will not come back, though the broker may have accepted it: the receivers get a gap. */
+  lost(reason: string): void {
+    this.#end();
+    this.output.error(new PublishError('unconfirmed', reason));
+  }
+
+  override unsubscribe(): void {
+    if (this.closed) return;
+    this.#end();
+    super.unsubscribe();
+  }
+
+  protected override take(): void {
+    // Nothing comes of a publish.
+  }
+
+  protected override _error(error: unknown): void {
+    this.#end();
+    super._error(error);
+  }
+
+  protected override _complete(): void {
+    this.#isAccepted = true;
+    if (this.#room === undefined) this.#complete();
+  }
+
+  #complete(): void {
+    this.#end();
+    this.output.complete();
+  }
+
+  #end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#room?.forget(this);
+    this.#room = undefined;
+    this.#budget.give(this, this.#bytes);
+  }
+}
