@@ -1,7 +1,7 @@
 import { connections } from './connections.mjs';
 import { crowd } from './crowd.mjs';
 import { busyRoom, middleRooms, oneRoom, pairs, smallRooms } from './fan-out.mjs';
-import { flood } from './flood.mjs';
+import { flood, largeFlood } from './flood.mjs';
 import { heartbeats } from './heartbeats.mjs';
 import { ladder } from './ladder.mjs';
 import { massLeave } from './mass-leave.mjs';
@@ -40,5 +40,6 @@ export const CASES = [
   stalledRoom,
   stalledMember,
   flood,
+  largeFlood,
   ladder,
 ];
