@@ -34,6 +34,8 @@ export class RoundTrip extends Stage<never, never> {
   /** Undefined where nothing is expected to come back, or has come. */
   #room: Room | undefined;
   #isAccepted = false;
+  /** What its sender is told where its echo was lost. */
+  #lost: PublishError | undefined;
   #isOver = false;
 
   constructor(output: Subscriber<never>, { id, bytes, room, budget, startedMs }: RoundTripOptions) {
@@ -63,10 +65,13 @@ export class RoundTrip extends Stage<never, never> {
     if (this.#isAccepted) this.#complete();
   }
 
-  /** It will not come back, though the broker may have accepted it: the receivers get a gap. */
+  /**
+   * It will not come back, and the receivers get a gap. The sender is told when the broker has accepted it: until then it is under
+   * way, and may still be refused.
+   */
   lost(reason: string): void {
-    this.#end();
-    this.output.error(new PublishError('unconfirmed', reason));
+    this.#lost = new PublishError('unconfirmed', reason);
+    if (this.#isAccepted) this.#complete();
   }
 
   override unsubscribe(): void {
@@ -86,12 +91,13 @@ export class RoundTrip extends Stage<never, never> {
 
   protected override _complete(): void {
     this.#isAccepted = true;
-    if (this.#room === undefined) this.#complete();
+    if (this.#room === undefined || this.#lost) this.#complete();
   }
 
   #complete(): void {
     this.#end();
-    this.output.complete();
+    if (this.#lost) this.output.error(this.#lost);
+    else this.output.complete();
   }
 
   #end(): void {
