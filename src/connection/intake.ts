@@ -21,8 +21,10 @@ export class Intake implements Reading {
   #draining = false;
   /** What waits to be handled, in bytes. */
   #heldBytes = 0;
-  /** Publishes that have not settled, and rooms that are not confirmed. */
+  /** Publishes that have not settled. */
   #unsettled = 0;
+  /** Rooms that were asked for and are not confirmed. They take their places in the window, but no drain waits for them. */
+  #joining = 0;
   /** A publish waits until earlier ones are over. */
   #isQueueing = false;
   /** When the present pause began; pauses before it took `#pausedMs` in all. */
@@ -54,7 +56,7 @@ export class Intake implements Reading {
   }
 
   get #hasWindow(): boolean {
-    return this.#unsettled < this.#window && !this.#isQueueing;
+    return this.#unsettled + this.#joining < this.#window && !this.#isQueueing;
   }
 
   /** For how long the socket has been left unread, in all. */
@@ -106,7 +108,13 @@ export class Intake implements Reading {
     this.#update();
   }
 
-  /** A publish is under way, or a room was asked for. */
+  /** So many rooms are asked for and not confirmed. */
+  joining(rooms: number): void {
+    this.#joining = rooms;
+    this.#update();
+  }
+
+  /** A publish is under way. */
   begun(): void {
     this.#unsettled += 1;
     this.#update();

@@ -61,10 +61,8 @@ export class Membership extends Stage<MemberEvent, Outbound> {
     if (problem) return problem;
     for (const room of rooms) if (this.#isIn(room)) this.#tell('joined', room);
     this.#joining ??= new Map();
-    for (const room of more) {
-      this.#joining.set(room, ref);
-      this.#intake.begun();
-    }
+    for (const room of more) this.#joining.set(room, ref);
+    this.#intake.joining(this.#joining.size);
     for (const room of more) this.#member?.next({ kind: 'join', rooms: [room] });
     return undefined;
   }
@@ -144,7 +142,7 @@ export class Membership extends Stage<MemberEvent, Outbound> {
   }
 
   #forgetJoining(room: string): void {
-    if (this.#joining?.delete(room) === true) this.#intake.settled();
+    if (this.#joining?.delete(room) === true) this.#intake.joining(this.#joining.size);
   }
 
   /** After the client was told: who watches the rooms may join or leave at once, which is told then. */
