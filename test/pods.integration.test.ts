@@ -43,6 +43,25 @@ test('members on both pods hear every message of a room once and in one order, s
   }
 });
 
+test('a message that one pod takes and another is configured not to: members there get a gap in its place, and the next message', async () => {
+  const small = await startPod({ MAX_MESSAGE_BYTES: '2048' });
+  try {
+    const [ada, ben] = await Promise.all([connect(one, '/ws/tea'), connect(small, '/ws/tea')]);
+    const large = 'x'.repeat(10_000);
+    ada.chat(large);
+    ada.chat('small');
+    await ada.hearsChat(large);
+    await ben.hearsChat('small');
+    const own = await ada.hearsChat(large);
+    const [gap, ...others] = ben.heard.filter(({ type, data }) => type === 'chat' || data['event'] === 'gap');
+    expect(gap?.data).toEqual({ event: 'gap', reason: 'too_large', since: own.timestamp });
+    expect(others.map(({ data }) => data['content'])).toEqual(['small']);
+    expect(await small.metric(INVALID)).toBe(1);
+  } finally {
+    await small.stop('SIGKILL');
+  }
+});
+
 test('global messages reach everybody on both pods in one order, whichever rooms they are in', async () => {
   const clients = await Promise.all([
     connect(one, '/ws'),
@@ -106,7 +125,9 @@ test('garbage on the channels is dropped, counted, logged once per channel, and 
   for (const client of clients) await client.hearsMany(2, ({ type }) => type === 'notification');
   for (const client of clients) {
     const others = client.heard.filter(({ type }) => type !== 'presence' && type !== 'notification');
-    expect(others).toMatchObject([{ data: { event: 'welcome' } }]);
+    // Of what was wrong in its size alone, they are told.
+    const tooLarge = { data: { event: 'gap', reason: 'too_large' } };
+    expect(others).toMatchObject([{ data: { event: 'welcome' } }, tooLarge, tooLarge]);
     expect(client.heard.filter(({ type }) => type === 'notification')).toHaveLength(2);
   }
   for (const pod of [one, two]) {
@@ -213,8 +234,8 @@ test('a pod that starts before Redis does becomes ready when Redis is there', as
   }
 });
 
-function startPod(): Promise<Service> {
-  return startService({ REDIS_URL: redis.url });
+function startPod(environment: Readonly<Record<string, string>> = {}): Promise<Service> {
+  return startService({ REDIS_URL: redis.url, ...environment });
 }
 
 /** Three on each pod, with the ids that they were welcomed with. */
