@@ -1,3 +1,4 @@
+import { getHeapStatistics } from 'node:v8';
 import { isNetworks, readNetworks } from './entrance/address.js';
 import { ALGORITHMS, LEAST_SECRET_BYTES, allowedAlgorithms } from './entrance/algorithms.js';
 import { readOrigins } from './entrance/origin.js';
@@ -26,6 +27,9 @@ import {
 const MAX_MS = 2 ** 31 - 1;
 const MAX_COUNT = 1_000_000_000;
 const MAX_MESSAGE = 16 * 1024 * 1024;
+const MAX_BYTES = 2 ** 40;
+/** Node chooses the heap limit by the memory of the machine or container; `--max-old-space-size` overrides it. */
+const QUARTER_OF_HEAP = Math.floor(getHeapStatistics().heap_size_limit / 4);
 
 const VARIABLES = {
   redisUrl: text(
@@ -171,6 +175,20 @@ const VARIABLES = {
     MAX_COUNT,
     'connections at once of one address, or of one /64 network of IPv6; 0 is no limit',
   ),
+  maxRooms: integer(
+    'MAX_ROOMS',
+    200_000,
+    1,
+    MAX_COUNT,
+    'rooms with members on this pod at once; beyond it nobody enters a new one',
+  ),
+  maxHeldBytes: integer(
+    'MAX_HELD_BYTES',
+    QUARTER_OF_HEAP,
+    1,
+    MAX_BYTES,
+    'bytes of messages from all clients that may wait to be handled; at least MAX_MESSAGE_BYTES; by default a quarter of the heap limit',
+  ),
   presenceMaxMembers: integer(
     'PRESENCE_MAX_MEMBERS',
     100,
@@ -256,7 +274,7 @@ function textOf(given: unknown): string {
 }
 
 function checkTogether(config: Config): void {
-  const { pingIntervalMs, pongTimeoutMs, metricsPort, port } = config;
+  const { pingIntervalMs, pongTimeoutMs, metricsPort, port, maxMessageBytes, maxHeldBytes } = config;
   checkRedis(config);
   if (pingIntervalMs >= pongTimeoutMs) {
     throw new ConfigError(
@@ -265,6 +283,11 @@ function checkTogether(config: Config): void {
   }
   if (port !== 0 && metricsPort === port) {
     throw new ConfigError(`METRICS_PORT is "${port}"; allowed: another port than PORT`);
+  }
+  if (maxHeldBytes < maxMessageBytes) {
+    throw new ConfigError(
+      `MAX_HELD_BYTES is "${maxHeldBytes}"; allowed: at least MAX_MESSAGE_BYTES, which is "${maxMessageBytes}"`,
+    );
   }
 }
 

@@ -1,3 +1,4 @@
+import { getHeapStatistics } from 'node:v8';
 import { describe, expect, test } from '@jest/globals';
 import { ConfigError, checkConfig, describeConfig, readConfig, type Config, type Settings } from '../src/config.js';
 
@@ -37,6 +38,8 @@ const DEFAULTS: readonly (readonly [variable: string, key: keyof Config, value: 
   ['UPGRADE_TIMEOUT_MS', 'upgradeTimeoutMs', 10000],
   ['MAX_CONNECTIONS', 'maxConnections', 0],
   ['MAX_CONNECTIONS_PER_ADDRESS', 'maxConnectionsPerAddress', 0],
+  ['MAX_ROOMS', 'maxRooms', 200_000],
+  ['MAX_HELD_BYTES', 'maxHeldBytes', Math.floor(getHeapStatistics().heap_size_limit / 4)],
   ['PRESENCE_MAX_MEMBERS', 'presenceMaxMembers', 100],
   ['SHUTDOWN_DELAY_MS', 'shutdownDelayMs', 0],
   ['SHUTDOWN_TIMEOUT_MS', 'shutdownTimeoutMs', 10000],
@@ -108,6 +111,9 @@ test.each<[variable: string, given: string, key: keyof Config, value: Config[key
   ['UPGRADE_TIMEOUT_MS', '1', 'upgradeTimeoutMs', 1],
   ['MAX_CONNECTIONS', '10000', 'maxConnections', 10_000],
   ['MAX_CONNECTIONS_PER_ADDRESS', '5', 'maxConnectionsPerAddress', 5],
+  ['MAX_ROOMS', '1', 'maxRooms', 1],
+  ['MAX_HELD_BYTES', '65536', 'maxHeldBytes', 65_536],
+  ['MAX_HELD_BYTES', '8589934592', 'maxHeldBytes', 8_589_934_592],
   ['ALLOWED_ORIGINS', '*', 'allowedOrigins', '*'],
   ['PRESENCE_MAX_MEMBERS', '0', 'presenceMaxMembers', 0],
   ['SHUTDOWN_DELAY_MS', '5000', 'shutdownDelayMs', 5000],
@@ -170,6 +176,8 @@ describe('a bad value is refused in one line: its variable, what was given, what
     ['UPGRADE_TIMEOUT_MS', 1, MAX_MS],
     ['MAX_CONNECTIONS', 0, 1_000_000_000],
     ['MAX_CONNECTIONS_PER_ADDRESS', 0, 1_000_000_000],
+    ['MAX_ROOMS', 1, 1_000_000_000],
+    ['MAX_HELD_BYTES', 1, 2 ** 40],
     ['PRESENCE_MAX_MEMBERS', 0, 1_000_000_000],
     ['SHUTDOWN_DELAY_MS', 0, MAX_MS],
     ['SHUTDOWN_TIMEOUT_MS', 1, MAX_MS],
@@ -349,6 +357,15 @@ describe('two values that contradict each other are refused', () => {
     ['more, the other being the default', { PONG_TIMEOUT_MS: '20000' }, '25000', '20000'],
   ])('a ping interval that is %s', (_, environment, ping, pong) => {
     expect(complaint(environment)).toBe(`PING_INTERVAL_MS is "${ping}"; allowed: less than PONG_TIMEOUT_MS, which is "${pong}"`);
+  });
+
+  test.each([
+    ['for the default message', { MAX_HELD_BYTES: '65535' }, '65535', '65536'],
+    ['for a message of the size allowed', { MAX_HELD_BYTES: '65536', MAX_MESSAGE_BYTES: '65537' }, '65536', '65537'],
+  ])('fewer bytes held than one message has: too few %s', (_, environment, held, message) => {
+    expect(complaint(environment)).toBe(
+      `MAX_HELD_BYTES is "${held}"; allowed: at least MAX_MESSAGE_BYTES, which is "${message}"`,
+    );
   });
 
   test('a ping interval of one millisecond less is fine', () => {
