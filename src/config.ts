@@ -1,7 +1,7 @@
-import { getHeapStatistics } from 'node:v8';
 import { isNetworks, readNetworks } from './entrance/address.js';
 import { ALGORITHMS, LEAST_SECRET_BYTES, allowedAlgorithms } from './entrance/algorithms.js';
 import { readOrigins } from './entrance/origin.js';
+import { heapLimitBytes } from './memory.js';
 import { byteLength } from './protocol.js';
 import { pinsSlot } from './redis/slots.js';
 import {
@@ -28,8 +28,7 @@ const MAX_MS = 2 ** 31 - 1;
 const MAX_COUNT = 1_000_000_000;
 const MAX_MESSAGE = 16 * 1024 * 1024;
 const MAX_BYTES = 2 ** 40;
-/** Node chooses the heap limit by the memory of the machine or container; `--max-old-space-size` overrides it. */
-const QUARTER_OF_HEAP = Math.floor(getHeapStatistics().heap_size_limit / 4);
+const QUARTER_OF_HEAP = Math.floor(heapLimitBytes() / 4);
 
 const VARIABLES = {
   redisUrl: text(

@@ -1,4 +1,4 @@
-import { setFlagsFromString } from 'node:v8';
+import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 /** V8 otherwise lets garbage grow to several times of what lives; what a pod takes should follow its connections. */
@@ -12,6 +12,11 @@ export function setUpCollector(): void {
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
   // On a pod's only core, V8's marking threads would take whole time slices of the kernel's from the main one.
   setFlagsFromString('--no-concurrent-marking');
+}
+
+/** V8 ends the process beyond this. Node chooses it by the memory of the machine or container, unless `--max-old-space-size` is given. */
+export function heapLimitBytes(): number {
+  return getHeapStatistics().heap_size_limit;
 }
 
 /** Collects all garbage now, which takes some milliseconds: for a pod that nobody waits for. */
