@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis';
 import { Observable, fromEvent, throwError, timeout, type ObservableInput } from 'rxjs';
+import type { RedisAddress } from './server.js';
 
 /** A connection to Redis that is over, or that never came to be; the message says why. */
 export class LinkError extends Error {}
@@ -37,7 +38,7 @@ export interface RedisLink {
 }
 
 export interface RedisLinkOptions {
-  readonly url: string;
+  readonly address: RedisAddress;
   /** What `CLIENT LIST` shows. */
   readonly name: string;
   /** Channels are a cluster's sharded ones. */
@@ -56,9 +57,16 @@ const READY_TIMEOUT_MS = 3000;
  * Unsubscribing disconnects. It never reconnects, queues while offline, or sends anything twice: a new life is a new subscription.
  * The only place that knows ioredis.
  */
-export function redisLink$({ url, name, sharded = false }: RedisLinkOptions): Observable<RedisLink> {
+export function redisLink$({ address, name, sharded = false }: RedisLinkOptions): Observable<RedisLink> {
   return new Observable<RedisLink>((subscriber) => {
-    const client = new Redis(url, {
+    const { host, port, username, password, tls } = address;
+    // Values, not a URL: ioredis would let what its query says override these options.
+    const client = new Redis({
+      host,
+      port,
+      ...(username !== undefined && { username }),
+      ...(password !== undefined && { password }),
+      ...(tls && { tls: {} }),
       connectionName: name,
       connectTimeout: READY_TIMEOUT_MS,
       lazyConnect: true,
