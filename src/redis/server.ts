@@ -91,7 +91,7 @@ export function isHost(host: string): boolean {
   return host.includes(':') ? isIP(host) === 6 : /^[\w.-]+$/.test(host);
 }
 
-function isPort(port: number): boolean {
+export function isPort(port: number): boolean {
   return Number.isInteger(port) && port > 0 && port <= 65_535;
 }
 
