@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { firstValueFrom, from, lastValueFrom } from 'rxjs';
+import { firstValueFrom, from, lastValueFrom, mergeMap } from 'rxjs';
 import { LinkError, redisLink$, type RedisLink } from '../../src/redis/link.js';
+import { isRedisAddress, readRedisUrl } from '../../src/redis/server.js';
 import { bulk, startFakeRedis, type FakeRedis } from '../support/fake-redis.js';
+import { startRedis, type TestRedis } from '../support/redis.js';
 
 let redis: FakeRedis;
 
@@ -79,6 +81,31 @@ describe('a connection to Redis that says what nobody asked ends with a LinkErro
     const { link } = await connected();
     redis.say(`>2\r\n${bulk('invalidate')}*1\r\n${bulk('key')}>0\r\n`);
     expect(await ask(link, 'ROLE')).toEqual(['master', 0, []]);
+  });
+});
+
+describe('the login of an address, at a real Redis', () => {
+  let real: TestRedis;
+
+  beforeEach(async () => {
+    real = await startRedis(undefined, [], { password: 'secret' });
+    await real.client.acl('SETUSER', 'us@er', 'on', '>s/\u00e9 ', '+@all', '&*');
+    await real.client.acl('SETUSER', 'open', 'on', 'nopass', '+@all', '&*');
+  });
+
+  afterEach(() => real.stop());
+
+  test.each([
+    ['redis://:secret@', 'default'],
+    ['redis://us%40er:s%2F%C3%A9%20@', 'us@er'],
+    ['REDIS://open@', 'open'],
+  ])('%s is that of %s', async (login, user) => {
+    const address = readRedisUrl(`${login}127.0.0.1:${real.port}`);
+    if (!isRedisAddress(address)) throw new Error('it was not read');
+    const name = await firstValueFrom(
+      redisLink$({ address, name: 'test:link' }).pipe(mergeMap((one) => from(one.ask('ACL', 'WHOAMI')))),
+    );
+    expect(name).toBe(user);
   });
 });
 
