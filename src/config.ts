@@ -2,7 +2,7 @@ import { isNetworks, readNetworks } from './entrance/address.js';
 import { ALGORITHMS, LEAST_SECRET_BYTES, allowedAlgorithms } from './entrance/algorithms.js';
 import { readOrigins } from './entrance/origin.js';
 import { heapLimitBytes } from './memory.js';
-import { byteLength } from './protocol.js';
+import { LARGEST_MESSAGE_BYTES, byteLength } from './protocol.js';
 import { pinsSlot } from './redis/slots.js';
 import {
   any,
@@ -26,23 +26,20 @@ import {
 /** setTimeout fires at once beyond this. */
 const MAX_MS = 2 ** 31 - 1;
 const MAX_COUNT = 1_000_000_000;
-const MAX_MESSAGE = 16 * 1024 * 1024;
 const MAX_BYTES = 2 ** 40;
 const QUARTER_OF_HEAP = Math.floor(heapLimitBytes() / 4);
 
 const VARIABLES = {
-  redisUrl: text(
+  redisUrl: redisUrl(
     'REDIS_URL',
     'redis://localhost:6379',
-    redisUrl,
-    'a redis:, rediss: or memory: URL',
-    'where Redis is; `memory:` is the in-process broker, one pod, no Redis',
+    'where Redis is, with user and password; `memory:` is the in-process broker, one pod, no Redis',
   ),
   redisChannelPrefix: text(
     'REDIS_CHANNEL_PREFIX',
     'chat-api',
     prefix,
-    '1 to 128 characters, none of them white space',
+    '1 to 128 characters, none of them white space or a control character',
     'what channel names begin with',
   ),
   redisClusterNodes: text(
@@ -78,7 +75,7 @@ const VARIABLES = {
     'AUTH_JWKS_URL',
     undefined,
     jwksUrl,
-    'an http: or https: URL without user and password',
+    'an http: or https: URL without user, password and fragment',
     'where the public keys of tokens are (RFC 7517)',
   ),
   authJwtIssuer: text('AUTH_JWT_ISSUER', undefined, any, 'any text', 'what `iss` of a token must be'),
@@ -104,13 +101,13 @@ const VARIABLES = {
     'web pages that may connect; with authentication and unset, those of the same host',
     (given) => given === 'same-origin',
   ),
-  host: text('HOST', '0.0.0.0', host, 'a host name or address', 'where to listen'),
+  host: text('HOST', '0.0.0.0', host, 'a host name or an address, without brackets and port', 'where to listen'),
   port: integer('PORT', 8080, 0, 65535, 'the port to listen on; 0 takes a free one, which is logged'),
   basePath: text(
     'BASE_PATH',
     '/api/chat-api',
     basePath,
-    'a path that begins with a slash',
+    'a path that begins with a slash, as clients send it: percent-encoded, without `.` and `..`',
     'what stands before `/ws`; without it is always served too',
   ),
   metricsPort: text(
@@ -128,7 +125,7 @@ const VARIABLES = {
     'proxies whose `X-Forwarded-For` and `X-Forwarded-Host` are believed',
     isNetworks,
   ),
-  maxMessageBytes: integer('MAX_MESSAGE_BYTES', 65_536, 1, MAX_MESSAGE, 'the largest message from a client'),
+  maxMessageBytes: integer('MAX_MESSAGE_BYTES', 65_536, 1, LARGEST_MESSAGE_BYTES, 'the largest message from a client'),
   sendBufferMessages: integer(
     'SEND_BUFFER_MESSAGES',
     256,
@@ -302,8 +299,6 @@ function checkRedis({ redisUrl, redisChannelPrefix, redisClusterNodes, redisSent
   if (nodes !== undefined) {
     refuse('REDIS_SENTINELS', sentinels, 'nothing while REDIS_CLUSTER_NODES is set');
     refuse('REDIS_SENTINEL_NAME', redisSentinelName, 'nothing while REDIS_CLUSTER_NODES is set');
-    if (!/^\/?0?$/.test(new URL(redisUrl).pathname))
-      refuse('REDIS_CLUSTER_NODES', nodes, 'nothing while REDIS_URL names a database');
     // All rooms would be at one server, and the others could not be proven alive.
     if (pinsSlot(redisChannelPrefix))
       refuse('REDIS_CHANNEL_PREFIX', redisChannelPrefix, 'no hash tag, {…}, while REDIS_CLUSTER_NODES is set');
@@ -343,10 +338,17 @@ function checkAuth({ authJwtSecret, authJwksUrl, authJwtAlgorithms }: Config): v
   );
 }
 
-function complaint({ name, allowed }: Variable<unknown>, given: string): ConfigError {
-  // This line goes to a log: what stands before an @ may be a password.
-  const shown = name.includes('SECRET') ? '***' : given.replace(/(\/\/|:).*@/s, '$1***@');
-  return new ConfigError(`${name} is ${JSON.stringify(shown)}; allowed: ${allowed}`);
+function complaint({ name, allowed, instead }: Variable<unknown>, given: string): ConfigError {
+  return new ConfigError(`${name} is ${JSON.stringify(masked(name, given))}; allowed: ${instead?.(given) ?? allowed}`);
+}
+
+/** The text as it may stand in a log, without what may be a password: that is in front of an `@`, or in the query of a URL. */
+function masked(name: string, given: string): string {
+  if (name.includes('SECRET')) return '***';
+  const shown = given.replace(/^([\w+.-]+:\/\/)?.*@/s, '$1***@');
+  if (!name.endsWith('_URL')) return shown;
+  // An `@` behind a `?` or `#` does not tell where the password ends.
+  return /[?#].*@/s.test(given) ? given.replace(/^([\w+.-]+:\/\/)?.*/s, '$1***') : shown.replace(/([?#]).*/s, '$1***');
 }
 
 /** The secret's length; undefined where there is none. */

@@ -3,6 +3,7 @@ export { type Broker, type BrokerEvent, type BrokerStatus, type Gap, PublishErro
 export type { Networks } from './entrance/address.js';
 export { memoryBroker } from './broker/memory.js';
 export { redisBroker, type RedisBrokerOptions } from './redis/broker.js';
+export type { RedisAddress } from './redis/server.js';
 export { redisClusterBroker, type RedisClusterOptions } from './redis/cluster-broker.js';
 export { type Config, ConfigError, type Settings, readConfig } from './config.js';
 export {

@@ -1,5 +1,6 @@
 import { LEAST_SECRET_BYTES } from './entrance/algorithms.js';
 import { byteLength } from './protocol.js';
+import { isHost, isRedisAddress, readRedisUrl, readServer, type RedisAddress } from './redis/server.js';
 
 /** A variable of the environment: how its text is read, and what `--help` says of it. */
 export interface Variable<T> {
@@ -12,6 +13,8 @@ export interface Variable<T> {
   readonly read: (text: string) => T | undefined;
   /** What is a value already and has no text that could be read again. */
   readonly keeps?: ((given: unknown) => boolean) | undefined;
+  /** What is allowed instead of a text that `read` refuses, where more can be said than `allowed`. */
+  readonly instead?: ((text: string) => string | undefined) | undefined;
 }
 
 export function text<T, D extends string | undefined>(
@@ -56,21 +59,31 @@ function readInteger(given: string, least: number, most: number): number | undef
   return value >= least && value <= most ? value : undefined;
 }
 
-export function redisUrl(given: string): string | undefined {
-  if (given === 'memory:') return given;
-  if (!URL.canParse(given)) return undefined;
-  const { protocol, hostname, pathname } = new URL(given);
-  return ['redis:', 'rediss:'].includes(protocol) && hostname !== '' && /^(\/\d*)?$/.test(pathname) ? given : undefined;
+/** Where Redis is: a variable that is a value of several parts, or the in-process broker. */
+export function redisUrl(name: string, fallback: string, meaning: string): Variable<RedisAddress | 'memory:'> {
+  return {
+    name,
+    default: fallback,
+    allowed: 'a redis:, rediss: or memory: URL',
+    meaning,
+    read: (given) => {
+      if (given === 'memory:') return given;
+      const address = readRedisUrl(given);
+      return isRedisAddress(address) ? address : undefined;
+    },
+    keeps: isRedisAddress,
+    instead: (given) => {
+      const refusal = readRedisUrl(given);
+      return refusal !== undefined && 'allowed' in refusal ? refusal.allowed : undefined;
+    },
+  };
 }
 
+/** Comma-separated; each counts once. */
 export function servers(given: string): readonly string[] | undefined {
-  const all = given.split(',').map((server) => server.trim());
-  return all.every(isServer) ? all : undefined;
-}
-
-function isServer(given: string): boolean {
-  const [, name, port] = /^([\w.-]+|\[[\da-fA-F:.]+\]):(\d{1,5})$/.exec(given) ?? [];
-  return name !== undefined && port !== undefined && Number(port) > 0 && Number(port) <= 65_535;
+  const all = given.split(',').map((server) => readServer(server.trim()));
+  const read = all.filter((server) => server !== undefined);
+  return read.length === all.length ? [...new Set(read)] : undefined;
 }
 
 export function sentinelName(given: string): string | undefined {
@@ -78,15 +91,20 @@ export function sentinelName(given: string): string | undefined {
 }
 
 export function host(given: string): string | undefined {
-  return /^[\w.:-]+(%\w+)?$/.test(given) ? given : undefined;
+  return isHost(given) ? given : undefined;
 }
 
+/** A surrogate without its other half would be another channel once it is written. */
 export function prefix(given: string): string | undefined {
-  return given.length <= 128 && /^\S+$/.test(given) ? given : undefined;
+  return given.length <= 128 && /^[^\s\p{Cc}\p{Cs}]+$/u.test(given) ? given : undefined;
 }
 
+/** Clients resolve `.` and `..`, and encode what may not stand in a path, before they send it: a path that they change is never asked for. */
 export function basePath(given: string): string | undefined {
-  return given === '' || /^\/[^?#\s]*$/.test(given) ? given.replace(/\/+$/, '') : undefined;
+  if (given === '') return given;
+  const url = `http://host${given}`;
+  const isSentSo = given.startsWith('/') && URL.canParse(url) && new URL(url).pathname === given;
+  return isSentSo ? given.replace(/\/+$/, '') : undefined;
 }
 
 export function any(given: string): string {
@@ -98,9 +116,10 @@ export function secret(given: string): string | undefined {
 }
 
 export function jwksUrl(given: string): string | undefined {
-  if (!/^https?:\/\//.test(given) || !URL.canParse(given)) return undefined;
-  const { username, password } = new URL(given);
-  return username === '' && password === '' ? given : undefined;
+  // URL drops white space, and takes the path for the host where that is empty.
+  if (!/^https?:\/\/[^/?]/i.test(given) || /[\s\p{Cc}\\#]/u.test(given) || !URL.canParse(given)) return undefined;
+  const { username, password, port } = new URL(given);
+  return username === '' && password === '' && port !== '0' ? given : undefined;
 }
 
 /** Comma-separated; white space around an item does not count. */

@@ -381,12 +381,12 @@ describe('Redis', () => {
     expect(await other.stop()).toBe(0);
   });
 
-  test('REDIS_URL: password and database are used, and never logged', async () => {
+  test('REDIS_URL: the password is used, and never logged', async () => {
     const redis = await startRedis(undefined, ['--requirepass', 'open-sesame']);
     redises.push(redis);
     const address = `127.0.0.1:${redis.port}`;
     const [right, wrong] = await Promise.all([
-      start({ REDIS_URL: `redis://:open-sesame@${address}/3` }),
+      start({ REDIS_URL: `redis://:open-sesame@${address}/0` }),
       start({ REDIS_URL: `redis://:open-barley@${address}`, LOG_LEVEL: 'trace' }),
     ]);
     await right.logged('ready');
@@ -571,6 +571,19 @@ describe('a bad value', () => {
     ['one port for two servers', { PORT: '18080', METRICS_PORT: '18080' }, /METRICS_PORT.*PORT/],
   ])('(%s) contradicts another, and both are named', (_, environment, line) => {
     expect(complaint(environment)).toMatch(line);
+  });
+
+  test.each([
+    [' redis://localhost'],
+    ['redis://:a%zz@localhost'],
+    ['redis://localhost?protocol=3'],
+    ['redis://localhost?connectTimeout=1000'],
+    ['redis://localhost?tls=true'],
+    ['redis://localhost/1'],
+  ])('REDIS_URL=%s ends the process with 2 and one line', async (url) => {
+    const { code, stdout, stderr } = await runService([], { REDIS_URL: url, PORT: '0' });
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(/^chat-api: REDIS_URL is [^\n]*; allowed: [^\n]*\n$/);
   });
 
   test('of REDIS_URL is shown without its password', async () => {

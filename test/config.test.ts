@@ -10,7 +10,6 @@ const ON = { AUTH_ENABLED: 'true' };
 
 /** Every variable, what it is called in the configuration, and its default. */
 const DEFAULTS: readonly (readonly [variable: string, key: keyof Config, value: string | number | boolean | undefined])[] = [
-  ['REDIS_URL', 'redisUrl', 'redis://localhost:6379'],
   ['REDIS_CLUSTER_NODES', 'redisClusterNodes', undefined],
   ['REDIS_SENTINELS', 'redisSentinels', undefined],
   ['REDIS_SENTINEL_NAME', 'redisSentinelName', undefined],
@@ -62,8 +61,12 @@ describe('defaults', () => {
     expect(readConfig({})[key]).toBe(value);
   });
 
+  test.each([{}, { REDIS_URL: '' }, { REDIS_URL: 'redis://localhost:6379' }])('Redis is on this machine: %p', (environment) => {
+    expect(readConfig(environment).redisUrl).toEqual({ host: 'localhost', port: 6379, tls: false });
+  });
+
   test('there are no other variables', () => {
-    expect(Object.keys(readConfig({})).sort()).toEqual(DEFAULTS.map(([, key]) => key).sort());
+    expect(Object.keys(readConfig({})).sort()).toEqual(['redisUrl', ...DEFAULTS.map(([, key]) => key)].sort());
   });
 
   test.each(DEFAULTS)('%s may be given as its own default, or empty', (variable, key, value) => {
@@ -87,16 +90,18 @@ test('variables of others are left alone', () => {
 
 test.each<[variable: string, given: string, key: keyof Config, value: Config[keyof Config]]>([
   ['REDIS_URL', 'memory:', 'redisUrl', 'memory:'],
-  ['REDIS_URL', 'rediss://user:secret@redis.example:6380/3', 'redisUrl', 'rediss://user:secret@redis.example:6380/3'],
-  ['REDIS_URL', 'redis://:secret@[::1]', 'redisUrl', 'redis://:secret@[::1]'],
-  ['REDIS_URL', 'redis://redis.example/', 'redisUrl', 'redis://redis.example/'],
   ['REDIS_CHANNEL_PREFIX', 'eu:chat', 'redisChannelPrefix', 'eu:chat'],
   ['REDIS_CHANNEL_PREFIX', 'x'.repeat(128), 'redisChannelPrefix', 'x'.repeat(128)],
+  ['REDIS_CHANNEL_PREFIX', 'thé[*]?', 'redisChannelPrefix', 'thé[*]?'],
   ['HOST', '::1', 'host', '::1'],
+  ['HOST', 'fe80::1%br-lan.1', 'host', 'fe80::1%br-lan.1'],
+  ['HOST', 'localhost', 'host', 'localhost'],
   ['PORT', '0', 'port', 0],
   ['PORT', '65535', 'port', 65535],
+  ['PORT', '08080', 'port', 8080],
   ['BASE_PATH', '/', 'basePath', ''],
   ['BASE_PATH', '/chat/', 'basePath', '/chat'],
+  ['BASE_PATH', '/th%C3%A9/v1~(a);b=1', 'basePath', '/th%C3%A9/v1~(a);b=1'],
   ['METRICS_PORT', '0', 'metricsPort', 0],
   ['METRICS_PORT', '9090', 'metricsPort', 9090],
   ['METRICS_PORT', 'off', 'metricsPort', 'off'],
@@ -123,10 +128,24 @@ test.each<[variable: string, given: string, key: keyof Config, value: Config[key
   expect(readConfig({ [variable]: given })[key]).toBe(value);
 });
 
+test('REDIS_URL is read into its parts, which cannot be changed', () => {
+  const { redisUrl } = readConfig({ REDIS_URL: 'rediss://us%40er:s%2Fecret@redis.example:6380/0' });
+  expect(redisUrl).toEqual({ host: 'redis.example', port: 6380, username: 'us@er', password: 's/ecret', tls: true });
+  expect(Object.isFrozen(redisUrl)).toBe(true);
+});
+
+test.each(['https://issuer.example/jwks', 'HTTPS://issuer.example:8443/a%20b?c=d&e', 'http://[::1]:80'])(
+  'AUTH_JWKS_URL may be %s',
+  (given) => {
+    expect(readConfig({ ...ON, AUTH_JWKS_URL: given }).authJwksUrl).toBe(given);
+  },
+);
+
 describe('a list of servers', () => {
   test.each([
     ['one', 'localhost:7000', ['localhost:7000']],
     ['several', 'a.example:7000, b.example:7001,[::1]:7002', ['a.example:7000', 'b.example:7001', '[::1]:7002']],
+    ['one twice, which counts once', 'a:1,a:01,a:1', ['a:1']],
   ])('may have %s', (_, given, value) => {
     expect(readConfig({ REDIS_CLUSTER_NODES: given }).redisClusterNodes).toEqual(value);
     const sentinel = readConfig({ REDIS_SENTINELS: given, REDIS_SENTINEL_NAME: 'primary' });
@@ -144,6 +163,8 @@ describe('a list of servers', () => {
     'a:1;b:2',
     '::1:7000',
     'u:p@a:1',
+    '[:::::]:1',
+    '[localhost]:1',
   ])('is not %s', (given) => {
     for (const name of ['REDIS_CLUSTER_NODES', 'REDIS_SENTINELS']) {
       expect(complaint({ [name]: given })).toMatch(
@@ -198,16 +219,16 @@ describe('a bad value is refused in one line: its variable, what was given, what
     ['AUTH_ENABLED', 'yes', 'true or false'],
     ['AUTH_ENABLED', 'TRUE', 'true or false'],
     ['AUTH_ENABLED', '1', 'true or false'],
-    ['AUTH_JWKS_URL', 'issuer.example/jwks', 'an http: or https: URL without user and password'],
-    ['AUTH_JWKS_URL', 'file:///etc/keys', 'an http: or https: URL without user and password'],
+    ['AUTH_JWKS_URL', 'issuer.example/jwks', 'an http: or https: URL without user, password and fragment'],
+    ['AUTH_JWKS_URL', 'file:///etc/keys', 'an http: or https: URL without user, password and fragment'],
     ['AUTH_JWT_AUDIENCE', 'chat,', 'a comma-separated list'],
     ['LOG_LEVEL', 'loud', 'one of trace, debug, info, warn, error, fatal, silent'],
-    ['BASE_PATH', 'chat', 'a path that begins with a slash'],
-    ['BASE_PATH', '/a b', 'a path that begins with a slash'],
-    ['BASE_PATH', '/a?b', 'a path that begins with a slash'],
-    ['BASE_PATH', '/a#b', 'a path that begins with a slash'],
-    ['REDIS_CHANNEL_PREFIX', 'a b', '1 to 128 characters, none of them white space'],
-    ['REDIS_CHANNEL_PREFIX', 'x'.repeat(129), '1 to 128 characters, none of them white space'],
+    ['BASE_PATH', 'chat', 'a path that begins with a slash, as clients send it: percent-encoded, without `.` and `..`'],
+    ['BASE_PATH', '/a b', 'a path that begins with a slash, as clients send it: percent-encoded, without `.` and `..`'],
+    ['BASE_PATH', '/a?b', 'a path that begins with a slash, as clients send it: percent-encoded, without `.` and `..`'],
+    ['BASE_PATH', '/a#b', 'a path that begins with a slash, as clients send it: percent-encoded, without `.` and `..`'],
+    ['REDIS_CHANNEL_PREFIX', 'a b', '1 to 128 characters, none of them white space or a control character'],
+    ['REDIS_CHANNEL_PREFIX', 'x'.repeat(129), '1 to 128 characters, none of them white space or a control character'],
     ['REDIS_URL', 'localhost:6379', 'a redis:, rediss: or memory: URL'],
     ['REDIS_URL', 'localhost', 'a redis:, rediss: or memory: URL'],
     ['REDIS_URL', 'http://localhost:6379', 'a redis:, rediss: or memory: URL'],
@@ -217,8 +238,36 @@ describe('a bad value is refused in one line: its variable, what was given, what
     ['REDIS_URL', 'redis://localhost/chat', 'a redis:, rediss: or memory: URL'],
     ['REDIS_URL', 'redis://localhost/0/1', 'a redis:, rediss: or memory: URL'],
     ['REDIS_URL', 'memory:x', 'a redis:, rediss: or memory: URL'],
+    ['REDIS_URL', ' redis://localhost', 'a redis:, rediss: or memory: URL'],
+    ['REDIS_URL', 'redis://localhost:0', 'a redis:, rediss: or memory: URL'],
+    [
+      'REDIS_URL',
+      'redis://localhost/1',
+      'no database number but 0, since databases share their channels; REDIS_CHANNEL_PREFIX separates services',
+    ],
+    ['REDIS_CHANNEL_PREFIX', '\x7f', '1 to 128 characters, none of them white space or a control character'],
+    ['REDIS_CHANNEL_PREFIX', '\ud83d', '1 to 128 characters, none of them white space or a control character'],
+    ...['localhost:8080', '[::1]', '1:2', ' ::1', 'a/b'].map((given): [string, string, string] => [
+      'HOST',
+      given,
+      'a host name or an address, without brackets and port',
+    ]),
+    ...['https:///jwks', 'https://issuer.example/a b', ' https://issuer.example', 'https://a:0/'].map(
+      (given): [string, string, string] => ['AUTH_JWKS_URL', given, 'an http: or https: URL without user, password and fragment'],
+    ),
+    ...['/thé', '/a/../b', '/a/%2e%2e/b', '/./a', '/a\\b', '/a"b', '/a\x01'].map((given): [string, string, string] => [
+      'BASE_PATH',
+      given,
+      'a path that begins with a slash, as clients send it: percent-encoded, without `.` and `..`',
+    ]),
   ])('%s=%s', (variable, given, allowed) => {
-    expect(complaint({ [variable]: given })).toBe(`${variable} is "${given}"; allowed: ${allowed}`);
+    expect(complaint({ [variable]: given })).toBe(`${variable} is ${JSON.stringify(given)}; allowed: ${allowed}`);
+  });
+
+  test('AUTH_JWKS_URL has no fragment', () => {
+    expect(complaint({ AUTH_JWKS_URL: 'https://issuer.example/jwks#key' })).toBe(
+      'AUTH_JWKS_URL is "https://issuer.example/jwks#***"; allowed: an http: or https: URL without user, password and fragment',
+    );
   });
 
   test('a value of several lines is told in one', () => {
@@ -235,9 +284,25 @@ describe('a bad value is refused in one line: its variable, what was given, what
     ['a port that is none', 'rediss://user:secret@localhost:port'],
     ['no slashes', 'redis:user:secret@localhost'],
     ['a line feed after the password', 'redis://user:secret\n@localhost/chat'],
+    ['no scheme', 'secret@localhost'],
+    ['a bad percent-encoding', 'redis://:secret%zz@localhost'],
+    ['a database', 'redis://user:secret@localhost/1'],
+    ['a slash in the password', 'redis://user:secret/secret@localhost'],
   ])('no password is printed: of a URL with %s', (_, url) => {
     expect(complaint({ REDIS_URL: url })).toMatch(/^REDIS_URL is ".*localhost.*"; allowed: /);
     expect(complaint({ REDIS_URL: url })).not.toContain('secret');
+  });
+
+  test.each([
+    ['redis://localhost?password=secret', 'redis://localhost?***'],
+    ['redis://user:secret@localhost?db=1', 'redis://***@localhost?***'],
+    ['redis://localhost/0?password=secret@secret', 'redis://***'],
+    ['redis://user:secret?secret@localhost', 'redis://***'],
+    ['redis://user:secret#secret@localhost', 'redis://***'],
+    ['secret?secret@localhost', '***'],
+  ])('no password is printed of %s', (url, shown) => {
+    expect(complaint({ REDIS_URL: url })).toMatch(/^REDIS_URL is ".*"; allowed: no query|^REDIS_URL is ".*"; allowed: a redis:/);
+    expect(complaint({ REDIS_URL: url })).toContain(`REDIS_URL is "${shown}"; `);
   });
 });
 
@@ -401,11 +466,6 @@ describe('two values that contradict each other are refused', () => {
       'REDIS_SENTINELS is "b:2"; allowed: nothing while REDIS_CLUSTER_NODES is set',
     ],
     [
-      'a cluster and a database',
-      { REDIS_CLUSTER_NODES: 'a:1', REDIS_URL: 'redis://localhost/1' },
-      'REDIS_CLUSTER_NODES is "a:1"; allowed: nothing while REDIS_URL names a database',
-    ],
-    [
       'a cluster and no Redis',
       { REDIS_CLUSTER_NODES: 'a:1', REDIS_URL: 'memory:' },
       'REDIS_CLUSTER_NODES is "a:1"; allowed: nothing while REDIS_URL is "memory:"',
@@ -448,7 +508,10 @@ describe('settings', () => {
   });
 
   test('may be a configuration that was read before, and are then the same', () => {
-    const config = readConfig({ TRUST_PROXY: '10.0.0.0/8', BASE_PATH: '/', ALLOWED_ORIGINS: 'https://a.example', PORT: '0' });
+    const config = readConfig({
+      ...{ TRUST_PROXY: '10.0.0.0/8', BASE_PATH: '/', ALLOWED_ORIGINS: 'https://a.example', PORT: '0' },
+      REDIS_URL: 'rediss://user:se%2Fcret@redis.example',
+    });
     expect(checkConfig(config)).toEqual(config);
     expect(checkConfig({ ...config, port: 1 })).toEqual({ ...config, port: 1 });
     expect(checkConfig(config).trustProxy?.has('10.1.2.3')).toBe(true);
@@ -464,6 +527,11 @@ describe('settings', () => {
     ['a bad value', { port: -1 }, 'PORT is "-1"; allowed: an integer from 0 to 65535'],
     ['a value of another kind', { port: {} }, 'PORT is "[object Object]"; allowed: an integer from 0 to 65535'],
     ['null', { logLevel: null }, 'LOG_LEVEL is "null"; allowed: one of trace, debug, info, warn, error, fatal, silent'],
+    [
+      'an address that is none',
+      { redisUrl: { host: 'a b', port: 1, tls: false } },
+      'REDIS_URL is "[object Object]"; allowed: a redis:, rediss: or memory: URL',
+    ],
     ['an empty text', { redisUrl: '' }, 'REDIS_URL is ""; allowed: a redis:, rediss: or memory: URL'],
     ['a misspelt one', { prot: 1 }, 'prot is no setting'],
     ['what every object has', { toString: 1 }, 'toString is no setting'],

@@ -9,9 +9,16 @@ export function configuredBroker(
   config: Config,
   parts: Pick<RedisBrokerOptions, 'world' | 'metrics' | 'log' | 'connect'>,
 ): Broker {
-  const { redisUrl: url, redisClusterNodes, redisSentinels, redisSentinelName, redisChannelPrefix, publishTimeoutMs } = config;
-  if (url === 'memory:') return memoryBroker();
-  const options = { url, channelPrefix: redisChannelPrefix, timeoutMs: publishTimeoutMs, ...parts };
+  const {
+    redisUrl: address,
+    redisClusterNodes,
+    redisSentinels,
+    redisSentinelName,
+    redisChannelPrefix,
+    publishTimeoutMs,
+  } = config;
+  if (address === 'memory:') return memoryBroker();
+  const options = { address, channelPrefix: redisChannelPrefix, timeoutMs: publishTimeoutMs, ...parts };
   if (redisClusterNodes) return redisClusterBroker({ ...options, servers: redisClusterNodes });
   if (redisSentinels === undefined || redisSentinelName === undefined) return redisBroker(options);
   return redisBroker({ ...options, sentinel: { servers: redisSentinels, master: redisSentinelName } });

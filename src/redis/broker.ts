@@ -7,21 +7,21 @@ import { redisLink$, type Connect, type RedisLink } from './link.js';
 import { isMaster$, type Verify } from './master.js';
 import { redisNode } from './node.js';
 import { Sentinels } from './sentinel.js';
-import { urlAt, type Server } from './server.js';
+import { addressOf, type RedisAddress, type Server } from './server.js';
 import { CHANNELS_PER_COMMAND, chunks } from './subscription.js';
 import type { World } from '../world.js';
 
 /** Where Redis is, and what its broker needs of the pod: the same `world`, `metrics` and `log` as `createChatServer` is given. */
 export interface RedisBrokerOptions {
-  /** `redis:` or `rediss:`, with user, password and database as needed. */
-  readonly url: string;
+  /** Where the server is, and how to log in there; of a configuration, its `redisUrl`. */
+  readonly address: RedisAddress;
   /**
    * How connections are made, if not by `redisLink$`: a simulation has its own.
    *
    * @internal
    */
   readonly connect?: Connect | undefined;
-  /** Where the server is found out from sentinels; the URL's host is not used then. */
+  /** Where the server is found out from sentinels; the host of `address` is not used then. */
   readonly sentinel?: { readonly servers: readonly Server[]; readonly master: string } | undefined;
   /** What channel names begin with: `{prefix}:room:{room}` and `{prefix}:global`. */
   readonly channelPrefix: string;
@@ -75,10 +75,10 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
   };
 }
 
-function fixedMaster({ url, connect = redisLink$, timeoutMs, world }: RedisBrokerOptions): Master {
+function fixedMaster({ address, connect = redisLink$, timeoutMs, world }: RedisBrokerOptions): Master {
   return {
     // Where it leads is asked for each connection anew.
-    link$: (name) => defer(() => connect({ url, name })),
+    link$: (name) => defer(() => connect({ address, name })),
     verify: (link) => isMaster$(link, timeoutMs, world),
     placeOf: () => '',
     connected$: NEVER,
@@ -86,11 +86,11 @@ function fixedMaster({ url, connect = redisLink$, timeoutMs, world }: RedisBroke
 }
 
 function sentinelMaster(
-  { url, connect = redisLink$, channelPrefix, timeoutMs, world, log }: RedisBrokerOptions,
+  { address, connect = redisLink$, channelPrefix, timeoutMs, world, log }: RedisBrokerOptions,
   { servers: addresses, master }: NonNullable<RedisBrokerOptions['sentinel']>,
 ): Master {
   const name = `${channelPrefix}:sentinel`;
-  const sentinels = new Sentinels({ sentinels: addresses, master, url, connect, name, timeoutMs, world, log });
+  const sentinels = new Sentinels({ sentinels: addresses, master, address, connect, name, timeoutMs, world, log });
   const servers = new WeakMap<RedisLink, Server>();
   const placeOf = (link: RedisLink) => servers.get(link) ?? '';
   return {
@@ -98,7 +98,9 @@ function sentinelMaster(
       sentinels
         .master$()
         .pipe(
-          switchMap((server) => connect({ url: urlAt(url, server), name: as }).pipe(tap((link) => servers.set(link, server)))),
+          switchMap((server) =>
+            connect({ address: addressOf(server, address), name: as }).pipe(tap((link) => servers.set(link, server))),
+          ),
         ),
     // One after the other: what was published before is carried out by the time at which the sentinels are asked.
     verify: (link) =>

@@ -9,7 +9,7 @@ import type { SlotTable } from './slot-table.js';
 import { slotOf } from './slots.js';
 import { RedisTopology } from './topology.js';
 
-/** Where a cluster is; user, password and TLS are those of `url`. */
+/** Where a cluster is; user, password and TLS are those of `address`, whose host is not used. */
 export interface RedisClusterOptions extends Omit<RedisBrokerOptions, 'sentinel'> {
   /** Some servers of the cluster; the others are found out from them. */
   readonly servers: readonly Server[];

@@ -20,12 +20,23 @@ export class DemotedError extends LinkError {}
 export function isMaster$(link: RedisLink, timeoutMs: number, time: Time): Observable<never> {
   return defer(() => link.ask('ROLE')).pipe(
     tap((answer) => {
-      const [role] = answer as readonly unknown[];
-      if (role !== 'master') throw new DemotedError(`the server is a ${String(role)}, not a master`);
+      const [role] = parts(answer);
+      if (typeof role !== 'string') throw malformed('ROLE');
+      if (role !== 'master') throw new DemotedError(`the server is a ${role}, not a master`);
     }),
     ignoreElements(),
     answered(link, 'ROLE', timeoutMs, time),
   );
+}
+
+/** The parts of an answer; none where it is no array. */
+export function parts(answer: unknown): readonly unknown[] {
+  return Array.isArray(answer) ? answer : [];
+}
+
+/** A server that answers a command in another form than Redis does is none to rely on. */
+export function malformed(command: string): LinkError {
+  return new LinkError(`${command} was answered in another form than Redis has`);
 }
 
 /** Errors with `LinkError` when the source has not completed in time and nothing at all came from Redis: an answer may have to wait its turn. */

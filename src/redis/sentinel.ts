@@ -1,7 +1,7 @@
 import { EMPTY, catchError, concatMap, defer, exhaustMap, interval, map, of, switchMap, throwError, type Observable } from 'rxjs';
 import { LinkError, type RedisLink } from './link.js';
-import { DemotedError, answered } from './master.js';
-import type { Server } from './server.js';
+import { DemotedError, answered, malformed, parts } from './master.js';
+import { isPort, type Server } from './server.js';
 import { RedisWatch, type RedisWatchOptions } from './watch.js';
 
 /** How often a sentinel is asked though nobody wants to know: one that does not answer is left for another. */
@@ -45,7 +45,9 @@ export class Sentinels {
     return defer(() => link.ask('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', master)).pipe(
       map((answer) => {
         if (answer === null) throw new LinkError(`the sentinels know no master called ${master}`);
-        const [host, port] = answer as [string, string];
+        const [host, port] = parts(answer);
+        const isServer = typeof host === 'string' && host !== '' && typeof port === 'string' && isPort(Number(port));
+        if (!isServer) throw malformed('SENTINEL');
         return `${host}:${port}`;
       }),
       answered(link, 'SENTINEL', timeoutMs, world),

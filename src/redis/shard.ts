@@ -4,7 +4,7 @@ import type { RoomChannels } from './channels.js';
 import { RefusedError, redisLink$ } from './link.js';
 import { isMaster$ } from './master.js';
 import { redisNode, type RedisNode } from './node.js';
-import { urlAt, type Server } from './server.js';
+import { addressOf, type Server } from './server.js';
 import type { SlotTable } from './slot-table.js';
 import { SLOTS, slotOf } from './slots.js';
 import { CHANNELS_PER_COMMAND, chunks } from './subscription.js';
@@ -30,10 +30,22 @@ export interface Shard {
 
 /** A server of a cluster as the broker for the channels in its slots. */
 export function createShard(options: ShardOptions): Shard {
-  const { server, url, connect = redisLink$, channelPrefix, channels, table, refused, timeoutMs, world, metrics, log } = options;
+  const {
+    server,
+    address,
+    connect = redisLink$,
+    channelPrefix,
+    channels,
+    table,
+    refused,
+    timeoutMs,
+    world,
+    metrics,
+    log,
+  } = options;
   const node = redisNode({
     suffix: ` ${server}`,
-    link$: (name) => connect({ url: urlAt(url, server), name: `${channelPrefix}:${name}`, sharded: true }),
+    link$: (name) => connect({ address: addressOf(server, address), name: `${channelPrefix}:${name}`, sharded: true }),
     verify: (link) => isMaster$(link, timeoutMs, world),
     channels,
     canaryChannel: canaryChannel(`${channelPrefix}:canary:${world.newId()}`, (slot) => table().ownerOf(slot) === server),

@@ -1,4 +1,5 @@
-import type { Server } from './server.js';
+import { malformed, parts } from './master.js';
+import { isPort, type Server } from './server.js';
 import { SLOTS } from './slots.js';
 
 /** Slots from `first` to `last`, both included. */
@@ -71,20 +72,36 @@ export class SlotTable {
  * Reads the answer to CLUSTER SLOTS: ranges with the server that owns them, and its replicas.
  *
  * @param host where the answer came from: what a server calls itself before it knows its own address
+ * @throws LinkError where it is no such answer
  */
 export function readSlots(answer: unknown, host: string): SlotTable {
-  const rows = answer as readonly [number, number, readonly [string | null, number]][];
-  return new SlotTable(
-    rows.map(([first, last, [name, port]]) => ({
-      first,
-      last,
-      server: `${name === null || name === '' || name === '?' ? host : name}:${port}`,
-    })),
-  );
+  if (!Array.isArray(answer)) throw malformed('CLUSTER SLOTS');
+  const ranges = answer.map((row: unknown) => readRange(row, host)).sort((a, b) => a.first - b.first);
+  if (ranges.some(({ first }, nth) => first <= (ranges[nth - 1]?.last ?? -1))) throw malformed('CLUSTER SLOTS');
+  return new SlotTable(ranges);
+}
+
+function readRange(row: unknown, host: string): SlotRange {
+  const [first, last, owner] = parts(row);
+  if (!isSlot(first) || !isSlot(last) || first > last) throw malformed('CLUSTER SLOTS');
+  return { first, last, server: readOwner(owner, host) };
+}
+
+function readOwner(owner: unknown, host: string): Server {
+  const [name, port] = parts(owner);
+  if (typeof port !== 'number' || !isPort(port)) throw malformed('CLUSTER SLOTS');
+  if (name === null || name === '' || name === '?') return `${host}:${port}`;
+  if (typeof name !== 'string') throw malformed('CLUSTER SLOTS');
+  return `${name}:${port}`;
+}
+
+function isSlot(given: unknown): given is number {
+  return typeof given === 'number' && Number.isInteger(given) && given >= 0 && given < SLOTS;
 }
 
 /** Where Redis says that a slot is instead: `MOVED 3999 127.0.0.1:6381`. */
 export function readMoved(reason: string): { readonly slot: number; readonly server: Server } | undefined {
   const [, slot, server] = /^MOVED (\d+) (\S+:\d+)$/.exec(reason) ?? [];
-  return slot === undefined || server === undefined || server.startsWith(':') ? undefined : { slot: Number(slot), server };
+  if (slot === undefined || server === undefined || server.startsWith(':') || !isSlot(Number(slot))) return undefined;
+  return { slot: Number(slot), server };
 }

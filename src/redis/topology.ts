@@ -16,7 +16,7 @@ import type { Logger } from '../log.js';
 import { gatherTurn } from '../operators/gatherTurn.js';
 import type { Connect, RedisLink } from './link.js';
 import { answered } from './master.js';
-import { hostOf, type Server } from './server.js';
+import { hostOf, type RedisAddress, type Server } from './server.js';
 import { SlotTable, readMoved, readSlots } from './slot-table.js';
 import { RedisWatch } from './watch.js';
 import type { World } from '../world.js';
@@ -31,7 +31,7 @@ const HINT_MS = 10_000;
 const ELSEWHERE = /^(MOVED|ASK|TRYAGAIN|CLUSTERDOWN)\b/;
 
 export interface RedisTopologyOptions {
-  readonly url: string;
+  readonly address: RedisAddress;
   readonly connect: Connect;
   readonly channelPrefix: string;
   readonly servers: readonly Server[];

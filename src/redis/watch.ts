@@ -1,15 +1,15 @@
 import { BehaviorSubject, Observable, defer, first, ignoreElements, retry, switchMap, tap, timer } from 'rxjs';
 import type { Logger } from '../log.js';
 import type { Connect, RedisLink } from './link.js';
-import { urlAt, withoutLogin, type Server } from './server.js';
+import { addressOf, withoutLogin, type RedisAddress, type Server } from './server.js';
 import type { World } from '../world.js';
 
 /** To the next server it is not far. */
 const MAX_RETRY_MS = 500;
 
 export interface RedisWatchOptions {
-  /** `redis:` or `rediss:`, with the login to use; its host is not. */
-  readonly url: string;
+  /** The login and TLS to use; its host is not used. */
+  readonly address: RedisAddress;
   readonly connect: Connect;
   /** What `CLIENT LIST` shows. */
   readonly name: string;
@@ -46,12 +46,12 @@ export class RedisWatch {
    * @param use what is done with a connection; errors when it is over
    */
   connected(use: (link: RedisLink, server: Server) => Observable<unknown>): Observable<never> {
-    const { url, connect, name, servers, world } = this.#options;
+    const { address, connect, name, servers, world } = this.#options;
     return defer(() => {
       const all = servers();
       const server = all[this.#turn % all.length] ?? '';
-      const at = urlAt(url, server);
-      return connect({ url: this.#login ? at : withoutLogin(at), name }).pipe(
+      const at = addressOf(server, address);
+      return connect({ address: this.#login ? at : withoutLogin(at), name }).pipe(
         tap((link) => {
           this.link$.next({ link, server });
         }),

@@ -6,6 +6,7 @@ import { noMetrics } from '../../src/metrics.js';
 import { GLOBAL_ROOM } from '../../src/protocol.js';
 import { Listener } from '../../src/testing/broker-listener.js';
 import { brokerContract, type ContractSetup } from '../../src/testing/brokerContract.js';
+import { isRedisAddress, readRedisUrl } from '../../src/redis/server.js';
 import type { World } from '../../src/world.js';
 import { nodeWorld } from '../../src/world-node.js';
 import { freePort, startRedis, type TestRedis } from '../support/redis.js';
@@ -267,8 +268,10 @@ async function createPods(): Promise<ContractSetup> {
 }
 
 function brokerAt(url: string, world = nodeWorld): Broker {
+  const address = readRedisUrl(url);
+  if (!isRedisAddress(address)) throw new Error(`${url} is no URL of a Redis`);
   return redisBroker({
-    url,
+    address,
     channelPrefix: PREFIX,
     timeoutMs: TIMEOUT_MS,
     world,

@@ -118,7 +118,7 @@ function createPods(): Promise<ContractSetup> {
 
 function broker(): Broker {
   return redisClusterBroker({
-    url: 'redis://unused',
+    address: { host: 'unused', port: 6379, tls: false },
     servers: cluster.servers,
     channelPrefix: prefix(),
     timeoutMs: TIMEOUT_MS,

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { LinkError } from '../../src/redis/link.js';
 import { SlotTable, readMoved, readSlots } from '../../src/redis/slot-table.js';
 
 describe('a table of slots', () => {
@@ -66,6 +67,31 @@ describe('the answer to CLUSTER SLOTS', () => {
   test.each([null, '', '?'])('may leave the host open (%j): it is the one that was asked', (host) => {
     expect(readSlots([[0, 0, [host, 7000]]], 'seed').ownerOf(0)).toBe('seed:7000');
   });
+
+  test.each<[what: string, answer: unknown]>([
+    ['nothing', null],
+    ['a text', 'OK'],
+    ['a number', 1],
+    ['a row that is none', [1]],
+    ['a row without an owner', [[0, 1]]],
+    ['a row whose owner is null', [[0, 1, null]]],
+    ['a slot that is a text', [['0', '1', ['a', 7000]]]],
+    ['a slot that is too high', [[0, 16_384, ['a', 7000]]]],
+    ['a slot below 0', [[-1, 1, ['a', 7000]]]],
+    ['a range that ends before it begins', [[2, 1, ['a', 7000]]]],
+    [
+      'ranges that overlap',
+      [
+        [5, 9, ['a', 7000]],
+        [0, 5, ['b', 7000]],
+      ],
+    ],
+    ['an owner without a port', [[0, 1, ['a']]]],
+    ['a port that is none', [[0, 1, ['a', 0]]]],
+    ['a host that is a number', [[0, 1, [7, 7000]]]],
+  ])('is not %s: that ends the connection', (_, answer) => {
+    expect(() => readSlots(answer, 'seed')).toThrow(LinkError);
+  });
 });
 
 describe('what MOVED says', () => {
@@ -73,6 +99,7 @@ describe('what MOVED says', () => {
     ['MOVED 3999 127.0.0.1:6381', { slot: 3999, server: '127.0.0.1:6381' }],
     ['MOVED 3999 ::1:6381', undefined],
     ['MOVED 3999 :6381', undefined],
+    ['MOVED 16384 127.0.0.1:6381', undefined],
     ['CLUSTERDOWN The cluster is down', undefined],
     ['MOVED', undefined],
   ])('%s', (reason, moved) => {

@@ -143,10 +143,10 @@ export class Simulation {
     const route = this.#routes[slot];
     const links = this.#links[slot];
     if (route === undefined || links === undefined) return;
-    const connect = ({ url }: RedisLinkOptions) =>
+    const connect = ({ address: { host, port } }: RedisLinkOptions) =>
       redisConnection$(
         () => ({
-          server: this.redis.at(new URL(url).host),
+          server: this.redis.at(`${host}:${port}`),
           route,
           timeline,
           promised: () => {

@@ -1,0 +1,40 @@
+import { expect, test } from '@jest/globals';
+import { lastValueFrom, of } from 'rxjs';
+import { LinkError } from '../../src/redis/link.js';
+import { DemotedError, isMaster$ } from '../../src/redis/master.js';
+import { nodeWorld } from '../../src/world-node.js';
+import { ScriptedLink } from '../support/redis-link.js';
+
+/** A link whose server answers ROLE so. */
+function linkTo(answer: unknown): ScriptedLink {
+  const link = new ScriptedLink(nodeWorld.scheduler);
+  link.ask = () => of(answer);
+  return link;
+}
+
+async function verdict(answer: unknown): Promise<unknown> {
+  try {
+    return await lastValueFrom(isMaster$(linkTo(answer), 100, nodeWorld), { defaultValue: 'a master' });
+  } catch (error) {
+    return error;
+  }
+}
+
+test('a master is one', async () => {
+  expect(await verdict(['master', 0, []])).toBe('a master');
+});
+
+test('a replica is told for what it is', async () => {
+  const error = await verdict(['slave', '127.0.0.1', 6379, 'connected', 0]);
+  expect(error).toBeInstanceOf(DemotedError);
+  expect(error).toMatchObject({ message: 'the server is a slave, not a master' });
+});
+
+test.each([[null], ['master'], [1], [[]], [[null]], [[['master']]], [{}]])(
+  'an answer to ROLE of another form ends the connection: %j',
+  async (answer) => {
+    const error = await verdict(answer);
+    expect(error).toBeInstanceOf(LinkError);
+    expect(error).not.toBeInstanceOf(DemotedError);
+  },
+);
