@@ -8,7 +8,7 @@ import { builtInHandlers } from '../../handlers/index.js';
 import type { Logger } from '../../log.js';
 import { noMetrics } from '../../metrics.js';
 import { createPod, type Pod } from '../../pod.js';
-import { presence } from '../../hub/presence.js';
+import { Presence } from '../../hub/presence.js';
 import { SERVER_ID, type Envelope } from '../../protocol.js';
 import { admit, isRefusal, type Border } from '../../entrance/request.js';
 import type { Connect } from '../../redis/link.js';
@@ -38,7 +38,7 @@ export class SimulatedPod {
   readonly #options: SimulatedPodOptions;
   readonly #pod: Pod;
   readonly #ended$ = new Subject<void>();
-  readonly #telling: Subscription;
+  readonly #telling: Presence;
   readonly #running = new Subscription();
   #draining = false;
   #isUp = false;
@@ -69,7 +69,7 @@ export class SimulatedPod {
         for (const socket of this.sockets) socket.tell(TICK);
       }),
     );
-    this.#telling = presence(this.#pod, config.presenceMaxMembers).subscribe();
+    this.#telling = new Presence(this.#pod, config.presenceMaxMembers);
   }
 
   /** What `/readyz` says. */
@@ -122,12 +122,14 @@ export class SimulatedPod {
     this.#draining = true;
     const { world } = this.#pod;
     const { shutdownDelayMs: delayMs, shutdownTimeoutMs: timeoutMs } = this.#options.config;
-    this.#running.add(
-      timer(delayMs, world.scheduler).subscribe(() => {
-        this.#telling.unsubscribe();
-      }),
-    );
-    drain({ connections: this.sockets, ended$: this.#ended$, delayMs, timeoutMs, world }).subscribe({
+    drain({
+      connections: this.sockets,
+      ended$: this.#ended$,
+      delayMs,
+      timeoutMs,
+      world,
+      closing$: this.#telling.stop$,
+    }).subscribe({
       complete: () => {
         this.#running.unsubscribe();
         this.#telling.unsubscribe();
