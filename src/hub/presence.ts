@@ -86,6 +86,7 @@ class Telling extends Stage<MembershipEvent, never> {
   }
 
   protected override _complete(): void {
+    this.unsubscribe();
     this.#isEnding = true;
     this.#giveUp(this.#changes.giveUpFailed());
     this.#begin();
