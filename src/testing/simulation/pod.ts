@@ -1,4 +1,4 @@
-import { Subject, Subscription, timer } from 'rxjs';
+import { Subject, Subscription, defer, timer } from 'rxjs';
 import { measuredBroker } from '../../broker/measured.js';
 import { configuredBroker } from '../../broker/configured.js';
 import type { Config } from '../../config.js';
@@ -6,7 +6,7 @@ import { connection } from '../../connection/connection.js';
 import { drain } from '../../connection/drain.js';
 import { builtInHandlers } from '../../handlers/index.js';
 import type { Logger } from '../../log.js';
-import { noMetrics } from '../../metrics.js';
+import { noMetrics, type Metrics } from '../../metrics.js';
 import { createPod, type Pod } from '../../pod.js';
 import { Presence } from '../../hub/presence.js';
 import { SERVER_ID, type Envelope } from '../../protocol.js';
@@ -38,6 +38,7 @@ export class SimulatedPod {
   readonly #options: SimulatedPodOptions;
   readonly #pod: Pod;
   readonly #ended$ = new Subject<void>();
+  readonly #watching: Subscription;
   readonly #telling: Presence;
   readonly #running = new Subscription();
   #draining = false;
@@ -51,8 +52,14 @@ export class SimulatedPod {
     this.timeline = timeline;
     const world = worldOf(options);
     const log = complainingLogger(facts, options.name);
-    const metrics = {
+    const metrics: Metrics = {
       ...noMetrics,
+      presenceWaiting: (changes) => {
+        facts.tell({ kind: 'presence', pod: options.name, what: 'waiting', changes });
+      },
+      presenceLost: (changes) => {
+        facts.tell({ kind: 'presence', pod: options.name, what: 'lost', changes });
+      },
       rooms: (change: 1 | -1) => {
         this.#rooms += change;
       },
@@ -69,6 +76,10 @@ export class SimulatedPod {
         for (const socket of this.sockets) socket.tell(TICK);
       }),
     );
+    this.#watching = this.#pod.hub.membership$.subscribe(({ kind: status, room, clientId, members }) => {
+      const isTold = members <= config.presenceMaxMembers;
+      facts.tell({ kind: 'member', pod: options.name, status, room, clientId, isTold });
+    });
     this.#telling = new Presence(this.#pod, config.presenceMaxMembers);
   }
 
@@ -122,26 +133,37 @@ export class SimulatedPod {
     this.#draining = true;
     const { world } = this.#pod;
     const { shutdownDelayMs: delayMs, shutdownTimeoutMs: timeoutMs } = this.#options.config;
+    const closing$ = defer(() => {
+      this.#stopPresence('stopped');
+      return this.#telling.stop$;
+    });
     drain({
       connections: this.sockets,
       ended$: this.#ended$,
       delayMs,
       timeoutMs,
       world,
-      closing$: this.#telling.stop$,
+      closing$,
     }).subscribe({
       complete: () => {
         this.#running.unsubscribe();
         this.#telling.unsubscribe();
+        this.#stopPresence('told');
         this.#pod.hub.close();
         done();
       },
     });
   }
 
+  #stopPresence(phase: 'stopped' | 'told' | 'killed'): void {
+    this.#watching.unsubscribe();
+    this.#options.facts.tell({ kind: 'presence-ends', pod: this.name, phase });
+  }
+
   /** SIGKILL: nothing of it happens any more. */
   kill(): void {
     this.timeline.isDead = true;
+    this.#stopPresence('killed');
     for (const socket of this.sockets) socket.kill();
   }
 }
