@@ -27,6 +27,10 @@ export interface Metrics {
   errorSent(code: string): void;
   /** Publishing and receiving work, or do not. */
   brokerUp(up: boolean): void;
+  /** So many changes of presence wait to be published, or are under way. */
+  presenceWaiting(changes: number): void;
+  /** So many changes of presence were given up. */
+  presenceLost(changes: number): void;
   /** A connection to the broker was lost. */
   brokerReconnected(): void;
   /** A publication was no valid envelope. */
@@ -50,6 +54,8 @@ export const noMetrics: Metrics = {
   upgradeRefused: noop,
   errorSent: noop,
   brokerUp: noop,
+  presenceWaiting: noop,
+  presenceLost: noop,
   brokerReconnected: noop,
   brokerInvalid: noop,
   handlerFailed: noop,
@@ -99,6 +105,7 @@ export function prometheusMetrics({ handlers = [], around = [] }: MetricsOptions
   const connections = gauge('connections', 'Connections that are open.');
   const rooms = gauge('rooms', 'Rooms with a member on this pod.');
   const brokerUp = gauge('broker_up', 'Whether publisher and subscription are up (1) or not (0).');
+  const presenceWaiting = gauge('presence_waiting', 'Changes of presence that wait to be published, or are under way.');
   const published = labelled('messages_published_total', 'Publishes by outcome.', 'outcome', [
     'ok',
     'unavailable',
@@ -134,6 +141,10 @@ export function prometheusMetrics({ handlers = [], around = [] }: MetricsOptions
     brokerUp: (up) => {
       brokerUp.set(up ? 1 : 0);
     },
+    presenceWaiting: (changes) => {
+      presenceWaiting.set(changes);
+    },
+    presenceLost: counter('presence_lost_total', 'Changes of presence that were given up: their rooms were not told.'),
     brokerReconnected: counter('broker_reconnects_total', 'Connections to the broker that were lost and have to be replaced.'),
     brokerInvalid: counter('broker_invalid_total', 'Publications that were no valid envelope and were dropped.'),
     handlerFailed: labelled('handler_errors_total', 'Failures of handlers.', 'type', [

@@ -1,5 +1,5 @@
 import type { AddressInfo } from 'node:net';
-import { BehaviorSubject, filter, lastValueFrom, merge, tap, timer, type Observable } from 'rxjs';
+import { BehaviorSubject, filter, lastValueFrom, merge, tap, type Observable } from 'rxjs';
 import { authenticator } from './entrance/auth.js';
 import { authorizeByClaims, type Authorize } from './entrance/authorize.js';
 import type { Broker, BrokerStatus } from './broker/broker.js';
@@ -13,7 +13,7 @@ import { createLogger, type Logger } from './log.js';
 import { collectGarbage } from './memory.js';
 import { prometheusMetrics, type ScrapedMetrics } from './metrics.js';
 import { createPod, type Hearing } from './pod.js';
-import { presence } from './hub/presence.js';
+import { Presence } from './hub/presence.js';
 import { Reception } from './entrance/reception.js';
 import { listenAll, sitesOf, stopAll } from './entrance/sites.js';
 import { nodeWorld } from './world-node.js';
@@ -79,7 +79,7 @@ export function createChatServer(options: ChatServerOptions = {}): ChatServer {
     ),
     emptied$(reception).pipe(tap(collectGarbage)),
   ).subscribe();
-  const telling = presence(pod, config.presenceMaxMembers).subscribe();
+  const telling = new Presence(pod, config.presenceMaxMembers);
   const sites = sitesOf({ config, log, metrics, reception, status: () => status$.value });
   return {
     listen: () => listenAll(sites, config.host, log),
@@ -88,15 +88,12 @@ export function createChatServer(options: ChatServerOptions = {}): ChatServer {
       const { shutdownDelayMs: delayMs, shutdownTimeoutMs: timeoutMs } = config;
       reception.drain();
       log.info({ connections: connections.size }, 'draining');
-      // Who leaves during the delay leaves by itself, and is told; who is made to leave is not.
-      running.add(
-        timer(delayMs, world.scheduler).subscribe(() => {
-          telling.unsubscribe();
-        }),
-      );
-      await lastValueFrom(drain({ connections, ended$, delayMs, timeoutMs, world }), { defaultValue: undefined });
+      // Presence tells of clients that leave by themselves, during the delay too, and not of those that the drain closes.
+      const closing$ = telling.stop$;
+      await lastValueFrom(drain({ connections, ended$, delayMs, timeoutMs, world, closing$ }), { defaultValue: undefined });
       await stopAll(sites);
       running.unsubscribe();
+      telling.unsubscribe();
       pod.hub.close();
       log.info('stopped');
     },

@@ -154,6 +154,8 @@ test('a scrape is Prometheus text with every metric of the service and Node’s 
   expect(kinds).toStrictEqual({
     chat_connections: 'gauge',
     chat_rooms: 'gauge',
+    chat_presence_waiting: 'gauge',
+    chat_presence_lost_total: 'counter',
     chat_messages_received_total: 'counter',
     chat_messages_published_total: 'counter',
     chat_messages_delivered_total: 'counter',

@@ -7,6 +7,7 @@ import {
   createChatServer,
   handler,
   memoryBroker,
+  nodeWorld,
   publish,
   reject,
   reply,
@@ -16,6 +17,7 @@ import {
   type ChatServer,
   type ChatServerOptions,
 } from '../src/index.js';
+import { Timeline, VirtualScheduler } from '../src/testing/virtual-scheduler.js';
 import { connect } from './support/client.js';
 
 const SETTINGS = { host: '127.0.0.1', port: 0, redisUrl: 'memory:', presenceMaxMembers: 0 };
@@ -178,4 +180,40 @@ test('a handler that blocks the event loop shows in /metrics', async () => {
   }
   const [line = ''] = await scraped(port, 'nodejs_eventloop_lag_max_seconds');
   expect(Number(line.split(' ')[1])).toBeGreaterThan(0.1);
+});
+
+test('during a drain’s delay who leaves by itself is told, and after it nobody is', async () => {
+  const told: unknown[] = [];
+  const inner = memoryBroker();
+  const broker: Broker = {
+    ...inner,
+    publish: (room, payload) => {
+      const { type, data } = JSON.parse(payload) as { type: string; data: { status: string; clientId: string } };
+      if (type === 'presence' && data.status === 'offline') told.push(data.clientId);
+      return inner.publish(room, payload);
+    },
+  };
+  // Timers go off when the test says so; all else is real.
+  const scheduler = new VirtualScheduler(0);
+  const world = { ...nodeWorld, scheduler: new Timeline(scheduler) };
+  const pass = (ms: number) => {
+    const untilMs = scheduler.now() + ms;
+    while (scheduler.step(untilMs));
+    scheduler.pass(untilMs);
+  };
+  const config = { ...SETTINGS, presenceMaxMembers: 100, shutdownDelayMs: 60_000 };
+  const server = createChatServer({ config, logger: silentLogger, broker, world });
+  const { port } = await server.listen();
+  const [ada, ben] = await Promise.all([connect(port, '/ws/tea'), connect(port, '/ws/tea')]);
+  const closed = server.close();
+  const { clientId } = (await ben.hearsEvent('welcome')).data;
+  await ben.close();
+  await ada.hears(({ type, data }) => type === 'presence' && data['status'] === 'offline');
+  expect(told).toEqual([clientId]);
+  pass(60_000);
+  await ada.hearsEvent('shutdown');
+  pass(10_000);
+  expect((await ada.closed).code).toBe(1001);
+  await closed;
+  expect(told).toEqual([clientId]);
 });

@@ -1,4 +1,5 @@
 import {
+  EMPTY,
   Observable,
   bufferCount,
   concat,
@@ -11,6 +12,7 @@ import {
   merge,
   of,
   startWith,
+  takeUntil,
   tap,
   timer,
 } from 'rxjs';
@@ -33,6 +35,8 @@ export interface DrainOptions {
   /** For all closes. */
   readonly timeoutMs: number;
   readonly world: World;
+  /** Subscribed to when the delay is over, before the first connection is ordered to close; it may take until the timeout. */
+  readonly closing$?: Observable<never> | undefined;
 }
 
 /** A connection that is to close so long after the drain's beginning. */
@@ -55,9 +59,9 @@ const MIN_RECONNECT_SPREAD_MS = 5000;
 
 /**
  * The end of a pod: waits, orders every connection to close at a moment of its own, and terminates those that are left when the
- * time is over. Completes when no connection is left. Spec: "Shutdown".
+ * time is over. Completes when no connection is left and `closing$` has completed. Spec: "Shutdown".
  */
-export function drain({ connections, ended$, delayMs, timeoutMs, world }: DrainOptions): Observable<never> {
+export function drain({ connections, ended$, delayMs, timeoutMs, world, closing$ = EMPTY }: DrainOptions): Observable<never> {
   const { scheduler, random, turnEnd$ } = world;
   const empty$ = ended$.pipe(
     startWith(undefined),
@@ -89,5 +93,7 @@ export function drain({ connections, ended$, delayMs, timeoutMs, world }: DrainO
       for (const connection of connections) connection.terminate();
     }),
   );
-  return concat(timer(delayMs, scheduler), merge(ordered$, late$.pipe(ignoreElements())).pipe(first())).pipe(ignoreElements());
+  const closed$ = merge(ordered$, late$.pipe(ignoreElements())).pipe(first());
+  const ending$ = merge(closing$.pipe(takeUntil(timer(timeoutMs, scheduler))), closed$);
+  return concat(timer(delayMs, scheduler), ending$).pipe(ignoreElements());
 }

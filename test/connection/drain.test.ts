@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { Subject, tap, timer } from 'rxjs';
+import { NEVER, Subject, tap, timer } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 import { drain, type Drainable, type DrainOptions } from '../../src/connection/drain.js';
 import type { Drain } from '../../src/connection/transport.js';
@@ -126,6 +126,29 @@ describe('a drain', () => {
 
       // Each closes 0.5 × 200 ms after the order.
       expectObservable(drain(options(crowd, scheduler, { delayMs: 1000, chance: 0.5 }))).toBe(expected);
+    });
+  });
+
+  test('lets the pod stop what it does when the delay is over, before any connection is told, and waits for that', () => {
+    marbles(({ cold, expectObservable }, scheduler) => {
+      const crowd = new Crowd(scheduler).come(1);
+      const closing$ = cold<never>('500ms |').pipe(
+        tap({ subscribe: () => crowd.told.push({ atMs: scheduler.now(), what: 'terminate' }) }),
+      );
+      expectObservable(drain({ ...options(crowd, scheduler, { delayMs: 1000 }), closing$ })).toBe('1500ms |');
+      scheduler.flush();
+      expect(crowd.told.map(({ atMs, what }) => [atMs, what === 'terminate' ? 'stops' : what.kind])).toEqual([
+        [1000, 'stops'],
+        [1000, 'drain'],
+      ]);
+    });
+  });
+
+  test('does not wait longer than its timeout for what the pod stops', () => {
+    marbles(({ expectObservable }, scheduler) => {
+      const crowd = new Crowd(scheduler).come(1);
+      const setting = options(crowd, scheduler, { delayMs: 1000, timeoutMs: 3000 });
+      expectObservable(drain({ ...setting, closing$: NEVER })).toBe('4s |');
     });
   });
 

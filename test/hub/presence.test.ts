@@ -1,10 +1,11 @@
-import { expect, test } from '@jest/globals';
-import { NEVER, concat, map, of, throwError, type Observable } from 'rxjs';
+import { describe, expect, test } from '@jest/globals';
+import { NEVER, Subject, concat, ignoreElements, map, of, throwError, timer, type Observable } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 import { PublishError } from '../../src/broker/broker.js';
 import type { MemberEvent, MembershipChange } from '../../src/hub/member.js';
+import { noMetrics } from '../../src/metrics.js';
 import type { Pod } from '../../src/pod.js';
-import { presence } from '../../src/hub/presence.js';
+import { PRESENCE_WINDOW, Presence, RETRY_INTERVAL_MS, presence } from '../../src/hub/presence.js';
 import { GLOBAL_ROOM } from '../../src/protocol.js';
 import { brief } from '../support/brief.js';
 import { ScriptedBroker } from '../support/broker.js';
@@ -170,5 +171,224 @@ test('a pod that goes away tells nothing more', () => {
     subscription.unsubscribe();
     ada.unsubscribe();
     expect(told()).toEqual(['online ada in tea']);
+  });
+});
+
+/** What is told of a crowd in rooms of up to so many, with what the metrics say of it. */
+function crowded(scheduler: TestScheduler) {
+  const counted = { lost: 0, waiting: 0 };
+  const broker = new ScriptedBroker();
+  const pod = virtualPod(scheduler, {
+    broker,
+    metrics: {
+      ...noMetrics,
+      presenceLost: (changes) => {
+        counted.lost += changes;
+      },
+      presenceWaiting: (changes) => {
+        counted.waiting = changes;
+      },
+    },
+  });
+  const telling = new Presence(pod, 10_000);
+  let nowMs = 0;
+  const pass = (ms: number) => {
+    scheduler.maxFrames = nowMs += ms;
+    scheduler.flush();
+  };
+  return { broker, pod, telling, counted, pass, told: () => broker.published.splice(0).map(inShort) };
+}
+
+const down = () => throwError(() => new PublishError('unavailable', 'down'));
+const uncertain = () => throwError(() => new PublishError('unconfirmed', 'lost'));
+const TURN = 128;
+
+describe('a crowd', () => {
+  test('is told a part in each turn of the event loop', () => {
+    marbles((_, scheduler) => {
+      const { pod, told, pass, counted } = crowded(scheduler);
+      enterMany(pod, 1000);
+      expect([told().length, counted.waiting]).toEqual([TURN, 1000 - TURN]);
+      pass(0);
+      expect([told().length, counted]).toEqual([1000 - TURN, { lost: 0, waiting: 0 }]);
+    });
+  });
+
+  test('has a bounded number of publishes under way, and the next begins when one has ended', () => {
+    marbles((_, scheduler) => {
+      const { broker, pod, told, pass, counted } = crowded(scheduler);
+      const answer$ = new Subject<never>();
+      broker.accept = () => answer$;
+      enterMany(pod, 1000);
+      pass(1000);
+      expect([told().length, counted.waiting]).toEqual([PRESENCE_WINDOW, 1000]);
+      broker.accept = () => NEVER;
+      answer$.complete();
+      pass(1000);
+      expect([told().length, counted.waiting]).toEqual([PRESENCE_WINDOW, 1000 - PRESENCE_WINDOW]);
+    });
+  });
+
+  test('that comes and goes before it could be told leaves only those to be told whose coming was under way', () => {
+    marbles((_, scheduler) => {
+      const { broker, pod, told, pass, counted } = crowded(scheduler);
+      broker.accept = () => timer(5, scheduler).pipe(ignoreElements());
+      for (const member of enterMany(pod, 1000)) member.unsubscribe();
+      expect([told().length, counted.waiting]).toEqual([TURN, TURN]);
+      pass(20);
+      const gone = told();
+      expect(gone).toHaveLength(TURN);
+      expect(new Set(gone.map((what) => what.split(' ')[0]))).toEqual(new Set(['offline']));
+      expect(counted).toEqual({ lost: 0, waiting: 0 });
+    });
+  });
+});
+
+test('who leaves while its coming is under way is told to have left when that has ended, not before', () => {
+  marbles((_, scheduler) => {
+    const { broker, pod, told, pass } = crowded(scheduler);
+    broker.accept = () => timer(5, scheduler).pipe(ignoreElements());
+    enter(pod, 'ada', 'tea').unsubscribe();
+    pass(4);
+    expect(told()).toEqual(['online ada in tea']);
+    pass(2);
+    expect(told()).toEqual(['offline ada in tea']);
+  });
+});
+
+describe('what could not be published', () => {
+  test('is told when publishes are accepted again, as it is then', () => {
+    marbles((_, scheduler) => {
+      const { broker, pod, told, pass, counted } = crowded(scheduler);
+      const before = enter(pod, 'before', 'tea');
+      told();
+      broker.accept = down;
+      enter(pod, 'stays', 'tea');
+      const passing = enter(pod, 'passes', 'tea');
+      before.unsubscribe();
+      passing.unsubscribe();
+      told();
+      pass(3 * RETRY_INTERVAL_MS);
+      expect(told().slice(0, 2)).toEqual(['online stays in tea', 'offline before in tea']);
+      broker.accept = () => [];
+      pass(RETRY_INTERVAL_MS);
+      expect(told()).toEqual(['online stays in tea', 'offline before in tea']);
+      pass(10 * RETRY_INTERVAL_MS);
+      expect([told(), counted]).toEqual([[], { lost: 0, waiting: 0 }]);
+    });
+  });
+
+  test('but may have been is told again, and that the connection left where it did', () => {
+    marbles((_, scheduler) => {
+      const { broker, pod, told, pass } = crowded(scheduler);
+      broker.accept = uncertain;
+      enter(pod, 'ada', 'tea').unsubscribe();
+      enter(pod, 'ben', 'tea');
+      told();
+      broker.accept = () => [];
+      pass(RETRY_INTERVAL_MS);
+      expect(told()).toEqual(['offline ada in tea', 'online ben in tea']);
+    });
+  });
+
+  test('is tried again a part at a time, and all of it after one of them succeeded', () => {
+    marbles((_, scheduler) => {
+      const { broker, pod, told, pass, counted } = crowded(scheduler);
+      broker.accept = down;
+      enterMany(pod, 2000);
+      pass(RETRY_INTERVAL_MS - 1);
+      expect(told()).toHaveLength(2000);
+      for (let nth = 0; nth < 5; nth += 1) {
+        pass(RETRY_INTERVAL_MS);
+        expect(told()).toHaveLength(256);
+      }
+      broker.accept = () => [];
+      pass(2 * RETRY_INTERVAL_MS);
+      expect([told().length, counted]).toEqual([2000, { lost: 0, waiting: 0 }]);
+    });
+  });
+
+  test('in one room, for good, does not hold up what goes to others, and does not grow', () => {
+    marbles((_, scheduler) => {
+      const { broker, pod, told, pass, counted } = crowded(scheduler);
+      broker.accept = (room) => (room === 'refused' ? down() : []);
+      enter(pod, 'ada', 'refused');
+      for (let nth = 0; nth < 50; nth += 1) {
+        told();
+        enter(pod, 'ben', 'tea').unsubscribe();
+        expect(told()).toEqual(['online ben in tea', 'offline ben in tea']);
+        pass(RETRY_INTERVAL_MS);
+        expect([told(), counted.waiting]).toEqual([['online ada in refused'], 1]);
+      }
+    });
+  });
+});
+
+describe('presence that is stopped', () => {
+  test('tells what was before, and nothing of who leaves from then on', () => {
+    marbles((_, scheduler) => {
+      const { broker, pod, telling, told, pass, counted } = crowded(scheduler);
+      broker.accept = () => timer(5, scheduler).pipe(ignoreElements());
+      const members = enterMany(pod, 1000);
+      let ended = false;
+      telling.stop$.subscribe({
+        complete: () => {
+          ended = true;
+        },
+      });
+      for (const member of members) member.unsubscribe();
+      pass(14);
+      expect(ended).toBe(false);
+      pass(100);
+      expect([ended, counted]).toEqual([true, { lost: 0, waiting: 0 }]);
+      expect(told().filter((what) => !what.startsWith('online'))).toEqual([]);
+    });
+  });
+
+  test('gives up what fails, and counts it', () => {
+    marbles((_, scheduler) => {
+      const { broker, pod, telling, pass, counted } = crowded(scheduler);
+      broker.accept = down;
+      enter(pod, 'ada', 'tea');
+      broker.accept = () => concat(timer(5, scheduler).pipe(ignoreElements()), uncertain());
+      enter(pod, 'ben', 'tea');
+      let ended = false;
+      telling.stop$.subscribe({
+        complete: () => {
+          ended = true;
+        },
+      });
+      expect([ended, counted.lost]).toEqual([false, 1]);
+      pass(5);
+      expect([ended, counted]).toEqual([true, { lost: 2, waiting: 0 }]);
+    });
+  });
+
+  test('is over at once where nothing waits', () => {
+    marbles((_, scheduler) => {
+      const { pod, telling, counted } = crowded(scheduler);
+      enter(pod, 'ada', 'tea');
+      let ended = false;
+      telling.stop$.subscribe({
+        complete: () => {
+          ended = true;
+        },
+      });
+      expect([ended, counted.lost]).toEqual([true, 0]);
+    });
+  });
+});
+
+test('what was not told when presence ends is counted', () => {
+  marbles((_, scheduler) => {
+    const { broker, pod, telling, counted, pass, told } = crowded(scheduler);
+    broker.accept = () => NEVER;
+    enterMany(pod, 300);
+    pass(10);
+    told();
+    telling.unsubscribe();
+    expect(counted).toEqual({ lost: 300, waiting: 0 });
+    pass(10 * RETRY_INTERVAL_MS);
+    expect(told()).toEqual([]);
   });
 });

@@ -1,5 +1,4 @@
-import { map, merge, type Observable } from 'rxjs';
-import type { TestScheduler } from 'rxjs/testing';
+import { map, merge, type Observable, type SchedulerLike } from 'rxjs';
 import { memoryBroker } from '../../src/broker/memory.js';
 import { readConfig } from '../../src/config.js';
 import { builtInHandlers } from '../../src/handlers/index.js';
@@ -11,7 +10,7 @@ import { TICK, type Inbound, type Outbound } from '../../src/connection/transpor
 import { virtualWorld } from './marbles.js';
 
 /** A pod in virtual time, on the in-process broker, with the service's defaults where nothing else is said. */
-export function virtualPod(scheduler: TestScheduler, parts: Partial<PodParts> = {}): Pod {
+export function virtualPod(scheduler: SchedulerLike, parts: Partial<PodParts> = {}): Pod {
   return createPod({
     limits: readConfig({}),
     handlers: builtInHandlers,

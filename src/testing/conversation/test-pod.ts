@@ -1,9 +1,9 @@
-import { Subject, Subscription, timer } from 'rxjs';
+import { Subject, Subscription } from 'rxjs';
 import type { Access, Authorize } from '../../entrance/authorize.js';
 import type { Config } from '../../config.js';
 import { drain } from '../../connection/drain.js';
 import { createPod, type Pod, type PodParts } from '../../pod.js';
-import { presence } from '../../hub/presence.js';
+import { Presence } from '../../hub/presence.js';
 import { GLOBAL_ROOM, type Envelope } from '../../protocol.js';
 import type { Publication } from '../../hub/publication.js';
 import { TICK } from '../../connection/transport.js';
@@ -37,7 +37,7 @@ export class TestPod {
   readonly #pod: Pod;
   readonly #ended$ = new Subject<void>();
   readonly #running = new Subscription();
-  readonly #telling: Subscription;
+  readonly #telling: Presence;
   #isDraining = false;
 
   constructor(options: TestPodOptions) {
@@ -50,7 +50,7 @@ export class TestPod {
         for (const client of this.clients) client.tell(TICK);
       }),
     );
-    this.#telling = presence(this.#pod, config.presenceMaxMembers).subscribe();
+    this.#telling = new Presence(this.#pod, config.presenceMaxMembers);
   }
 
   /** Timers of its own that have no end. */
@@ -95,12 +95,14 @@ export class TestPod {
     const { config, parts } = this.#options;
     const { world } = parts;
     const { shutdownDelayMs: delayMs, shutdownTimeoutMs: timeoutMs } = config;
-    this.#running.add(
-      timer(delayMs, world.scheduler).subscribe(() => {
-        this.#telling.unsubscribe();
-      }),
-    );
-    drain({ connections: this.clients, ended$: this.#ended$, delayMs, timeoutMs, world }).subscribe({
+    drain({
+      connections: this.clients,
+      ended$: this.#ended$,
+      delayMs,
+      timeoutMs,
+      world,
+      closing$: this.#telling.stop$,
+    }).subscribe({
       complete: () => {
         this.end();
       },

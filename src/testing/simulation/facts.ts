@@ -12,6 +12,8 @@ export interface Accepted {
   readonly publishedMs: number;
   /** It is valid, and was published where it belongs: every member of its room shall have it. */
   readonly counts: boolean;
+  /** What it says, where it is presence. */
+  readonly presence: { readonly status: string; readonly clientId: string } | undefined;
 }
 
 /** One connection of a client's, as both ends know it. */
@@ -61,6 +63,22 @@ export type Fact =
   | { readonly kind: 'closed'; readonly connection: Connection; readonly code: number }
   /** A publish is on its way to Redis, or was answered or given up. */
   | { readonly kind: 'publishing'; readonly from: string; readonly change: 1 | -1 }
+  /** A connection came into a room or left it, at a pod that tells of presence. */
+  | {
+      readonly kind: 'member';
+      readonly pod: PodName;
+      readonly status: 'online' | 'offline';
+      readonly room: string;
+      readonly clientId: string;
+      /** The room is small enough to be told. */
+      readonly isTold: boolean;
+    }
+  /** A pod's metrics: so many changes of presence wait, or were given up. */
+  | { readonly kind: 'presence'; readonly pod: PodName; readonly what: 'waiting' | 'lost'; readonly changes: number }
+  /** From now on a pod tells of no more changes; what was before it told, or counted. Where it was killed it does neither. */
+  | { readonly kind: 'presence-ends'; readonly pod: PodName; readonly phase: 'stopped' | 'told' | 'killed' }
+  /** All faults are over, and all has had time to come right. */
+  | { readonly kind: 'calm' }
   /** A pod logged a warning. */
   | { readonly kind: 'warned'; readonly pod: PodName; readonly what: string }
   /** Something is there that should be gone by now. */
@@ -118,5 +136,6 @@ function essence(fact: Fact): string {
   if (fact.kind === 'written') return `w${fact.connection.number}:${fact.bytes}`;
   if (fact.kind === 'shut' || fact.kind === 'closed' || fact.kind === 'ended')
     return `${fact.kind}${fact.connection.number}:${fact.code}`;
+  if (fact.kind === 'presence') return `p${fact.pod.life}${fact.what}${fact.changes}`;
   return fact.kind;
 }

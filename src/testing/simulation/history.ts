@@ -61,6 +61,12 @@ const TEXTS: Texts = {
   shut: ({ connection, code }) => `${nameOf(connection)} is asked to close: ${code}`,
   ended: ({ connection, code }) => `${nameOf(connection)} is over for its client: ${code}`,
   closed: ({ connection, code }) => `${nameOf(connection)} is over for its pod: ${code}`,
+  member: ({ pod, status, room, clientId, isTold }) =>
+    `${clientId} is ${status} in ${room} at pod ${pod.slot}/${pod.life}${isTold ? '' : ', which is too busy to be told'}`,
+  presence: ({ pod, what, changes }) =>
+    what === 'lost' ? `pod ${pod.slot}/${pod.life} gives up ${changes} changes of presence` : undefined,
+  'presence-ends': ({ pod, phase }) => `presence of pod ${pod.slot}/${pod.life} ends: ${phase}`,
+  calm: () => 'all is calm',
   warned: ({ pod, what }) => `pod ${pod.slot}/${pod.life} warns: ${what}`,
   'left-over': ({ what }) => `left over: ${what}`,
   failed: ({ what }) => `failed: ${what}`,

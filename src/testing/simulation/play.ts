@@ -6,6 +6,7 @@ import type { CheckOptions, Violation } from './checks/check.js';
 import { DeliveryCheck } from './checks/delivery.js';
 import { IsolationCheck } from './checks/isolation.js';
 import { MannersCheck } from './checks/manners.js';
+import { PresenceCheck } from './checks/presence.js';
 import { RemainsCheck } from './checks/remains.js';
 import { SenderCheck } from './checks/senders.js';
 import { Weather } from './checks/weather.js';
@@ -70,6 +71,7 @@ function checks(plan: Plan, redis: RedisDeployment, blame: Blame): readonly Witn
     new MannersCheck(options('manners')),
     new BoundsCheck(options('bounds')),
     new CausesCheck(options('causes'), START_MS + plan.durationMs + RECOVERY_MS),
+    new PresenceCheck(options('presence')),
     new RemainsCheck(options('remains')),
   ];
 }

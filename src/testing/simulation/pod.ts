@@ -1,4 +1,4 @@
-import { Subject, Subscription, timer } from 'rxjs';
+import { Subject, Subscription, defer, timer } from 'rxjs';
 import { measuredBroker } from '../../broker/measured.js';
 import { configuredBroker } from '../../broker/configured.js';
 import type { Config } from '../../config.js';
@@ -6,9 +6,9 @@ import { connection } from '../../connection/connection.js';
 import { drain } from '../../connection/drain.js';
 import { builtInHandlers } from '../../handlers/index.js';
 import type { Logger } from '../../log.js';
-import { noMetrics } from '../../metrics.js';
+import { noMetrics, type Metrics } from '../../metrics.js';
 import { createPod, type Pod } from '../../pod.js';
-import { presence } from '../../hub/presence.js';
+import { Presence } from '../../hub/presence.js';
 import { SERVER_ID, type Envelope } from '../../protocol.js';
 import { admit, isRefusal, type Border } from '../../entrance/request.js';
 import type { Connect } from '../../redis/link.js';
@@ -38,7 +38,8 @@ export class SimulatedPod {
   readonly #options: SimulatedPodOptions;
   readonly #pod: Pod;
   readonly #ended$ = new Subject<void>();
-  readonly #telling: Subscription;
+  readonly #watching: Subscription;
+  readonly #telling: Presence;
   readonly #running = new Subscription();
   #draining = false;
   #isUp = false;
@@ -51,8 +52,14 @@ export class SimulatedPod {
     this.timeline = timeline;
     const world = worldOf(options);
     const log = complainingLogger(facts, options.name);
-    const metrics = {
+    const metrics: Metrics = {
       ...noMetrics,
+      presenceWaiting: (changes) => {
+        facts.tell({ kind: 'presence', pod: options.name, what: 'waiting', changes });
+      },
+      presenceLost: (changes) => {
+        facts.tell({ kind: 'presence', pod: options.name, what: 'lost', changes });
+      },
       rooms: (change: 1 | -1) => {
         this.#rooms += change;
       },
@@ -69,7 +76,11 @@ export class SimulatedPod {
         for (const socket of this.sockets) socket.tell(TICK);
       }),
     );
-    this.#telling = presence(this.#pod, config.presenceMaxMembers).subscribe();
+    this.#watching = this.#pod.hub.membership$.subscribe(({ kind: status, room, clientId, members }) => {
+      const isTold = members <= config.presenceMaxMembers;
+      facts.tell({ kind: 'member', pod: options.name, status, room, clientId, isTold });
+    });
+    this.#telling = new Presence(this.#pod, config.presenceMaxMembers);
   }
 
   /** What `/readyz` says. */
@@ -122,24 +133,37 @@ export class SimulatedPod {
     this.#draining = true;
     const { world } = this.#pod;
     const { shutdownDelayMs: delayMs, shutdownTimeoutMs: timeoutMs } = this.#options.config;
-    this.#running.add(
-      timer(delayMs, world.scheduler).subscribe(() => {
-        this.#telling.unsubscribe();
-      }),
-    );
-    drain({ connections: this.sockets, ended$: this.#ended$, delayMs, timeoutMs, world }).subscribe({
+    const closing$ = defer(() => {
+      this.#stopPresence('stopped');
+      return this.#telling.stop$;
+    });
+    drain({
+      connections: this.sockets,
+      ended$: this.#ended$,
+      delayMs,
+      timeoutMs,
+      world,
+      closing$,
+    }).subscribe({
       complete: () => {
         this.#running.unsubscribe();
         this.#telling.unsubscribe();
+        this.#stopPresence('told');
         this.#pod.hub.close();
         done();
       },
     });
   }
 
+  #stopPresence(phase: 'stopped' | 'told' | 'killed'): void {
+    this.#watching.unsubscribe();
+    this.#options.facts.tell({ kind: 'presence-ends', pod: this.name, phase });
+  }
+
   /** SIGKILL: nothing of it happens any more. */
   kill(): void {
     this.timeline.isDead = true;
+    this.#stopPresence('killed');
     for (const socket of this.sockets) socket.kill();
   }
 }

@@ -79,7 +79,7 @@ export abstract class RedisDeployment implements RedisHost {
   }
 
   #record(channel: string, payload: string, counts: boolean): number | undefined {
-    const { id, type, from, timestamp } = readEnvelope(payload);
+    const { id, type, from, timestamp, data } = readEnvelope(payload);
     if (id === undefined) return undefined;
     const log = this.log.get(channel) ?? [];
     const positions = this.#positions.get(channel) ?? new Map<string, number>();
@@ -87,7 +87,8 @@ export abstract class RedisDeployment implements RedisHost {
     this.#positions.set(channel, positions);
     const position = log.length;
     const atMs = this.options.timeline.now();
-    const accepted = { id, type: type ?? '', from: from ?? '', atMs, publishedMs: Date.parse(timestamp ?? ''), counts };
+    const presence = type === 'presence' ? data : undefined;
+    const accepted = { id, type: type ?? '', from: from ?? '', atMs, publishedMs: Date.parse(timestamp ?? ''), counts, presence };
     log.push(accepted);
     positions.set(id, position);
     this.options.facts.tell({ kind: 'accepted', channel, position, accepted });
@@ -96,10 +97,14 @@ export abstract class RedisDeployment implements RedisHost {
 }
 
 /** Members that are no text, or a payload that is no object, are nothing that a room shall hear. */
-function readEnvelope(payload: string): Partial<Record<'id' | 'type' | 'from' | 'timestamp', string>> {
+function readEnvelope(payload: string): Partial<ReadEnvelope> {
   try {
-    return JSON.parse(payload) as Partial<Record<'id' | 'type' | 'from' | 'timestamp', string>>;
+    return JSON.parse(payload) as Partial<ReadEnvelope>;
   } catch {
     return {};
   }
+}
+
+interface ReadEnvelope extends Record<'id' | 'type' | 'from' | 'timestamp', string> {
+  readonly data: { readonly status: string; readonly clientId: string };
 }

@@ -87,9 +87,11 @@ export class Simulation {
     service.end();
     for (const client of this.#clients) client.quiet();
     await this.#pass(LAST_WORDS_MS);
+    this.facts.tell({ kind: 'calm' });
     for (const client of this.#clients) client.leave();
     await this.#pass(FAREWELL_MS + this.#config.pongTimeoutMs + this.#config.pingIntervalMs);
     await this.#pass(LINGER_MS);
+    this.facts.tell({ kind: 'calm' });
     this.#inspectRooms();
     const last = this.#pods.flat();
     for (const pod of last) pod.close(() => undefined);

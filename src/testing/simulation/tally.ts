@@ -1,4 +1,4 @@
-import type { Fact, Witness } from './facts.js';
+import type { Accepted, Fact, Witness } from './facts.js';
 
 /** What a run, or many, came to: how much there was of what. */
 export class Tally implements Witness {
@@ -8,6 +8,8 @@ export class Tally implements Witness {
   deliveries = 0;
   /** Messages written after they had waited for a socket. */
   waited = 0;
+  /** Changes of presence that Redis took. */
+  presence = 0;
   /** By kind of Redis. */
   readonly runs = new Map<string, number>();
   readonly faults = new Map<string, number>();
@@ -22,7 +24,7 @@ export class Tally implements Witness {
 
   see(fact: Fact): void {
     if (fact.kind === 'opened') this.connections += 1;
-    else if (fact.kind === 'accepted') this.publishes += 1;
+    else if (fact.kind === 'accepted') this.#accept(fact.accepted);
     else if (fact.kind === 'written') this.waited += fact.waited ? fact.messages : 0;
     else if (fact.kind === 'closed') count(this.closes, String(fact.code));
     else if (fact.kind === 'fault' && fact.phase === 'begins') count(this.faults, fact.fault.kind);
@@ -35,6 +37,7 @@ export class Tally implements Witness {
     this.publishes += other.publishes;
     this.deliveries += other.deliveries;
     this.waited += other.waited;
+    this.presence += other.presence;
     for (const [mine, theirs] of [
       [this.runs, other.runs],
       [this.faults, other.faults],
@@ -54,13 +57,18 @@ export class Tally implements Witness {
         .map(([what, times]) => `${what} ${times}`)
         .join(', ') || 'none';
     return [
-      `connections ${this.connections}, welcomes ${this.welcomes}, publishes ${this.publishes}, deliveries ${this.deliveries}, waited ${this.waited}`,
+      `connections ${this.connections}, welcomes ${this.welcomes}, publishes ${this.publishes}, deliveries ${this.deliveries}, waited ${this.waited}, presence ${this.presence}`,
       `runs: ${list(this.runs)}`,
       `faults: ${list(this.faults)}`,
       `gaps: ${list(this.gaps)}`,
       `errors told: ${list(this.errors)}`,
       `closes: ${list(this.closes)}`,
     ].join('\n');
+  }
+
+  #accept({ presence }: Accepted): void {
+    this.publishes += 1;
+    if (presence) this.presence += 1;
   }
 
   #hear(type: string, { event, reason, code }: Readonly<Record<string, string>>): void {

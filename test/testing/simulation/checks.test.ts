@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { EMPTY, Observable, concatMap, filter, from, map, of, throwError } from 'rxjs';
+import type { MembershipEvent } from '../../../src/hub/hub.js';
 import type { MemberEvent } from '../../../src/hub/member.js';
+import type { PresenceChange } from '../../../src/hub/presence-changes.js';
 import type { Publish } from '../../../src/handling/effect.js';
 import type { Outbound } from '../../../src/connection/transport.js';
 import type { RedisLink } from '../../../src/redis/link.js';
@@ -470,6 +472,60 @@ describe('remains: nothing lives on', () => {
       };
     });
     expect(await firstViolation('remains')).toMatch(/^remains: (?!left over)/);
+  });
+});
+
+describe('presence: told, or counted as lost', () => {
+  interface Changes {
+    told: (change: PresenceChange) => void;
+    fail: (change: PresenceChange, certainly: boolean) => void;
+    note: (event: MembershipEvent) => number;
+  }
+
+  test('sees what failed and is not told again', async () => {
+    await patching('hub/presence-changes.js', 'PresenceChanges', (changes: Changes) => {
+      changes.fail = function (this: Changes, change) {
+        this.told(change);
+      };
+    });
+    expect(await firstViolation('presence')).toMatch(/^presence: .* counted 0 changes of presence as lost, and \d+ were/);
+  });
+
+  test('sees a change that is forgotten', async () => {
+    const forgotten = every(10);
+    await patching('hub/presence-changes.js', 'PresenceChanges', (changes: Changes) => {
+      const { note } = changes;
+      changes.note = function (this: Changes, event) {
+        return forgotten() ? 0 : note.call(this, event);
+      };
+    });
+    expect(await firstViolation('presence')).toMatch(/^presence: .* counted 0 changes of presence as lost, and \d+ were/);
+  });
+
+  test('sees changes that are kept though nobody has to be told of them', async () => {
+    await patching('hub/presence-changes.js', 'PresenceChanges', (changes: Changes) => {
+      const { note } = changes;
+      const noted = new WeakMap<Changes, number>();
+      changes.note = function (this: Changes, event) {
+        noted.set(this, (noted.get(this) ?? 0) + 1);
+        return note.call(this, event);
+      };
+      Object.defineProperty(changes, 'size', {
+        get(this: Changes) {
+          return noted.get(this) ?? 0;
+        },
+      });
+    });
+    expect(await firstViolation('presence')).toMatch(/^presence: \d+ changes of presence (still )?wait at/);
+  });
+
+  test('sees a drain that tells of those whom it closes', async () => {
+    await breaking<typeof import('../../../src/hub/presence.js')>('hub/presence.js', (module) => ({
+      Presence: class extends module.Presence {
+        override readonly stop$ = EMPTY;
+      },
+    }));
+    expect(await firstViolation('presence')).toMatch(/^presence: .* is offline, which it had no reason to be told/);
   });
 });
 

@@ -14,6 +14,7 @@ const LEAST = {
   publishes: 60_000,
   deliveries: 300_000,
   waited: 800,
+  presence: 3000,
   runs: { single: 80, sentinel: 30, cluster: 30 },
   gaps: { subscription: 400, slow_consumer: 15 },
   errors: { unavailable: 1000, unconfirmed: 150, not_in_room: 2000, unknown_type: 1000 },

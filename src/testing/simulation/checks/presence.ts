@@ -1,0 +1,138 @@
+import type { Accepted, Fact, PodName } from '../facts.js';
+import type { Check, CheckOptions } from './check.js';
+
+type Status = 'online' | 'offline';
+
+/** The presence of one connection in one room. */
+interface Presence {
+  /** The last status that the room was to be told; undefined where it was too busy for that. */
+  status: Status | undefined;
+  /** The last status that Redis took. */
+  told: Status | undefined;
+  hasLeft: boolean;
+}
+
+/** What a pod has to tell. */
+interface Teller {
+  readonly name: PodName;
+  /** By connection and room. */
+  readonly presences: Map<string, Presence>;
+  lost: number;
+  waiting: number;
+  mostWaited: number;
+  hasStopped: boolean;
+}
+
+/**
+ * Each change of presence is told or counted as lost: once all is calm, rooms know the last status of each connection. No more waits
+ * than there are members, and members that rooms know of. Nobody is told of who is closed by a drain.
+ */
+export class PresenceCheck implements Check {
+  readonly #options: CheckOptions;
+  /** Pods by their life; those that were killed or closed are gone. */
+  readonly #tellers = new Map<number, Teller>();
+  readonly #gone = new Set<number>();
+  readonly #presences = new Map<string, Presence>();
+
+  constructor(options: CheckOptions) {
+    this.#options = options;
+  }
+
+  see(fact: Fact): void {
+    if ('pod' in fact && this.#gone.has(fact.pod.life)) return;
+    if (fact.kind === 'member') this.#change(fact);
+    else if (fact.kind === 'accepted') this.#accept(fact.channel, fact.accepted);
+    else if (fact.kind === 'presence') this.#count(fact);
+    else if (fact.kind === 'presence-ends') this.#end(fact);
+    else if (fact.kind === 'calm') this.#judgeCalm();
+  }
+
+  #change({ pod, status, room, clientId, isTold }: Fact & { readonly kind: 'member' }): void {
+    const { presences } = this.#tellerAt(pod);
+    const key = keyOf(`chat-api:room:${room}`, clientId);
+    const presence = presences.get(key) ?? { status: undefined, told: undefined, hasLeft: false };
+    presence.status = isTold ? status : undefined;
+    if (status === 'offline') presence.hasLeft = true;
+    presences.set(key, presence);
+    this.#presences.set(key, presence);
+  }
+
+  #accept(channel: string, { presence: said }: Accepted): void {
+    if (said === undefined) return;
+    const { status, clientId } = said;
+    const presence = this.#presences.get(keyOf(channel, clientId));
+    if (presence === undefined || (status === 'offline' && !presence.hasLeft)) {
+      this.#options.blame(`${channel} was told that ${clientId} is ${status}, which it had no reason to be told`);
+    } else {
+      presence.told = status === 'online' ? 'online' : 'offline';
+    }
+  }
+
+  #count({ pod, what, changes }: Fact & { readonly kind: 'presence' }): void {
+    const teller = this.#tellerAt(pod);
+    if (what === 'waiting') {
+      teller.waiting = changes;
+      if (changes <= teller.mostWaited) return;
+      teller.mostWaited = changes;
+      this.#judgeWaiting(teller);
+      return;
+    }
+    teller.lost += changes;
+    if (!teller.hasStopped) this.#options.blame(`${nameOf(teller)} gave up ${changes} changes of presence, though it went on`);
+  }
+
+  #judgeWaiting(teller: Teller): void {
+    const most = [...teller.presences.values()].filter(({ status, told }) => status !== 'offline' || told !== undefined).length;
+    if (teller.waiting > most)
+      this.#options.blame(`${teller.waiting} changes of presence wait at ${nameOf(teller)}, of ${most} that can be of use`);
+  }
+
+  #end({ pod, phase }: Fact & { readonly kind: 'presence-ends' }): void {
+    const teller = this.#tellerAt(pod);
+    teller.hasStopped = true;
+    if (phase === 'stopped') return;
+    if (phase === 'told') this.#judge(teller);
+    this.#tellers.delete(pod.life);
+    this.#gone.add(pod.life);
+  }
+
+  #judgeCalm(): void {
+    for (const teller of this.#tellers.values()) {
+      if (teller.hasStopped) continue;
+      this.#judge(teller);
+      if (teller.waiting > 0) this.#options.blame(`${teller.waiting} changes of presence still wait at ${nameOf(teller)}`);
+    }
+  }
+
+  #judge(teller: Teller): void {
+    // Who came and went before anybody was told need not be told of.
+    const wrong = [...teller.presences].filter(([, { status, told = 'offline' }]) => status !== undefined && told !== status);
+    const [first] = wrong;
+    if (first === undefined || wrong.length <= teller.lost) return;
+    const [key, { status = 'offline', told = 'nothing' }] = first;
+    this.#options.blame(
+      `${nameOf(teller)} counted ${teller.lost} changes of presence as lost, and ${wrong.length} were: ${key} is ${status} and was told as ${told}`,
+    );
+  }
+
+  #tellerAt(name: PodName): Teller {
+    const teller = this.#tellers.get(name.life) ?? {
+      name,
+      presences: new Map(),
+      lost: 0,
+      waiting: 0,
+      mostWaited: 0,
+      hasStopped: false,
+    };
+    this.#tellers.set(name.life, teller);
+    return teller;
+  }
+}
+
+function keyOf(channel: string, clientId: string): string {
+  return `${clientId} in ${channel}`;
+}
+
+function nameOf({ name: { slot, life } }: Teller): string {
+  return `pod ${slot}/${life}`;
+}
