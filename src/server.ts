@@ -66,7 +66,7 @@ export function createChatServer(options: ChatServerOptions = {}): ChatServer {
   const authentication = config.authEnabled ? authenticator(config, world, log) : undefined;
   const gatekeeper = authentication && { authenticate: authentication.authenticate, authorize, log };
   const descriptors = new Descriptors();
-  const reception = new Reception(pod, config, descriptors, gatekeeper);
+  const reception = new Reception(pod, config, gatekeeper);
   const status$ = new BehaviorSubject<BrokerStatus>({ up: false, reason: 'not connected yet' });
   const running = merge(
     followed(pod.broker.status$, status$, log),

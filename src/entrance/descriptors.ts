@@ -10,8 +10,14 @@ const SPARE = 8;
 /** Of connections that come, each of so many is asked whether descriptors get scarce. */
 const LOOK_EVERY = 16;
 
+/** When they were scarce, so many must be free beyond the reserve until they are not: else the pod would be ready, and not, by turns. */
+const ENOUGH = 16;
+
 /** Clients that are no WebSockets may be so many, where descriptors allow it; see `HalfOpen`. */
 const MAX_HALF_OPEN = 12_288;
+
+/** They may take so much of what is not reserved, where that is less. */
+const HALF_OPEN_SHARE = 0.75;
 
 /** Those that there may be at least while descriptors are scarce: who has one may ask why. */
 const HALF_OPEN_WHILE_SCARCE = 32;
@@ -28,7 +34,8 @@ export class Descriptors {
   readonly limit: number | undefined;
   #state: 'plenty' | 'scarce' | 'exhausted' = 'plenty';
   #sinceLook = 0;
-  #spare: number[] = [];
+  readonly #spare: number[] = [];
+  readonly #halfOpen: { readonly size: number }[] = [];
 
   /** @param limit given in tests */
   constructor(limit = processLimit()) {
@@ -40,12 +47,22 @@ export class Descriptors {
     return this.#state !== 'plenty';
   }
 
+  /** Whether there is none for another WebSocket, nor anybody who has to make room for it. */
+  get areUsedUp(): boolean {
+    return this.areScarce && this.#halfOpen.every(({ size }) => size <= this.mostHalfOpen);
+  }
+
+  /** Clients that are no WebSockets, of whom some make room while descriptors are scarce. */
+  reclaimFrom(halfOpen: { readonly size: number }): void {
+    this.#halfOpen.push(halfOpen);
+  }
+
   /** How many clients that are no WebSockets may be there now. */
   get mostHalfOpen(): number {
     if (this.#state === 'exhausted') return HALF_OPEN_WHILE_EXHAUSTED;
     if (this.#state === 'scarce') return HALF_OPEN_WHILE_SCARCE;
     if (this.limit === undefined) return MAX_HALF_OPEN;
-    return Math.min(MAX_HALF_OPEN, Math.max(HALF_OPEN_WHILE_SCARCE, Math.floor((this.limit - RESERVED) / 2)));
+    return Math.min(MAX_HALF_OPEN, Math.max(HALF_OPEN_WHILE_SCARCE, Math.floor((this.limit - RESERVED) * HALF_OPEN_SHARE)));
   }
 
   /** The limit that this many WebSockets need, with everything else that there may be. */
@@ -63,10 +80,9 @@ export class Descriptors {
   look(): void {
     this.#sinceLook = 0;
     try {
-      // POSIX gives the lowest number that is free: one within the reserve says that all others are taken.
-      const lowest = openSync(devNull, 'r');
-      closeSync(lowest);
-      this.#state = this.limit !== undefined && lowest >= this.limit - RESERVED ? 'scarce' : 'plenty';
+      // POSIX gives the lowest numbers that are free: one within the reserve says that all others are taken.
+      const highest = numberOf(this.areScarce ? ENOUGH : 1);
+      this.#state = this.limit !== undefined && highest >= this.limit - RESERVED ? 'scarce' : 'plenty';
     } catch (error) {
       if (!isExhaustion(error)) return;
       this.#state = 'exhausted';
@@ -87,6 +103,17 @@ export class Descriptors {
       if (!isExhaustion(error)) throw error;
     }
   }
+}
+
+/** The highest number of so many descriptors, where they would be opened now. */
+function numberOf(count: number): number {
+  const opened: number[] = [];
+  try {
+    while (opened.length < count) opened.push(openSync(devNull, 'r'));
+  } finally {
+    for (const descriptor of opened) closeSync(descriptor);
+  }
+  return Math.max(...opened);
 }
 
 /** What `ulimit -n` says, to which Node raises its own limit at its start; Linux alone tells. */

@@ -34,6 +34,11 @@ export class HalfOpen {
   enter(socket: Socket): void {
     this.#sockets.add(socket);
     socket.on('close', this.#onClose);
+    this.makeRoom();
+  }
+
+  /** Where they are too many, the oldest goes. */
+  makeRoom(): void {
     const [oldest] = this.#sockets;
     if (this.#sockets.size <= this.#most() || oldest === undefined) return;
     this.leave(oldest);

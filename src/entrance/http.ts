@@ -74,6 +74,7 @@ class Door {
     this.#options = options;
     const { descriptors } = options;
     this.#halfOpen = new HalfOpen(() => descriptors.mostHalfOpen, complaint(options));
+    descriptors.reclaimFrom(this.#halfOpen);
   }
 
   readonly enter = (socket: Socket): void => {
@@ -99,13 +100,15 @@ class Door {
 
   readonly upgrade = (request: IncomingMessage, socket: Socket, head: Buffer): void => {
     if (!this.#takeOver(socket)) return;
-    const { webSockets } = this.#options;
+    const { webSockets, descriptors } = this.#options;
     const place = target(request.url ?? '', webSockets?.basePath);
     if (webSockets && place.kind === 'webSocket' && asksForWebSocket(request)) {
       this.#halfOpen.leave(socket);
+      const noDescriptors = descriptors.areUsedUp;
+      if (descriptors.areScarce) this.#halfOpen.makeRoom();
       const { method, rawHeaders } = request;
       const headers = readHeaders(rawHeaders);
-      webSockets.onUpgrade({ request, socket, head }, { method, headers, peer: socket.remoteAddress, ...place });
+      webSockets.onUpgrade({ request, socket, head }, { method, headers, peer: socket.remoteAddress, noDescriptors, ...place });
     } else {
       this.#respondOnSocket(request, socket);
     }

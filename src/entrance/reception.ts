@@ -4,7 +4,6 @@ import { addressKey, clientAddress } from './address.js';
 import { refuse } from './answer.js';
 import type { Config } from '../config.js';
 import { connection } from '../connection/connection.js';
-import type { Descriptors } from './descriptors.js';
 import { admitted$, type Admitted, type Gatekeeper } from './gatekeeper.js';
 import { Places } from './places.js';
 import type { Pod } from '../pod.js';
@@ -36,7 +35,6 @@ export class Reception {
   readonly #pod: Pod;
   readonly #config: ReceptionConfig;
   readonly #border: Border;
-  readonly #descriptors: Descriptors;
   readonly #gatekeeper: Gatekeeper | undefined;
   readonly #upgrade: ReturnType<typeof webSockets>;
   readonly #places: Places | undefined;
@@ -49,12 +47,11 @@ export class Reception {
   readonly #host: TransportHost;
 
   /** @param gatekeeper absent: whoever comes is let in */
-  constructor(pod: Pod, config: ReceptionConfig, descriptors: Descriptors, gatekeeper?: Gatekeeper) {
+  constructor(pod: Pod, config: ReceptionConfig, gatekeeper?: Gatekeeper) {
     const { allowedOrigins, trustProxy, maxConnectionsPerAddress } = config;
     this.#pod = pod;
     this.#config = config;
     this.#border = { origins: allowedOrigins, trusted: trustProxy };
-    this.#descriptors = descriptors;
     this.#gatekeeper = gatekeeper;
     this.#places = maxConnectionsPerAddress > 0 ? new Places(maxConnectionsPerAddress) : undefined;
     this.#host = {
@@ -81,8 +78,7 @@ export class Reception {
 
   receive(upgrade: Upgrade, request: UpgradeRequest): void {
     const address = this.#addressOf(request);
-    const scarce = this.#descriptors.areScarce;
-    const rooms = admit(request, { draining: this.#draining, full: this.#isFull(address), scarce }, this.#border);
+    const rooms = admit(request, { draining: this.#draining, full: this.#isFull(address) }, this.#border);
     if (isRefusal(rooms)) this.#refuse(upgrade.socket, rooms);
     else if (this.#gatekeeper) this.#check({ upgrade, rooms, address }, request, this.#gatekeeper);
     else this.#open({ upgrade, rooms, address });

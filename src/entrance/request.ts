@@ -25,8 +25,6 @@ export interface Refusal {
 export interface Occupancy {
   readonly draining: boolean;
   readonly full: boolean;
-  /** File descriptors are scarce: for one more there would be a place, but no socket. */
-  readonly scarce?: boolean;
 }
 
 /** Every value of each header, by its name in lower case. */
@@ -54,6 +52,8 @@ export interface UpgradeRequest {
   readonly peer: string | undefined;
   readonly segment: string | undefined;
   readonly query: string;
+  /** The process has no file descriptor for another connection that stays. */
+  readonly noDescriptors?: boolean;
 }
 
 /** Where requests may come from. */
@@ -97,7 +97,7 @@ export function admit(request: UpgradeRequest, occupancy: Occupancy, border: Bor
   if (method !== 'GET') return methodNotAllowed(['GET']);
   if (occupancy.draining) return DRAINING;
   if (occupancy.full) return OVERLOADED;
-  if (occupancy.scarce === true) return NO_DESCRIPTORS;
+  if (request.noDescriptors === true) return NO_DESCRIPTORS;
   if (hasBody(headers)) return BODY;
   if (!comesFromAllowed(request, border)) return ORIGIN;
   try {

@@ -81,7 +81,7 @@ function healthPages({ status, reception, descriptors, keysProblem }: SitesOptio
     const broker = status();
     if (reception.draining) return refusalAnswer(DRAINING);
     descriptors.look();
-    if (descriptors.areScarce) return refusalAnswer(NO_DESCRIPTORS);
+    if (descriptors.areUsedUp) return refusalAnswer(NO_DESCRIPTORS);
     if (!broker.up) return refusalAnswer({ status: 503, code: 'broker_down', message: broker.reason });
     const problem = keysProblem();
     if (problem !== undefined) return refusalAnswer({ ...AUTH_UNAVAILABLE, message: problem });

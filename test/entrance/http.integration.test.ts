@@ -304,6 +304,24 @@ describe('a page', () => {
   });
 });
 
+test('a connection waits for its next request longer than load balancers keep theirs, which is 60 s', async () => {
+  const raw = await rawConnect(service.port);
+  raw.write(plain('GET', '/healthz', { Connection: 'keep-alive' }));
+  await raw.receives((received) => received.includes('alive"}'));
+  expect(Number(/timeout=(\d+)/.exec(parsed(raw.received.toString()).headers['keep-alive'] ?? '')?.[1])).toBeGreaterThan(60);
+  raw.socket.destroy();
+});
+
+test('a thousand clients that come while the pod does something else have their places in its queue', async () => {
+  const busy = await start({});
+  busy.process.kill('SIGSTOP');
+  // None of these would resolve where the kernel had no place for it.
+  const raws = await Promise.all(Array.from({ length: 1000 }, () => rawConnect(busy.port)));
+  busy.process.kill('SIGCONT');
+  expect((await busy.get('/healthz')).status).toBe(200);
+  for (const { socket } of raws) socket.destroy();
+});
+
 describe('a request that is not well-formed', () => {
   test('headers of 20 KB are answered 431', async () => {
     const big = { 'X-Big': 'a'.repeat(20 * 1024) };
