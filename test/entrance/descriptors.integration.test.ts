@@ -48,7 +48,7 @@ describe('a pod with few file descriptors', () => {
     ends.push(() => {
       for (const { socket } of clients) socket.destroy();
     });
-    let answer = '';
+    let answer: string;
     do {
       const raw = await rawConnect(service.port);
       raw.write(upgradeRequest('/ws/tea'));
