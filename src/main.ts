@@ -1,80 +1,22 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
-import { config as rxjsConfig } from 'rxjs';
-import { ConfigError, describeConfig, readConfig, type Config } from './config.js';
-import { createLogger, type Logger } from './log.js';
-import { setUpCollector } from './memory.js';
-import { createChatServer } from './server.js';
 
-const BAD_USAGE = 2;
+// A signal that comes before its handler is lost: as process 1, as in a container, a process has no default for SIGTERM. So the handlers come first, and
+// all that takes time to load is imported behind them.
+
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
 
-const [, , option, ...others] = process.argv;
-if (option === '--help' && others.length === 0) print(`${usage()}\n\nEnvironment variables (default):\n${describeConfig()}`);
-else if (option === '--version' && others.length === 0) print(version());
-else if (option === undefined) start();
-else complain(`${process.argv.slice(2).join(' ')} is no option; ${usage()}`);
-
-function start(): void {
-  try {
-    serve(readConfig(process.env));
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    complain(error.message);
-  }
-}
-
-/** The service is what anybody can build with `createChatServer`; the rest is what a process of its own needs. */
-function serve(config: Config): void {
-  setUpCollector();
-  const logger = createLogger(config.logLevel);
-  const server = createChatServer({ config, logger });
-  const fail = (error: unknown) => {
-    logger.fatal({ err: error }, 'failed');
-    process.exit(1);
-  };
-  stayUp(logger);
-  onSignal(() => {
-    server.close().then(() => process.exit(0), fail);
-  });
-  server.listen().catch(fail);
-}
-
-function stayUp(logger: Logger): void {
-  // A subscription without an error handler is a bug, but no reason to drop everybody.
-  rxjsConfig.onUnhandledError = (error) => {
-    logger.error({ err: error as unknown }, 'unhandled error in a stream');
-  };
-  // Neither is a promise that nobody waited for, which would end the process.
-  process.on('unhandledRejection', (error) => {
-    logger.error({ err: error }, 'unhandled rejection');
-  });
-}
+/** Until there is something to end, nothing is lost by ending at once. */
+let stop = (): void => process.exit(0);
 
 /** The first signal asks, the second insists. */
-function onSignal(ask: () => void): void {
-  for (const [signal, code] of Object.entries(SIGNALS)) {
-    process.on(signal, () => {
-      for (const again of Object.keys(SIGNALS)) process.removeAllListeners(again).on(again, () => process.exit(code));
-      ask();
-    });
-  }
+for (const [signal, code] of Object.entries(SIGNALS)) {
+  process.on(signal, () => {
+    for (const again of Object.keys(SIGNALS)) process.removeAllListeners(again).on(again, () => process.exit(code));
+    stop();
+  });
 }
 
-function usage(): string {
-  return 'usage: chat-api [--help | --version]';
-}
-
-function version(): string {
-  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
-  return version;
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`);
-}
-
-function complain(text: string): void {
-  process.stderr.write(`chat-api: ${text}\n`);
-  process.exitCode = BAD_USAGE;
-}
+const { run } = await import('./command.js');
+run(process.argv.slice(2), (stopService) => {
+  stop = stopService;
+});

@@ -70,7 +70,7 @@ const MESSAGE_TYPES = ['chat', 'ping', 'pong', 'presence', 'notification', 'syst
 const CLOSE_CODES = [1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011, 4000, 4001, 4002, 4500].map(String);
 const REFUSALS = [
   ...['bad_request', 'bad_room', 'forbidden', 'method', 'overloaded', 'draining', 'origin', 'unauthorized'],
-  ...['auth_unavailable', 'internal'],
+  ...['auth_unavailable', 'internal', 'no_descriptors'],
 ];
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const MESSAGES = [0, 1, 4, 16, 64, 128, 256];

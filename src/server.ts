@@ -1,7 +1,8 @@
 import type { AddressInfo } from 'node:net';
-import { BehaviorSubject, filter, lastValueFrom, merge, tap, type Observable } from 'rxjs';
+import { BehaviorSubject, EMPTY, filter, lastValueFrom, merge, tap, type Observable } from 'rxjs';
 import { authenticator } from './entrance/auth.js';
 import { authorizeByClaims, type Authorize } from './entrance/authorize.js';
+import { Descriptors } from './entrance/descriptors.js';
 import type { Broker, BrokerStatus } from './broker/broker.js';
 import { configuredBroker } from './broker/configured.js';
 import { measuredBroker } from './broker/measured.js';
@@ -54,7 +55,7 @@ export interface ChatServer {
 }
 
 /**
- * One pod: its broker, hub, reception and HTTP servers, put together. It does nothing before `listen` but to connect to its broker.
+ * One pod: its broker, hub, reception and HTTP servers, put together. It does nothing before `listen` but to connect to its broker and to fetch the keys of tokens.
  *
  * @throws ConfigError for settings that make no sense, two handlers of one type, or one of a type that is the server's
  */
@@ -62,7 +63,9 @@ export function createChatServer(options: ChatServerOptions = {}): ChatServer {
   const { config, authorize, ...parts } = completed(options);
   const { world, metrics, log } = parts;
   const pod = createPod({ ...parts, limits: config, broker: measuredBroker(parts.broker, metrics, world) });
-  const gatekeeper = config.authEnabled ? { authenticate: authenticator(config, world, log), authorize, log } : undefined;
+  const authentication = config.authEnabled ? authenticator(config, world, log) : undefined;
+  const gatekeeper = authentication && { authenticate: authentication.authenticate, authorize, log };
+  const descriptors = new Descriptors();
   const reception = new Reception(pod, config, gatekeeper);
   const status$ = new BehaviorSubject<BrokerStatus>({ up: false, reason: 'not connected yet' });
   const running = merge(
@@ -70,6 +73,7 @@ export function createChatServer(options: ChatServerOptions = {}): ChatServer {
     pod.pulse.tick$.pipe(
       tap(() => {
         reception.tick();
+        descriptors.look();
       }),
     ),
     pod.held.changed$.pipe(
@@ -78,11 +82,17 @@ export function createChatServer(options: ChatServerOptions = {}): ChatServer {
       }),
     ),
     emptied$(reception).pipe(tap(collectGarbage)),
+    authentication?.kept$ ?? EMPTY,
   ).subscribe();
   const telling = new Presence(pod, config.presenceMaxMembers);
-  const sites = sitesOf({ config, log, metrics, reception, status: () => status$.value });
+  const { scheduler } = world;
+  const keysProblem = () => authentication?.problem();
+  const sites = sitesOf({ config, log, metrics, reception, scheduler, descriptors, status: () => status$.value, keysProblem });
   return {
-    listen: () => listenAll(sites, config.host, log),
+    listen: () => {
+      warnOfLimit(descriptors, config.maxConnections, log);
+      return listenAll(sites, config.host, log);
+    },
     close: async () => {
       const { connections, ended$ } = reception;
       const { shutdownDelayMs: delayMs, shutdownTimeoutMs: timeoutMs } = config;
@@ -94,6 +104,7 @@ export function createChatServer(options: ChatServerOptions = {}): ChatServer {
       await stopAll(sites);
       running.unsubscribe();
       telling.unsubscribe();
+      descriptors.close();
       pod.hub.close();
       log.info('stopped');
     },
@@ -107,6 +118,12 @@ function completed(options: ChatServerOptions) {
   const { logger: log = createLogger(config.logLevel), metrics = prometheusMetrics({ handlers, around }) } = options;
   const { broker = configuredBroker(config, { world, metrics, log }) } = options;
   return { config, handlers, around, hear, authorize, broker, world, metrics, log };
+}
+
+/** Says at the start what would otherwise show under load. */
+function warnOfLimit({ limit }: Descriptors, maxConnections: number, log: Logger): void {
+  const needed = Descriptors.needed(maxConnections);
+  if (limit !== undefined && limit < needed) log.warn({ limit, needed }, 'the limit of open files (ulimit -n) is low');
 }
 
 /** Emits when the last of many connections has ended. */

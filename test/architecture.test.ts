@@ -9,9 +9,11 @@ const MAX_LINES = 400;
 
 /** Where the outside world is touched; each with what it needs it for. Everything else in src is the pure core. */
 const EDGES: ReadonlyMap<string, string> = new Map([
-  ['main.ts', 'the process: arguments, environment, signals'],
+  ['main.ts', 'the process: its signals'],
+  ['command.ts', 'the process: arguments, environment, output, its end'],
   ['server.ts', 'composition: listens and closes, which end later'],
   ['entrance/http.ts', 'HTTP servers'],
+  ['entrance/descriptors.ts', 'the file descriptors of the process'],
   ['entrance/answer.ts', 'HTTP responses'],
   ['entrance/turns.ts', 'the sockets of requests'],
   ['entrance/sites.ts', 'servers that listen and close, which end later'],
@@ -46,6 +48,19 @@ const BUILT_ON_EDGES: ReadonlySet<string> = new Set([
   ],
   ...['redis/publisher.ts', 'redis/sentinel.ts', 'redis/shard.ts', 'redis/subscription.ts', 'redis/watch.ts'],
   ...['testing/index.ts', 'testing/report.ts', 'testing/simulation/pod.ts'],
+]);
+
+/** All that may read the machine's clock; each with what it needs it for. Ages, intervals and durations go by the scheduler. */
+const WALL_CLOCK_READERS: ReadonlyMap<string, string> = new Map([
+  ['world.ts', 'its declaration'],
+  ['world-node.ts', 'its source'],
+  ['entrance/auth.ts', '`exp` and `nbf`, which were signed'],
+  ['connection/expiry.ts', '`exp`, which was signed'],
+  ['connection/outbox.ts', 'the `timestamp` of what is published'],
+  ['connection/send-buffer.ts', '`since` of a gap'],
+  ['connection/ear.ts', '`since` of a gap'],
+  ['hub/hub.ts', 'the delay since a `timestamp`, which is shown'],
+  ['hub/server-message.ts', 'the `timestamp` of what the server says'],
 ]);
 
 /** Packages that neither tell the time nor throw dice nor do anything later; of uuid and of node:net only what is said below. */
@@ -265,6 +280,20 @@ describe('the edges', () => {
     const packages = edge?.imports.map(({ from }) => from).filter((from) => !from.startsWith('.')) ?? [];
     const foreign = packages.filter((from) => !PURE_PACKAGES.some((pure) => pure.test(from)));
     expect([...(edge?.impurities ?? []), ...foreign]).not.toEqual([]);
+  });
+});
+
+describe('clocks', () => {
+  const clock = (what: string) => ['Date.now', 'new Date()', 'Date()', 'performance'].includes(what);
+
+  test('are read by world-node.ts alone, edges too: all others ask the World', () => {
+    const own = sources.filter(({ path }) => path !== 'world-node.ts' && !path.startsWith('testing/'));
+    expect(offences(own, ({ impurities }) => impurities.filter(clock))).toEqual([]);
+  });
+
+  test('of the machine are read only for times that are shown or were signed: an operator or NTP may set them', () => {
+    const readers = sources.filter(({ path, text }) => /\bwallMs\b/.test(text) && !path.startsWith('testing/'));
+    expect(new Set(readers.map(({ path }) => path))).toEqual(new Set(WALL_CLOCK_READERS.keys()));
   });
 });
 

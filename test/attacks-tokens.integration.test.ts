@@ -98,6 +98,11 @@ describe('a forged token does not', () => {
     ['a payload that is not encoded', () => signedBySecret(goodClaims(HERE), { crit: ['b64'], b64: false })],
     ['five parts, as if it were encrypted', () => 'e30.e30.e30.e30.e30'],
     ['a header that is no JSON', () => `${base64url('{')}.${base64url(goodClaims(HERE))}.x`],
+    ['padding', () => `${good()}=`],
+    ['white space in its signature', () => good().replace(/.$/, ' $&')],
+    ['a tab in its claims', () => good().replace('.', '.\t')],
+    ['the alphabet of plain base64', () => inPlainBase64(good())],
+    ['bits in its signature that no byte takes', () => withTrailingBits(good())],
     ['dots alone', () => '..'],
     ['no dots', () => 'letmein'],
     ['12 KB', () => 'a'.repeat(12 * 1024)],
@@ -113,6 +118,10 @@ describe('a token that is not for here, or not for now, does not', () => {
     ['without an end', () => ({ sub: 'ada', ...HERE })],
     ['with an end that is a text', () => goodClaims({ ...HERE, exp: String(nowS() + 3600) })],
     ['with an end that never comes', () => JSON.stringify(goodClaims({ ...HERE, exp: 0 })).replace('"exp":0', '"exp":1e400')],
+    ['with an end in milliseconds', () => goodClaims({ ...HERE, exp: nowS() * 1000 })],
+    ['with an end in the year 10000', () => goodClaims({ ...HERE, exp: 253_402_300_800 })],
+    ['with an end of 1e308', () => goodClaims({ ...HERE, exp: 1e308 })],
+    ['with a beginning in milliseconds', () => goodClaims({ ...HERE, nbf: nowS() * 1000 })],
     ['with an end that is null', () => goodClaims({ ...HERE, exp: null })],
     ['not valid yet', () => goodClaims({ ...HERE, nbf: nowS() + 60 })],
     ['with a beginning that is a text', () => goodClaims({ ...HERE, nbf: '0' })],
@@ -173,6 +182,22 @@ describe('where the token stands', () => {
     expect(pages.map(({ status }) => status)).toEqual([200, 200, 200]);
   });
 });
+
+/** The last character of a signature of 32 bytes has two bits too many: another in the same four is the same bytes. */
+function withTrailingBits(token: string): string {
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+  return token.replace(/.$/, (last) => alphabet[alphabet.indexOf(last) + 1] ?? '');
+}
+
+/** A token whose signature has the letters in which base64 and base64url differ. */
+function inPlainBase64(token: string): string {
+  for (let n = 0; ; n++) {
+    const other = good({ n });
+    const signature = other.split('.')[2] ?? '';
+    if (/[-_]/.test(signature)) return other.replace(signature, signature.replaceAll('-', '+').replaceAll('_', '/'));
+    if (n > 1000) return token;
+  }
+}
 
 async function expectUnauthorized(token: string): Promise<void> {
   const { status, body, headers } = await refused(service.port, '/ws/tea', bearer(token));

@@ -492,8 +492,10 @@ describe('LOG_LEVEL', () => {
     expect(stdout).toMatch(/^{"level":60,[^\n]*EADDRINUSE[^\n]*}\n$/);
   });
 
-  test('silent logs nothing', async () => {
-    expect(await onTakenPort({ LOG_LEVEL: 'silent' })).toEqual({ code: 1, stdout: '', stderr: '' });
+  test('silent logs nothing, but says on standard error in one line why there is no service', async () => {
+    const { code, stdout, stderr } = await onTakenPort({ LOG_LEVEL: 'silent' });
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(/^chat-api: .*EADDRINUSE.*\n$/);
   });
 });
 

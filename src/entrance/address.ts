@@ -44,9 +44,13 @@ export function readNetworks(text: string): Networks | undefined {
 export function clientAddress(peer: string | undefined, forwardedFor: readonly string[], trusted: Networks | undefined): string {
   let address = readAddress(peer ?? '') ?? '';
   if (trusted === undefined) return address;
-  const heard = forwardedFor.flatMap((value) => value.split(','));
+  // An empty element of a list is none (RFC 9110 section 5.6.1.2).
+  const heard = forwardedFor
+    .flatMap((value) => value.split(','))
+    .map((element) => element.trim())
+    .filter((element) => element !== '');
   while (trusted.has(address)) {
-    const before = readAddress(heard.pop()?.trim() ?? '');
+    const before = readAddress(heard.pop() ?? '');
     if (before === undefined) break;
     address = before;
   }
@@ -56,14 +60,9 @@ export function clientAddress(peer: string | undefined, forwardedFor: readonly s
 /** What counts as one address where connections are limited: of IPv6 the /64 network, for whoever has one address there has all. */
 export function addressKey(address: string): string {
   if (isIP(address) !== 6) return address;
-  const [head = '', tail] = address.split('::');
-  const groups = head.split(':');
-  if (tail !== undefined) {
-    const after = tail === '' ? [] : tail.split(':');
-    while (groups.length + after.length < 8) groups.push('0');
-    groups.push(...after);
-  }
-  const network = groups.slice(0, 4).map((group) => Number.parseInt(group || '0', 16).toString(16));
+  const network = groupsOf(address)
+    .slice(0, 4)
+    .map((group) => group.toString(16));
   return `${network.join(':')}::/64`;
 }
 
@@ -71,9 +70,31 @@ function family(address: string): 'ipv4' | 'ipv6' {
   return isIPv4(address) ? 'ipv4' : 'ipv6';
 }
 
-/** Some proxies add the port, and a server that listens on IPv6 sees IPv4 mapped into it (RFC 4291 section 2.5.5.2). */
+/** Some proxies add the port, and a server that listens on IPv6 sees IPv4 mapped into it (RFC 4291 section 2.5.5.2), in whatever spelling. */
 function readAddress(text: string): string | undefined {
   const bare = text.replace(/^\[([^\]]*)\](:\d+)?$/, '$1').replace(/^(\d+(?:\.\d+){3}):\d+$/, '$1');
-  const address = bare.replace(/^::ffff:(?=\d+\.)/i, '');
-  return isIP(address) === 0 ? undefined : address.replace(/%.*$/, '');
+  const version = isIP(bare);
+  if (version === 0) return undefined;
+  const address = bare.replace(/%.*$/, '');
+  if (version === 4) return address;
+  const [a, b, c, d, e, f, high = 0, low = 0] = groupsOf(address);
+  const isMapped = f === 0xffff && [a, b, c, d, e].every((group) => group === 0);
+  return isMapped ? [high >> 8, high & 255, low >> 8, low & 255].join('.') : address;
+}
+
+/** The eight numbers of an IPv6 address without a zone (RFC 4291 section 2.2). */
+function groupsOf(address: string): readonly number[] {
+  const [head = [], tail] = address.split('::').map(numbersIn);
+  if (tail === undefined) return head;
+  return [...head, ...Array<number>(8 - head.length - tail.length).fill(0), ...tail];
+}
+
+/** The numbers of one side of the `::`; the last two may be written as an IPv4 address. */
+function numbersIn(side: string): readonly number[] {
+  if (side === '') return [];
+  return side.split(':').flatMap((group) => {
+    if (!group.includes('.')) return [Number.parseInt(group, 16)];
+    const [a = 0, b = 0, c = 0, d = 0] = group.split('.').map(Number);
+    return [(a << 8) | b, (c << 8) | d];
+  });
 }

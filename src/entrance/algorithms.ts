@@ -38,3 +38,27 @@ export function allowedAlgorithms(
   const unfit = asked.find((algorithm) => !fits(algorithm));
   return unfit === undefined ? asked : { unfit, leastBytes: SECRET_BYTES.get(unfit) };
 }
+
+/** What a key set says of a key (RFC 7517 section 4). */
+export interface PublicKey {
+  readonly kty?: string | undefined;
+  readonly crv?: string | undefined;
+  readonly use?: string | undefined;
+  readonly key_ops?: readonly string[] | undefined;
+  readonly alg?: string | undefined;
+}
+
+const CURVES: ReadonlyMap<string, readonly string[]> = new Map([
+  ['P-256', ['ES256']],
+  ['P-384', ['ES384']],
+  ['P-521', ['ES512']],
+  ['Ed25519', ['EdDSA', 'Ed25519']],
+]);
+
+/** Whether a token can have been signed with the private half of a key, by one of the algorithms. */
+export function canVerify({ kty, crv, use, key_ops, alg }: PublicKey, algorithms: readonly string[] = KEY_ALGORITHMS): boolean {
+  if (use !== undefined && use !== 'sig') return false;
+  if (key_ops !== undefined && !key_ops.includes('verify')) return false;
+  const able = kty === 'RSA' ? KEY_ALGORITHMS.filter((name) => /^[RP]S/.test(name)) : (CURVES.get(crv ?? '') ?? []);
+  return able.some((name) => algorithms.includes(name) && (alg === undefined || alg === name));
+}

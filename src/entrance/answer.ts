@@ -1,6 +1,6 @@
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { NOT_FOUND, NO_HOST, UPGRADE_REQUIRED, methodNotAllowed, target, type Refusal } from './request.js';
+import { NOT_FOUND, NO_HOST, UPGRADE_REQUIRED, methodNotAllowed, readHeaders, target, type Refusal } from './request.js';
 
 /** A page of plain HTTP: what GET answers. */
 export type Page = () => Answer | Promise<Answer>;
@@ -40,7 +40,8 @@ export async function answerTo(
 }
 
 /** RFC 9112 section 3.2; before HTTP/1.1 there may be none. */
-function hasOneHost({ headersDistinct: { host = [] }, httpVersion }: IncomingMessage): boolean {
+function hasOneHost({ rawHeaders, httpVersion }: IncomingMessage): boolean {
+  const { host = [] } = readHeaders(rawHeaders);
   return host.length === 1 || (host.length === 0 && httpVersion !== '1.1');
 }
 

@@ -1,11 +1,12 @@
 import { errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey, type JWTVerifyOptions, type JWTVerifyResult } from 'jose';
+import { exhaustMap, timer, type Observable } from 'rxjs';
 import { allowedAlgorithms } from './algorithms.js';
 import type { Identity } from './authorize.js';
 import { secretBytes, type Config } from '../config.js';
 import { KeySet, type Keys } from './key-set.js';
 import type { Logger } from '../log.js';
 import { AUTH_UNAVAILABLE, unauthorized, type Refusal } from './request.js';
-import { isSubject } from './token.js';
+import { isCanonical, isSubject } from './token.js';
 import type { World } from '../world.js';
 
 /** Who a token says one is, or why it says nothing: 401; 503 where its key could not be had. Never rejects. */
@@ -13,6 +14,12 @@ export type Authenticate = (token: string) => Promise<Identity | Refusal>;
 
 /** Clocks of issuers may differ from ours by so much; `exp` counts so much longer, `nbf` so much earlier. */
 const LEEWAY_S = 5;
+
+/**
+ * The last second that a date can name (RFC 3339), in seconds since the epoch: `exp` beyond it is no time. It is counted in milliseconds, or by
+ * somebody who wants no end.
+ */
+const MAX_EXP_S = 253_402_300_799;
 
 /** An answer with keys may take so long, or half of `UPGRADE_TIMEOUT_MS`: then there is time left to go on with older ones. */
 const FETCH_TIMEOUT_MS = 5000;
@@ -35,26 +42,43 @@ const TOKEN_FAULTS: ReadonlySet<string> = new Set([
   errors.JWKSNoMatchingKey.code,
 ]);
 
+const NOT_VALID = 'the token is not valid';
+
 type AuthConfig = Pick<
   Config,
   'authJwtSecret' | 'authJwksUrl' | 'authJwtIssuer' | 'authJwtAudience' | 'authJwtAlgorithms' | 'upgradeTimeoutMs'
 >;
 
+/** How tokens are checked, and whether they can be. */
+export interface Authentication {
+  readonly authenticate: Authenticate;
+  /** Cold: while subscribed to, fetches keys at once, again while there are none, and before they are too old. Emits nothing of use. */
+  readonly kept$: Observable<unknown>;
+  /** Why no token can be checked, for who asks whether the pod is ready; undefined where they can. */
+  readonly problem: () => string | undefined;
+}
+
+/** Keys are looked after so often. */
+const KEEP_INTERVAL_MS = 5000;
+
 /**
  * Checks tokens (RFC 7519, by the rules of RFC 8725): the signature by an allowed algorithm, `exp`, which must be there, `nbf`,
  * `iss` and `aud` where they are asked for, and `sub`.
  */
-export function authenticator(config: AuthConfig, { scheduler }: World, log: Logger): Authenticate {
+export function authenticator(config: AuthConfig, world: World, log: Logger): Authentication {
+  const { scheduler, wallMs } = world;
+  // Ages of keys and intervals go by a clock that nobody sets; what was signed goes by the machine's, as its issuer's did.
   const now = () => scheduler.now();
   const complain = seldom(now, (error) => {
     log.warn({ err: error }, 'keys of tokens not to be had');
   });
   const keys = keysOf(config, now, complain);
   const options = optionsOf(config);
-  const verify: Verify = (token, key) => jwtVerify(token, key, { ...options, currentDate: new Date(now()) });
-  return async (token) => {
+  const verify: Verify = (token, key) => jwtVerify(token, key, { ...options, currentDate: new Date(wallMs()) });
+  const authenticate: Authenticate = async (token) => {
+    if (!isCanonical(token)) return unauthorized(NOT_VALID, 'invalid_token');
     try {
-      return identity((await verified(token, keys, verify)).payload, now());
+      return identity((await verified(token, keys, verify)).payload, wallMs());
     } catch (error) {
       if (!isTokenFault(error)) {
         complain(error);
@@ -63,26 +87,37 @@ export function authenticator(config: AuthConfig, { scheduler }: World, log: Log
       // The error itself holds the claims, and its message may repeat what the token says.
       log.debug({ code: error.code, claim: claimOf(error) }, 'token refused');
       const expired = error instanceof errors.JWTExpired;
-      return unauthorized(expired ? 'the token is expired' : 'the token is not valid', 'invalid_token');
+      return unauthorized(expired ? 'the token is expired' : NOT_VALID, 'invalid_token');
     }
   };
+  const kept$ = timer(0, KEEP_INTERVAL_MS, scheduler).pipe(exhaustMap(() => keys.keep()));
+  return { authenticate, kept$, problem: () => keys.problem };
 }
 
-function keysOf({ authJwtSecret, authJwksUrl, upgradeTimeoutMs }: AuthConfig, now: () => number, onFailure: Complain): Keys {
+function keysOf(config: AuthConfig, now: () => number, onFailure: Complain): KeptKeys {
+  const { authJwtSecret, authJwksUrl, upgradeTimeoutMs } = config;
   if (authJwtSecret !== undefined) return secretKey(authJwtSecret);
   const timeoutMs = Math.min(FETCH_TIMEOUT_MS, Math.ceil(upgradeTimeoutMs / 2));
-  return new KeySet({ url: new URL(authJwksUrl ?? ''), timeoutMs, now, onFailure });
+  return new KeySet({ url: new URL(authJwksUrl ?? ''), timeoutMs, now, onFailure, algorithms: algorithmsOf(config) });
 }
 
-function secretKey(secret: string): Keys {
+/** Keys that are looked after. */
+type KeptKeys = Keys & Pick<KeySet, 'keep' | 'problem'>;
+
+function secretKey(secret: string): KeptKeys {
   const bytes = new TextEncoder().encode(secret);
-  return { find: () => bytes, refresh: () => Promise.resolve(false) };
+  return { find: () => bytes, refresh: () => Promise.resolve(false), keep: () => Promise.resolve(), problem: undefined };
 }
 
-function optionsOf({ authJwtSecret, authJwtIssuer, authJwtAudience, authJwtAlgorithms }: AuthConfig): JWTVerifyOptions {
+function algorithmsOf({ authJwtSecret, authJwtAlgorithms }: AuthConfig): string[] {
   const algorithms = allowedAlgorithms(secretBytes(authJwtSecret), authJwtAlgorithms);
+  return 'unfit' in algorithms ? [] : [...algorithms];
+}
+
+function optionsOf(config: AuthConfig): JWTVerifyOptions {
+  const { authJwtIssuer, authJwtAudience } = config;
   return {
-    algorithms: 'unfit' in algorithms ? [] : [...algorithms],
+    algorithms: algorithmsOf(config),
     requiredClaims: ['exp', 'sub'],
     clockTolerance: LEEWAY_S,
     ...(authJwtIssuer !== undefined && { issuer: authJwtIssuer }),
@@ -139,8 +174,8 @@ function identity(claims: JWTPayload, nowMs: number): Identity | Refusal {
   const { sub, exp } = claims;
   if (!isSubject(sub)) return unauthorized('the token names nobody', 'invalid_token');
   // `1e400` is JSON, and would be an end that never comes.
-  if (!Number.isFinite(exp)) return unauthorized('the token has no end', 'invalid_token');
-  const expMs = Number(exp) * 1000;
+  if (exp === undefined || !(exp <= MAX_EXP_S)) return unauthorized('the token has no end', 'invalid_token');
+  const expMs = exp * 1000;
   // Whom only the leeway let in would otherwise be let go at once.
   return { subject: sub, claims, expiresAtMs: expMs > nowMs ? expMs : expMs + LEEWAY_S * 1000 };
 }

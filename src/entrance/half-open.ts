@@ -6,15 +6,18 @@ import type { Socket } from 'node:net';
  * makes room. So a flood of them shuts nobody out who sends a request without delay.
  */
 export class HalfOpen {
-  readonly #most: number;
+  readonly #most: () => number;
   readonly #onDropped: () => void;
   /** The one that was heard of least recently is first. */
   readonly #sockets = new Set<Socket>();
   /** One for all, for there may be many sockets. */
   readonly #onClose: (this: Socket) => void;
 
-  /** @param onDropped called for each that makes room */
-  constructor(most: number, onDropped: () => void) {
+  /**
+   * @param most how many there may be now; where it falls, one makes room for each that comes
+   * @param onDropped called for each that makes room
+   */
+  constructor(most: () => number, onDropped: () => void) {
     this.#most = most;
     this.#onDropped = onDropped;
     const sockets = this.#sockets;
@@ -31,8 +34,13 @@ export class HalfOpen {
   enter(socket: Socket): void {
     this.#sockets.add(socket);
     socket.on('close', this.#onClose);
+    this.makeRoom();
+  }
+
+  /** Where they are too many, the oldest goes. */
+  makeRoom(): void {
     const [oldest] = this.#sockets;
-    if (this.#sockets.size <= this.#most || oldest === undefined) return;
+    if (this.#sockets.size <= this.#most() || oldest === undefined) return;
     this.leave(oldest);
     oldest.destroy();
     this.#onDropped();

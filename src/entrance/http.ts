@@ -1,16 +1,20 @@
 import { ServerResponse, createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { SchedulerLike } from 'rxjs';
 import { answerTo, refuse, send, type Page } from './answer.js';
+import type { Descriptors } from './descriptors.js';
 import { HalfOpen } from './half-open.js';
 import type { Logger } from '../log.js';
-import { INTERNAL, target, type Refusal, type UpgradeRequest } from './request.js';
+import { INTERNAL, readHeaders, target, type Refusal, type UpgradeRequest } from './request.js';
 import { Turns } from './turns.js';
 import type { Upgrade } from './websocket.js';
 
 export interface HttpOptions {
   readonly pages: ReadonlyMap<string, Page>;
   readonly log: Logger;
+  readonly scheduler: SchedulerLike;
+  readonly descriptors: Descriptors;
   /** The headers of a request may take so long. */
   readonly headersTimeoutMs: number;
   /** Absent: this server has no WebSockets. */
@@ -24,14 +28,14 @@ export interface WebSocketEndpoint {
   readonly onUpgrade: (upgrade: Upgrade, request: UpgradeRequest) => void;
 }
 
-/**
- * So many connections may be no WebSockets, or not yet: more than all that come back at once after an outage, so that of those who send their
- * request at once nobody is among the oldest. Each takes 5 to 50 KB.
- */
-const MAX_HALF_OPEN = 12_288;
-
 /** Connections that had to make room are logged at most so often. */
 const COMPLAINT_INTERVAL_MS = 60_000;
+
+/**
+ * A connection that waits for its next request is kept for so long: longer than load balancers keep theirs (60 s for most), or one of them
+ * would send a request on a connection that is being closed, and an upgrade is not sent again.
+ */
+const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 
 const EXPECTATION_FAILED: Refusal = { status: 417, code: 'expectation_failed', message: 'the expectation is not met here' };
 
@@ -42,11 +46,15 @@ export function httpServer(options: HttpOptions): Server {
   const server = createServer({
     headersTimeout: headersTimeoutMs,
     requestTimeout: headersTimeoutMs,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     // Node looks for slow requests only so often.
     connectionsCheckingInterval: Math.ceil(headersTimeoutMs / 10),
     // Asked for in `answerTo`, so that the answer is ours.
     requireHostHeader: false,
   });
+  // Node drops the headers beyond this number without a word: a guard would judge a request by less than was sent. The 16 KiB that all
+  // headers may have together are their bound.
+  server.maxHeadersCount = 0;
   server.on('connection', door.enter);
   server.on('request', door.request);
   server.on('checkExpectation', door.expectation);
@@ -64,10 +72,13 @@ class Door {
 
   constructor(options: HttpOptions) {
     this.#options = options;
-    this.#halfOpen = new HalfOpen(MAX_HALF_OPEN, complaint(options.log));
+    const { descriptors } = options;
+    this.#halfOpen = new HalfOpen(() => descriptors.mostHalfOpen, complaint(options));
+    descriptors.reclaimFrom(this.#halfOpen);
   }
 
   readonly enter = (socket: Socket): void => {
+    this.#options.descriptors.taken();
     this.#halfOpen.enter(socket);
   };
 
@@ -89,12 +100,15 @@ class Door {
 
   readonly upgrade = (request: IncomingMessage, socket: Socket, head: Buffer): void => {
     if (!this.#takeOver(socket)) return;
-    const { webSockets } = this.#options;
+    const { webSockets, descriptors } = this.#options;
     const place = target(request.url ?? '', webSockets?.basePath);
     if (webSockets && place.kind === 'webSocket' && asksForWebSocket(request)) {
       this.#halfOpen.leave(socket);
-      const { method, headersDistinct: headers } = request;
-      webSockets.onUpgrade({ request, socket, head }, { method, headers, peer: socket.remoteAddress, ...place });
+      const noDescriptors = descriptors.areUsedUp;
+      if (descriptors.areScarce) this.#halfOpen.makeRoom();
+      const { method, rawHeaders } = request;
+      const headers = readHeaders(rawHeaders);
+      webSockets.onUpgrade({ request, socket, head }, { method, headers, peer: socket.remoteAddress, noDescriptors, ...place });
     } else {
       this.#respondOnSocket(request, socket);
     }
@@ -139,14 +153,14 @@ class Door {
 }
 
 /** Says how many connections had to make room, now and then. */
-function complaint(log: Logger): () => void {
+function complaint({ log, scheduler, descriptors }: HttpOptions): () => void {
   let dropped = 0;
   let lastMs = -Infinity;
   return () => {
     dropped += 1;
-    const nowMs = Date.now();
+    const nowMs = scheduler.now();
     if (nowMs - lastMs < COMPLAINT_INTERVAL_MS) return;
-    log.warn({ dropped, most: MAX_HALF_OPEN }, 'too many half-open connections');
+    log.warn({ dropped, most: descriptors.mostHalfOpen }, 'too many half-open connections');
     [dropped, lastMs] = [0, nowMs];
   };
 }

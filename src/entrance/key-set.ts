@@ -1,3 +1,4 @@
+import { canVerify } from './algorithms.js';
 import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
 
 /** Where the key of a token comes from. */
@@ -29,11 +30,13 @@ export interface KeySetOptions {
   /** An answer may take so long. */
   readonly timeoutMs: number;
   readonly now: () => number;
+  /** How tokens may be signed; absent, in every way that a key set allows. */
+  readonly algorithms?: readonly string[] | undefined;
   /** Told of each fetch that failed, whether or not somebody waits for it. */
   readonly onFailure: (error: unknown) => void;
 }
 
-/** The keys behind a URL (RFC 7517), fetched when first needed, when they are old, and when a token fits none. */
+/** The keys behind a URL (RFC 7517), fetched when `keep` is called for the first time or they are first needed, when they are old, and when a token fits none. */
 export class KeySet implements Keys {
   readonly #options: KeySetOptions;
   #find: JWTVerifyGetKey | undefined;
@@ -55,6 +58,17 @@ export class KeySet implements Keys {
     if (this.#find === undefined) throw new Error('no keys');
     return this.#find(header, token);
   };
+
+  /** Why no token can be checked; undefined where there are keys. */
+  get problem(): string | undefined {
+    if (this.#ageMs < MAX_STALE_MS) return undefined;
+    return this.#failure === undefined ? 'the keys of tokens are being fetched' : describe(this.#failure);
+  }
+
+  /** Fetches the keys where there are none or they are old, so that nobody has to wait for them. Does not reject. */
+  async keep(): Promise<void> {
+    if (this.#ageMs >= MAX_AGE_MS) await this.#renew().catch(() => undefined);
+  }
 
   async refresh(): Promise<boolean> {
     const { now } = this.#options;
@@ -100,9 +114,17 @@ export class KeySet implements Keys {
   }
 
   async #load(): Promise<void> {
-    const { url, timeoutMs, now, onFailure } = this.#options;
+    const { url, timeoutMs, now, onFailure, algorithms } = this.#options;
     try {
-      this.#find = createLocalJWKSet(await fetchJson(url, timeoutMs));
+      const keySet = await fetchJson(url, timeoutMs);
+      const find = createLocalJWKSet(keySet);
+      if (!keySet.keys.some((key) => canVerify(key, algorithms))) {
+        // The keys that there were are withdrawn, and there are no others.
+        this.#find = undefined;
+        this.#fetchedMs = -Infinity;
+        throw new Error('the key set has no key that a token may be signed with');
+      }
+      this.#find = find;
       this.#fetchedMs = now();
       this.#failure = undefined;
     } catch (error) {
@@ -119,7 +141,18 @@ async function fetchJson(url: URL, timeoutMs: number): Promise<JSONWebKeySet> {
   // Who can redirect us can choose the keys.
   const response = await fetch(url, { redirect: 'error', signal: AbortSignal.timeout(timeoutMs) });
   if (response.status !== 200) throw new Error(`the server of keys answers ${response.status}`);
-  return JSON.parse((await bytesOf(response)).toString('utf8')) as JSONWebKeySet;
+  const text = (await bytesOf(response)).toString('utf8');
+  try {
+    return JSON.parse(text) as JSONWebKeySet;
+  } catch {
+    // Not the parser's own words, which repeat what is there.
+    throw new Error('the server of keys answers no JSON');
+  }
+}
+
+/** An error and what it came of, in one line. */
+function describe({ message, cause }: Error): string {
+  return cause instanceof Error ? `${message}: ${describe(cause)}` : message;
 }
 
 async function bytesOf(response: Response): Promise<Buffer> {

@@ -30,6 +30,21 @@ export interface Occupancy {
 /** Every value of each header, by its name in lower case. */
 export type Headers = Readonly<Record<string, readonly string[] | undefined>>;
 
+/**
+ * Reads the headers of a request as they were sent: every value of each, in the order of the lines.
+ *
+ * @param raw names and values by turns, as Node has them in `rawHeaders`. Node's `headers` joins some lines and drops others.
+ */
+export function readHeaders(raw: readonly string[]): Headers {
+  // A header may be called `__proto__` or `constructor`.
+  const headers = Object.create(null) as Record<string, string[] | undefined>;
+  for (let at = 0; at + 1 < raw.length; at += 2) {
+    const [name = '', value = ''] = [raw[at]?.toLowerCase(), raw[at + 1]];
+    (headers[name] ??= []).push(value);
+  }
+  return headers;
+}
+
 export interface UpgradeRequest {
   readonly method: string | undefined;
   readonly headers: Headers;
@@ -37,6 +52,8 @@ export interface UpgradeRequest {
   readonly peer: string | undefined;
   readonly segment: string | undefined;
   readonly query: string;
+  /** The process has no file descriptor for another connection that stays. */
+  readonly noDescriptors?: boolean;
 }
 
 /** Where requests may come from. */
@@ -80,6 +97,7 @@ export function admit(request: UpgradeRequest, occupancy: Occupancy, border: Bor
   if (method !== 'GET') return methodNotAllowed(['GET']);
   if (occupancy.draining) return DRAINING;
   if (occupancy.full) return OVERLOADED;
+  if (request.noDescriptors === true) return NO_DESCRIPTORS;
   if (hasBody(headers)) return BODY;
   if (!comesFromAllowed(request, border)) return ORIGIN;
   try {
@@ -133,6 +151,8 @@ export const FORBIDDEN: Refusal = { status: 403, code: 'forbidden', message: 'th
 
 export const DRAINING: Refusal = unavailable('draining', 'the pod goes away');
 export const OVERLOADED: Refusal = unavailable('overloaded', 'no more connections are taken');
+
+export const NO_DESCRIPTORS: Refusal = unavailable('no_descriptors', 'the file descriptors of the process are used up');
 
 /** Not 401: the token may be good, and its owner need not log in again. */
 export const AUTH_UNAVAILABLE: Refusal = unavailable('auth_unavailable', 'tokens cannot be checked at the moment');

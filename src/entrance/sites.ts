@@ -1,13 +1,15 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { SchedulerLike } from 'rxjs';
 import type { BrokerStatus } from '../broker/broker.js';
 import type { Config } from '../config.js';
 import { JSON_TYPE, refusalAnswer, type Page } from './answer.js';
+import type { Descriptors } from './descriptors.js';
 import { httpServer, type WebSocketEndpoint } from './http.js';
 import type { Logger } from '../log.js';
 import type { ScrapedMetrics } from '../metrics.js';
 import type { Reception } from './reception.js';
-import { DRAINING } from './request.js';
+import { AUTH_UNAVAILABLE, DRAINING, NO_DESCRIPTORS } from './request.js';
 
 /** An HTTP server and where it is to listen. */
 export interface Site {
@@ -20,14 +22,25 @@ export interface SitesOptions {
   readonly log: Logger;
   readonly metrics: ScrapedMetrics;
   readonly reception: Reception;
+  readonly scheduler: SchedulerLike;
+  readonly descriptors: Descriptors;
   /** The broker's. */
   readonly status: () => BrokerStatus;
+  /** Why no token can be checked; undefined where none need be, or all can. */
+  readonly keysProblem: () => string | undefined;
 }
 
+/**
+ * So many connections may wait while the pod does something else, as far as the kernel lets it (`net.core.somaxconn`). Who finds no place tries again a
+ * second later, and two, and four: with Node's 511, thousands who come back at once would take ten seconds.
+ */
+const BACKLOG = 4096;
+
 /** One for WebSockets and health, then, where the metrics have a port of their own, one for them. */
-export function sitesOf({ config, log, metrics, reception, status }: SitesOptions): readonly [Site, ...Site[]] {
+export function sitesOf(options: SitesOptions): readonly [Site, ...Site[]] {
+  const { config, log, metrics, reception, scheduler, descriptors } = options;
   const { metricsPort, upgradeTimeoutMs: headersTimeoutMs } = config;
-  const health = healthPages(status, reception);
+  const health = healthPages(options);
   const scrape = [['/metrics', metricsPage(metrics)]] as const;
   const webSockets: WebSocketEndpoint = {
     basePath: config.basePath,
@@ -40,7 +53,7 @@ export function sitesOf({ config, log, metrics, reception, status }: SitesOption
     pages: readonly (readonly [string, Page])[],
     more: { webSockets?: WebSocketEndpoint } = {},
   ): Site => ({
-    server: httpServer({ pages: new Map(pages), log, headersTimeoutMs, ...more }),
+    server: httpServer({ pages: new Map(pages), log, scheduler, descriptors, headersTimeoutMs, ...more }),
     port,
   });
   if (metricsPort === undefined) return [site(config.port, [...health, ...scrape], { webSockets })];
@@ -62,12 +75,16 @@ export async function stopAll(sites: readonly Site[]): Promise<void> {
 }
 
 /** Whether the process lives and may be sent clients. */
-function healthPages(status: () => BrokerStatus, reception: Pick<Reception, 'draining'>): readonly (readonly [string, Page])[] {
+function healthPages({ status, reception, descriptors, keysProblem }: SitesOptions): readonly (readonly [string, Page])[] {
   const json = (body: object) => ({ status: 200, contentType: JSON_TYPE, body: JSON.stringify(body) });
   const ready = () => {
     const broker = status();
     if (reception.draining) return refusalAnswer(DRAINING);
+    descriptors.look();
+    if (descriptors.areUsedUp) return refusalAnswer(NO_DESCRIPTORS);
     if (!broker.up) return refusalAnswer({ status: 503, code: 'broker_down', message: broker.reason });
+    const problem = keysProblem();
+    if (problem !== undefined) return refusalAnswer({ ...AUTH_UNAVAILABLE, message: problem });
     return json({ status: 'ready' });
   };
   return [
@@ -83,7 +100,7 @@ function metricsPage(metrics: ScrapedMetrics): Page {
 function listen({ server, port }: Site, host: string): Promise<AddressInfo> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, host, () => {
+    server.listen({ port, host, backlog: BACKLOG }, () => {
       server.off('error', reject);
       // A TCP server's address is never a pipe's name.
       resolve(server.address() as AddressInfo);

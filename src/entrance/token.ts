@@ -19,6 +19,15 @@ export function bearerToken(headers: Headers): string | Refusal {
   return tokens.length > 1 ? unauthorized('more than one token', 'invalid_request') : token;
 }
 
+/**
+ * Whether a token is written in the one way in which it can be (RFC 7515 section 7.1, RFC 4648 section 3.5): three parts in base64url,
+ * without white space, padding or bits that no byte takes. Otherwise many texts would be the same token.
+ */
+export function isCanonical(token: string): boolean {
+  const parts = token.split('.');
+  return parts.length === 3 && parts.every((part) => Buffer.from(part, 'base64url').toString('base64url') === part);
+}
+
 /** Whether a `sub` can be the `from` of messages: not empty, not too long, without control characters, and not the server's own. */
 export function isSubject(sub: unknown): sub is string {
   return (

@@ -13,6 +13,9 @@ import { ALIVE, BINARY, shut, type Drain, type Inbound, type Outbound, type Shut
 /** How long a client may take for its half of the closing handshake before its socket is torn down. */
 const CLOSE_TIMEOUT_MS = 5000;
 
+/** The version of the protocol (RFC 6455 section 4.1), as its header has it. */
+const VERSION = '13';
+
 /** A message may come in so many fragments: a bound on what an unfinished message holds beside its bytes. */
 const MAX_FRAGMENTS = 1024;
 
@@ -61,6 +64,11 @@ export function webSockets(maxMessageBytes: number, onBadHandshake: OnBadHandsha
     onBadHandshake(socket, error.message);
   });
   return ({ request, socket, head }: Upgrade, onOpen: (webSocket: WebSocket) => void) => {
+    // ws takes whatever JavaScript reads as the number 13, and version 8, whose origin stands in a header that no guard reads.
+    if (request.headers['sec-websocket-version'] !== VERSION) {
+      onBadHandshake(socket, 'missing or unknown Sec-WebSocket-Version');
+      return;
+    }
     // The 101 and a welcome that is ready leave together, in one system call.
     socket.cork();
     try {

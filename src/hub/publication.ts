@@ -21,8 +21,11 @@ export type Check =
 /** No pod takes a larger publication, whatever its `MAX_MESSAGE_BYTES`: it is not even parsed. */
 const MAX_PARSED_BYTES = LARGEST_MESSAGE_BYTES + ENVELOPE_BYTES;
 
+const SECOND_MS = 1000;
+const DAY_MS = 86_400 * SECOND_MS;
+
 // RFC 3339 section 5.6, with its letters in either case; Date.parse alone takes much else.
-const RFC_3339 = /^(\d{4}-\d\d-(\d\d))T([01]\d|2[0-3]):\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i;
+const RFC_3339 = /^(\d{4}-\d\d-(\d\d))T([01]\d|2[0-3]):\d\d:(\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)$/i;
 
 /**
  * Judges what came through the broker before any client sees it: UTF-8 JSON of bounded size with every member of an envelope and no
@@ -72,9 +75,17 @@ function readTimestamp(value: unknown): number {
 }
 
 function parseTimestamp(text: string): number {
-  const [, date = '', day] = RFC_3339.exec(text) ?? [];
+  const [, date = '', day, , seconds] = RFC_3339.exec(text) ?? [];
   // Date.parse counts on past the end of a month.
-  return new Date(date).getUTCDate() === Number(day) ? Date.parse(text.toUpperCase()) : NaN;
+  if (new Date(date).getUTCDate() !== Number(day)) return NaN;
+  return seconds === '60' ? leapSecond(text) : Date.parse(text.toUpperCase());
+}
+
+/** The time of a leap second (RFC 3339 section 5.7), which Date does not know: as POSIX has it, that of the second after. */
+function leapSecond(text: string): number {
+  const before = Date.parse(text.toUpperCase().replace(':60', ':59'));
+  // It is the last second of a day in UTC, whatever time it is where the text was written.
+  return before % DAY_MS >= DAY_MS - SECOND_MS ? before + SECOND_MS : NaN;
 }
 
 function bad(reason: string): Check {

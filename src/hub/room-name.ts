@@ -22,6 +22,12 @@ export function isRoomName(name: string): boolean {
   );
 }
 
+/**
+ * Keys of a query that other services read as `room`: as a list (`room[]`, `room[0]`), with bad or double percent-encoding, with white space around, behind an `&` that was
+ * written for HTML. Who means a room and is in none speaks to everybody, so that they are refused and not overlooked.
+ */
+const MEANT_AS_ROOM = /^(\s*(amp;)?room\s*|room\s*[[%].*)$/s;
+
 /** Why a request's rooms cannot be joined. */
 export class BadRooms extends Error {}
 
@@ -36,7 +42,9 @@ export function requestedRooms(segment: string | undefined, query: string): read
   const encoded = segment === undefined ? [] : [segment];
   for (const pair of query.split('&')) {
     const [key, value = ''] = splitOnce(pair.replaceAll('+', ' '), '=');
-    if (decode(key) === 'room') encoded.push(value);
+    const name = keyOf(key);
+    if (name === 'room') encoded.push(value);
+    else if (MEANT_AS_ROOM.test(name)) throw new BadRooms('rooms are named by room=, once for each');
   }
   const rooms = new Set(encoded.map(decode));
   for (const room of rooms) if (!isRoomName(room)) throw new BadRooms('not a room name');
@@ -47,6 +55,15 @@ export function requestedRooms(segment: string | undefined, query: string): read
 function splitOnce(text: string, separator: string): [string, string?] {
   const at = text.indexOf(separator);
   return at < 0 ? [text] : [text.slice(0, at), text.slice(at + separator.length)];
+}
+
+/** A key, decoded; as it stands where it cannot be, which is not ours: what else is in a query is not judged. */
+function keyOf(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function decode(text: string): string {

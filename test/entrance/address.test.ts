@@ -52,11 +52,22 @@ describe('the client', () => {
     ['behind two proxies with a header each', '10.0.0.1', ['198.51.100.1', '203.0.113.9', '10.0.0.2'], '203.0.113.9'],
     ['the first, where all are trusted', '10.0.0.1', ['10.0.0.3, 10.0.0.2'], '10.0.0.3'],
     ['the last that is an address', '10.0.0.1', ['203.0.113.9, unknown'], '10.0.0.1'],
-    ['the last that is an address, further on', '10.0.0.1', ['203.0.113.9, , 10.0.0.2'], '10.0.0.2'],
+    ['the last that is an address, further on', '10.0.0.1', ['203.0.113.9, unknown, 10.0.0.2'], '10.0.0.2'],
+    ['whom the proxy heard, before an empty element', '10.0.0.1', ['203.0.113.9,'], '203.0.113.9'],
+    [
+      'whom the proxy heard, before empty elements and headers',
+      '10.0.0.1',
+      ['203.0.113.9, ,10.0.0.2 ,,', '', ' '],
+      '203.0.113.9',
+    ],
     ['without its port', '10.0.0.1', ['203.0.113.9:51234'], '203.0.113.9'],
     ['IPv6', 'fd00::1', ['2001:db8::9'], '2001:db8::9'],
     ['IPv6 in brackets', 'fd00::1', ['[2001:db8::9]:443'], '2001:db8::9'],
     ['IPv4 mapped into IPv6', '::ffff:10.0.0.1', ['::ffff:203.0.113.9'], '203.0.113.9'],
+    ['IPv4 mapped into IPv6, in hexadecimal', '::ffff:a00:1', ['::ffff:cb00:7109'], '203.0.113.9'],
+    ['IPv4 mapped into IPv6, in full', '0:0:0:0:0:FFFF:0a00:0001', ['0:0:0:0:0:ffff:203.0.113.9'], '203.0.113.9'],
+    ['IPv4 mapped into IPv6, in brackets', '10.0.0.1', ['[::ffff:cb00:7109]:443'], '203.0.113.9'],
+    ['IPv6 that only ends like a mapped address', 'fd00::1', ['1::ffff:cb00:7109'], '1::ffff:cb00:7109'],
     ['nobody, who is gone', undefined, ['203.0.113.9'], ''],
   ])('is %s', (_, peer, forwardedFor, client) => {
     expect(clientAddress(peer, forwardedFor, trusted)).toBe(client);
@@ -75,6 +86,8 @@ test.each([
   ['2001:db8::1:2:3:4:5', '2001:db8:0:1::/64'],
   ['::1', '0:0:0:0::/64'],
   ['1::', '1:0:0:0::/64'],
+  ['1::2:3:4:5:192.0.2.1', '1:0:2:3::/64'],
+  ['64:ff9b::192.0.2.1', '64:ff9b:0:0::/64'],
   ['', ''],
 ])('%s counts as %s', (address, key) => {
   expect(addressKey(address)).toBe(key);

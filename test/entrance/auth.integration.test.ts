@@ -28,11 +28,26 @@ async function start(environment: Readonly<Record<string, string>> = {}): Promis
   return service;
 }
 
-/** A service whose keys come from a server of the test's. */
+/** A service whose keys come from a server of the test's, and have come. */
 async function withKeys(keys: () => readonly SigningKey[], environment: Readonly<Record<string, string>> = {}) {
   const server = await startKeyServer(keys);
   servers.push(server);
+  const service = await start({ AUTH_JWKS_URL: server.url, ...environment });
+  while ((await service.get('/readyz')).status !== 200);
+  return { server, service };
+}
+
+/** A service that has no keys, for their server answers this from the start. */
+async function withoutKeys(answer: KeyServer['answer'], environment: Readonly<Record<string, string>> = {}) {
+  const server = await startKeyServer(() => [signingKey('unknown')]);
+  servers.push(server);
+  server.answer = answer;
   return { server, service: await start({ AUTH_JWKS_URL: server.url, ...environment }) };
+}
+
+/** Answers with keys. */
+function answering(keys: readonly object[]): KeyServer['answer'] {
+  return (response) => response.end(JSON.stringify({ keys }));
 }
 
 function bearer(token: string): { headers: Record<string, string> } {
@@ -158,9 +173,7 @@ describe('a server of keys', () => {
       },
     ],
   ])('that %s gets nobody in and nobody sent away for good: 503, and then 101 when it is well again', async (_, answer) => {
-    const { server, service } = await withKeys(() => [key], { UPGRADE_TIMEOUT_MS: '400' });
-    const well = server.answer;
-    server.answer = answer;
+    const { server, service } = await withoutKeys(answer, { UPGRADE_TIMEOUT_MS: '400' });
     const token = bearer(key.sign(goodClaims()));
     const startedMs = performance.now();
     const { status, body, headers } = await refused(service.port, '/ws/tea', token);
@@ -169,27 +182,58 @@ describe('a server of keys', () => {
     expect(performance.now() - startedMs).toBeLessThan(3000);
     expect((await service.get('/healthz')).status).toBe(200);
     await service.metricIs('chat_upgrades_refused_total{reason="auth_unavailable"}', 1);
-    server.answer = well;
+    server.answer = answering([key.jwk]);
     const request = upgradeRequest('/ws/tea', token.headers);
     for (let got = 503; got !== 101; got = await statusOf(service.port, request)) expect(got).toBe(503);
   });
 
   test('that is broken is asked at most once a second, however many tokens come, and the log complains once', async () => {
-    const { server, service } = await withKeys(() => [key]);
-    server.answer = (response) => response.writeHead(500).end();
-    const token = bearer(key.sign(goodClaims()));
     const startedMs = performance.now();
+    const { server, service } = await withoutKeys((response) => response.writeHead(500).end());
+    const token = bearer(key.sign(goodClaims()));
     for (let n = 0; n < 50; n++) await refused(service.port, '/ws', token);
     expect(server.asked).toBeLessThanOrEqual(1 + Math.ceil((performance.now() - startedMs) / 1000));
     expect(service.logs.filter(({ msg }) => msg === 'keys of tokens not to be had')).toHaveLength(1);
   });
 });
 
-describe('while a token is checked', () => {
-  /** A service whose server of keys answers when the test says. */
-  async function waiting(environment: Readonly<Record<string, string>> = {}) {
+describe('a pod that has no keys from the start', () => {
+  test.each<[what: string, answer: KeyServer['answer'], why: RegExp]>([
+    ['their server is broken', (response) => response.writeHead(500).end(), /answers 500/],
+    ['their server answers a page', (response) => response.end('<html>secret'), /answers no JSON/],
+    ['there are none', answering([]), /no key that a token may be signed with/],
+    [
+      'none of them is for tokens',
+      answering([
+        { ...signingKey('one').jwk, use: 'enc' },
+        { kty: 'oct', k: 'c2VjcmV0' },
+      ]),
+      /no key that a token may be signed with/,
+    ],
+  ])('because %s says so in the log and in /readyz, lives, and is ready when it has them', async (_, answer, why) => {
+    const { server, service } = await withoutKeys(answer);
+    await service.logged('keys of tokens not to be had', why);
+    const ready = await service.get('/readyz');
+    expect(ready.status).toBe(503);
+    expect(await ready.json()).toEqual({ error: { code: 'auth_unavailable', message: expect.stringMatching(why) } });
+    expect((await service.get('/healthz')).status).toBe(200);
     const key = signingKey('one');
-    const { server, service } = await withKeys(() => [key], environment);
+    const { status } = await refused(service.port, '/ws', bearer(key.sign(goodClaims())));
+    expect(status).toBe(503);
+    server.answer = answering([key.jwk]);
+    // Nobody brings a token, so the pod has to look by itself.
+    while ((await service.get('/readyz')).status !== 200);
+    await (await connect(service.port, '/ws', bearer(key.sign(goodClaims())))).close();
+  });
+});
+
+describe('while a token is checked', () => {
+  /** A service that has to ask for the key of a token, and whose server of keys answers when the test says. */
+  async function waiting(environment: Readonly<Record<string, string>> = {}) {
+    const [old, key] = [signingKey('old'), signingKey('one')];
+    let keys = [old];
+    const { server, service } = await withKeys(() => keys, environment);
+    keys = [old, key];
     const well = server.answer;
     let release = (): void => undefined;
     const asked = new Promise<void>((resolve) => {
@@ -233,7 +277,8 @@ describe('while a token is checked', () => {
     const raw = await rawConnect(service.port);
     raw.write(request());
     await asked;
-    expect((await refused(service.port, '/ws', token)).status).toBe(503);
+    // Not `auth_unavailable`, which it would be where the place was free.
+    expect((await refused(service.port, '/ws', token)).body.error.code).toBe('overloaded');
     raw.socket.resetAndDestroy();
     await raw.closed;
     // The reset may come after the next request: who is refused for the token's sake was let past the limit.

@@ -6,7 +6,10 @@ import { HalfOpen } from '../../src/entrance/half-open.js';
 /** So many sockets that have come to a place for three, and who had to go. */
 function crowd(count: number) {
   let dropped = 0;
-  const halfOpen = new HalfOpen(3, () => (dropped += 1));
+  const halfOpen = new HalfOpen(
+    () => 3,
+    () => (dropped += 1),
+  );
   const sockets = Array.from({ length: count }, () => new Socket());
   const at = (nth: number) => sockets[nth] ?? new Socket();
   const come = (from = 0, to = count) => {

@@ -93,6 +93,7 @@ describe('a WebSocket path', () => {
     ['/ws/green+tea', ['green+tea']],
     ['/ws/...', ['...']],
     ['/ws?other=a&Room=b&room=c', ['c']],
+    ['/ws?100%=1&room=a', ['a']],
   ])('%s puts a client into the rooms it names', async (path, rooms) => {
     expect(await roomsOf(path)).toEqual(rooms);
   });
@@ -187,7 +188,7 @@ describe('a bad room', () => {
     ['129 bytes', `/ws/${'a'.repeat(129)}`],
     ['130 bytes in 65 characters', `/ws/${'%C3%A9'.repeat(65)}`],
     ['101 rooms', `/ws?${many}`],
-    ['a key that is badly encoded', '/ws?%zz=a'],
+    ['a list as other services write it', '/ws?room[]=a'],
   ])('(%s) is answered 400', async (_, path) => {
     const reply = await ask(service.port, upgradeRequest(path));
     expect(reply.status).toBe(400);
@@ -301,6 +302,24 @@ describe('a page', () => {
     expect(await ready.json()).toEqual({ error: { code: 'broker_down', message: expect.stringMatching(/./) } });
     expect(alive.status).toBe(200);
   });
+});
+
+test('a connection waits for its next request longer than load balancers keep theirs, which is 60 s', async () => {
+  const raw = await rawConnect(service.port);
+  raw.write(plain('GET', '/healthz', { Connection: 'keep-alive' }));
+  await raw.receives((received) => received.includes('alive"}'));
+  expect(Number(/timeout=(\d+)/.exec(parsed(raw.received.toString()).headers['keep-alive'] ?? '')?.[1])).toBeGreaterThan(60);
+  raw.socket.destroy();
+});
+
+test('a thousand clients that come while the pod does something else have their places in its queue', async () => {
+  const busy = await start({});
+  busy.process.kill('SIGSTOP');
+  // None of these would resolve where the kernel had no place for it.
+  const raws = await Promise.all(Array.from({ length: 1000 }, () => rawConnect(busy.port)));
+  busy.process.kill('SIGCONT');
+  expect((await busy.get('/healthz')).status).toBe(200);
+  for (const { socket } of raws) socket.destroy();
 });
 
 describe('a request that is not well-formed', () => {

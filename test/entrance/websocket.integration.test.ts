@@ -1,12 +1,14 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { afterEach, expect, test } from '@jest/globals';
+import { afterAll, afterEach, expect, test } from '@jest/globals';
 import { Observable, Subject, lastValueFrom } from 'rxjs';
 import { WebSocket } from 'ws';
 import { TICK } from '../../src/connection/transport.js';
 import { WebSocketTransport, webSockets, type Actor } from '../../src/entrance/websocket.js';
+import { ownBatch } from '../../src/hub/frame.js';
 import { noMetrics } from '../../src/metrics.js';
+import { clientFrame, framesIn, rawUpgrade } from '../support/raw.js';
 
 const http = createServer().listen(0, '127.0.0.1');
 let client: WebSocket | undefined;
@@ -14,6 +16,9 @@ let client: WebSocket | undefined;
 afterEach(() => {
   client?.terminate();
   http.closeAllConnections();
+});
+
+afterAll(() => {
   http.close();
 });
 
@@ -25,8 +30,8 @@ interface Pair {
   readonly closes: readonly number[];
 }
 
-/** A client of an actor. */
-async function clientOf(actor: Actor): Promise<Pair> {
+/** Gives the next client to an actor. */
+function accept(actor: Actor) {
   const closes: number[] = [];
   const metrics = { ...noMetrics, closed: (code: number) => closes.push(code) };
   const upgrade = webSockets(1024, () => undefined);
@@ -43,11 +48,39 @@ async function clientOf(actor: Actor): Promise<Pair> {
       });
     });
   });
+  return { closes, made, ended: lastValueFrom(ended$, { defaultValue: undefined }) };
+}
+
+/** A client of an actor. */
+async function clientOf(actor: Actor): Promise<Pair> {
+  const { closes, made, ended } = accept(actor);
   if (!http.listening) await once(http, 'listening');
   client = new WebSocket(`ws://127.0.0.1:${(http.address() as AddressInfo).port}`);
   await once(client, 'open');
-  return { client, transport: await made, ended: lastValueFrom(ended$, { defaultValue: undefined }), closes };
+  return { client, transport: await made, ended, closes };
 }
+
+test('nothing is written behind a close frame, which answers the client’s, though the actor has not heard of it yet', async () => {
+  let say = (): void => undefined;
+  const talkative: Actor = (inbound$) =>
+    new Observable((subscriber) => {
+      say = () => {
+        subscriber.next(ownBatch('{"too":"late"}'));
+      };
+      // The ping and the close are in one packet: this comes before ws has ended the socket, and behind its close frame.
+      return inbound$.subscribe(() => {
+        process.nextTick(say);
+      });
+    });
+  accept(talkative);
+  if (!http.listening) await once(http, 'listening');
+  const { port } = http.address() as AddressInfo;
+  const raw = await rawUpgrade(port);
+  raw.write(Buffer.concat([clientFrame(0x89, 'ping'), clientFrame(0x88, Buffer.from([0x03, 0xe8]))]));
+  await raw.closed;
+  const opcodes = framesIn(raw.received).map(({ first }) => first & 15);
+  expect(opcodes.at(-1)).toBe(8);
+});
 
 test('an actor that listens no more and said nothing: the next tick closes its client with 1011', async () => {
   const dead: Actor = (inbound$) =>

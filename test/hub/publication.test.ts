@@ -61,6 +61,15 @@ test.each([
   });
 });
 
+test.each([
+  ['2016-12-31T23:59:60Z', 0],
+  ['2016-12-31T23:59:60.25Z', 250],
+  ['2016-12-31T15:59:60-08:00', 0],
+  ['2017-01-01T05:29:60+05:30', 0],
+])('the timestamp %s of a leap second is read as that of the second after', (timestamp, milliseconds) => {
+  expect(check({ ...envelope, timestamp })).toStrictEqual({ ok: true, publishedAtMs: Date.UTC(2017, 0, 1) + milliseconds });
+});
+
 test.each<[what: string, payload: Buffer | object | string]>([
   ['nothing', ''],
   ['no JSON', 'hello'],
@@ -93,6 +102,9 @@ test.each<[what: string, payload: Buffer | object | string]>([
   ['the type system', { ...envelope, type: 'system' }],
   ['data of null', { ...envelope, data: null }],
   ['a timestamp that is a number', { ...envelope, timestamp: 1715000000000 }],
+  ['a leap second in the middle of a day', { ...envelope, timestamp: '2016-12-31T12:00:60Z' }],
+  ['a leap second in the middle of a day elsewhere', { ...envelope, timestamp: '2016-12-31T23:59:60+02:00' }],
+  ['a second after a leap second', { ...envelope, timestamp: '2016-12-31T23:59:61Z' }],
   ['a timestamp in words', { ...envelope, timestamp: 'Mon, 06 May 2024 07:08:09 GMT' }],
   ['a timestamp without a zone', { ...envelope, timestamp: '2024-05-06T07:08:09.123' }],
   ['a timestamp that is a date', { ...envelope, timestamp: '2024-05-06' }],

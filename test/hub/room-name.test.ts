@@ -69,6 +69,8 @@ test.each<[what: string, segment: string | undefined, query: string, rooms: read
   ['what stands behind a second equals sign too', undefined, 'room=a=b', ['a=b']],
   ['an encoded `room`', undefined, 'r%6Fom=tea', ['tea']],
   ['no room of another parameter', undefined, 'rooms=a&Room=b&token=c&flag&&x=%zz', []],
+  ['no room of a parameter whose key is badly encoded', undefined, '100%=1&room=a&%zz=2&%ff=3', ['a']],
+  ['no room of a parameter that only begins like ours', undefined, 'room2=a&roomy=b&room.0=c&x[room]=d', []],
 ])('a request names %s', (_, segment, query, rooms) => {
   expect(requestedRooms(segment, query)).toStrictEqual(rooms);
 });
@@ -91,6 +93,16 @@ test.each<[what: string, segment: string | undefined, query: string]>([
   ['encoded dots', '%2e%2e', ''],
   ['an encoded zero byte', 'a%00', ''],
   ['a plus at its end in the query', undefined, 'room=tea+'],
+  ['a room in an array', undefined, 'room[]=a'],
+  ['a room in an array beside one of ours', 'tea', 'room[]=a'],
+  ['a room in an array with numbers', undefined, 'room[0]='],
+  ['a room in an array whose brackets are encoded', undefined, 'room%5B%5D=a'],
+  ['a room in an array, encoded twice', undefined, 'room%255B%255D=a'],
+  ['a room in an array, badly encoded', undefined, 'room[%zz]=a'],
+  ['a `room` that is badly encoded', undefined, 'room%=a'],
+  ['a space before `room`', undefined, '+room=a'],
+  ['a space behind `room`', undefined, 'room%20=a'],
+  ['an ampersand of HTML', undefined, 'room=a&amp;room=b'],
   ['129 bytes once decoded', '%C3%A9'.repeat(64) + 'x', ''],
 ])('refuses a request with %s', (_, segment, query) => {
   expect(() => requestedRooms(segment, query)).toThrow(BadRooms);

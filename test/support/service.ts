@@ -36,9 +36,15 @@ export interface Ended {
  * Starts it on a free port, by default on the in-process broker, and resolves when it listens.
  *
  * @param main what to start instead of the built service
+ * @param openFiles its limit of file descriptors; absent, that of this process
  */
-export async function startService(environment: Readonly<Record<string, string>> = {}, main = MAIN): Promise<Service> {
-  const child = spawn(process.execPath, [main], {
+export async function startService(
+  environment: Readonly<Record<string, string>> = {},
+  main = MAIN,
+  openFiles = 'unchanged',
+): Promise<Service> {
+  const limit = openFiles === 'unchanged' ? ':' : `ulimit -n ${openFiles}`;
+  const child = spawn('/bin/sh', ['-c', `${limit} && exec "$0" "$1"`, process.execPath, main], {
     env: { REDIS_URL: 'memory:', HOST: '127.0.0.1', PORT: '0', ...environment },
     stdio: ['ignore', 'pipe', 'inherit'],
   });

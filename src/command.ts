@@ -1,0 +1,79 @@
+import { readFileSync } from 'node:fs';
+import { config as rxjsConfig } from 'rxjs';
+import { ConfigError, describeConfig, readConfig, type Config } from './config.js';
+import { createLogger, type Logger } from './log.js';
+import { setUpCollector } from './memory.js';
+import { createChatServer } from './server.js';
+
+const BAD_USAGE = 2;
+
+/** Called with what ends the process in good order, once there is something to end. */
+export type OnStoppable = (stop: () => void) => void;
+
+/** Does what the command line asks. */
+export function run([option, ...others]: readonly string[], onStoppable: OnStoppable): void {
+  if (option === '--help' && others.length === 0) print(`${usage()}\n\nEnvironment variables (default):\n${describeConfig()}`);
+  else if (option === '--version' && others.length === 0) print(version());
+  else if (option === undefined) start(onStoppable);
+  else complain(`${[option, ...others].join(' ')} is no option; ${usage()}`);
+}
+
+function start(onStoppable: OnStoppable): void {
+  try {
+    serve(readConfig(process.env), onStoppable);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    complain(error.message);
+  }
+}
+
+/** The service is what anybody can build with `createChatServer`; the rest is what a process of its own needs. */
+function serve(config: Config, onStoppable: OnStoppable): void {
+  setUpCollector();
+  const logger = createLogger(config.logLevel);
+  const server = createChatServer({ config, logger });
+  const fail = (error: unknown) => {
+    logger.fatal({ err: error }, 'failed');
+    // Who wants no log still has to know why there is no service.
+    if (config.logLevel === 'silent') tell(String(error));
+    process.exit(1);
+  };
+  stayUp(logger);
+  onStoppable(() => {
+    server.close().then(() => process.exit(0), fail);
+  });
+  server.listen().catch(fail);
+}
+
+function stayUp(logger: Logger): void {
+  // A subscription without an error handler is a bug, but no reason to drop everybody.
+  rxjsConfig.onUnhandledError = (error) => {
+    logger.error({ err: error as unknown }, 'unhandled error in a stream');
+  };
+  // Neither is a promise that nobody waited for, which would end the process.
+  process.on('unhandledRejection', (error) => {
+    logger.error({ err: error }, 'unhandled rejection');
+  });
+}
+
+function usage(): string {
+  return 'usage: chat-api [--help | --version]';
+}
+
+function version(): string {
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+  return version;
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+function tell(text: string): void {
+  process.stderr.write(`chat-api: ${text}\n`);
+}
+
+function complain(text: string): void {
+  tell(text);
+  process.exitCode = BAD_USAGE;
+}
