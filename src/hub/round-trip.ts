@@ -34,6 +34,8 @@ export class RoundTrip extends Stage<never, never> {
   /** Undefined where nothing is expected to come back, or has come. */
   #room: Room | undefined;
   #isAccepted = false;
+  /** Set where it cannot be expected back and the broker has not answered yet. */
+  #lostReason: string | undefined;
   #isOver = false;
 
   constructor(output: Subscriber<never>, { id, bytes, room, budget, startedMs }: RoundTripOptions) {
@@ -63,8 +65,15 @@ export class RoundTrip extends Stage<never, never> {
     if (this.#isAccepted) this.#complete();
   }
 
-  /** It will not come back, though the broker may have accepted it: the receivers get a gap. */
+  /**
+   * It will not come back, though the broker may have accepted it: the receivers get a gap. Until the broker has answered, it stays
+   * under way there, and in the window of its connection.
+   */
   lost(reason: string): void {
+    if (!this.#isAccepted) {
+      this.#lostReason ??= reason;
+      return;
+    }
     this.#end();
     this.output.error(new PublishError('unconfirmed', reason));
   }
@@ -87,6 +96,7 @@ export class RoundTrip extends Stage<never, never> {
   protected override _complete(): void {
     this.#isAccepted = true;
     if (this.#room === undefined) this.#complete();
+    else if (this.#lostReason !== undefined) this.lost(this.#lostReason);
   }
 
   #complete(): void {

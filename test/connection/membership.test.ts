@@ -155,9 +155,9 @@ describe('join', () => {
 
   test('makes a message without a room ambiguous where it was not', () => {
     marbles(({ hot, expectObservable, flush }, scheduler) => {
-      const e1 = hot('  ---cj---c-lc-', INBOUND);
-      const unsub = '   ------------!';
-      const expected = '---w---jr-l-';
+      const e1 = hot('  ----cj---c-lc-', INBOUND);
+      const unsub = '   -------------!';
+      const expected = '---w----jr-l-';
 
       const { broker, pod } = slowly(scheduler);
       expectObservable(ask(e1, inRooms(pod, 'ada', ['milk'])), unsub).toBe(expected, HEARD);

@@ -173,7 +173,7 @@ describe('gate: the end', () => {
       const o1 = hot('  f-----t--', IS);
       const subs = '    ^-----!  ';
       const expected = '------(ab|)';
-      const waiting = ' -1-2-3---';
+      const waiting = ' -1-2-30--';
 
       const { held, through } = gated(o1);
       expectObservable(held).toBe(waiting, HELD);
@@ -191,7 +191,7 @@ describe('gate: overflow', () => {
       const o1 = hot('  f--------t', IS);
       const subs = '    ^------!  ';
       const expected = '-------#  ';
-      const waiting = ' -1-2-3---';
+      const waiting = ' -1-2-3-0-';
 
       const { held, through } = gated(o1);
       expectObservable(held).toBe(waiting, HELD);
