@@ -178,7 +178,7 @@ describe('delivery: once and in order, or told', () => {
     await patching('redis/canary.js', 'Canary', (canary: { fly: () => Observable<never> }) => {
       canary.fly = () => EMPTY;
     });
-    expect(await firstViolation()).toMatch(/^delivery: .*told nothing/);
+    expect(await firstViolation('delivery')).toMatch(/^delivery: .*told nothing/);
   });
 
   test('sees a message that nobody published', async () => {
