@@ -153,7 +153,6 @@ describe('a publish budget', () => {
     const room = new Room('tea', { confirmed: () => undefined, refused: () => undefined });
     room.next(true);
     const [old, , young] = [0, 0, 500].map((startedMs) => begin(budget, 1, startedMs, room));
-    });
     old?.complete();
     young?.complete();
     expect(budget.overdue(999, 1000)).toEqual([]);

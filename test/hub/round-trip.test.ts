@@ -3,7 +3,7 @@ import { EMPTY, NEVER, Observable, Subject, concat, of, throwError, timer } from
 import type { TestScheduler } from 'rxjs/testing';
 import { PublishError, type BrokerEvent } from '../../src/broker/broker.js';
 import { Hub } from '../../src/hub/hub.js';
-import { silentLogger, type Logger } from '../../src/log.js';
+import { silentLogger } from '../../src/log.js';
 import { noMetrics } from '../../src/metrics.js';
 import { ScriptedBroker } from '../support/broker.js';
 import { marbles, virtualWorld } from '../support/marbles.js';

@@ -468,6 +468,18 @@ describe('channels that Redis refuses', () => {
     });
   });
 
+  test('all together end the life and cost no room anything, though the rooms are asked for apart and first', () => {
+    scene((it) => {
+      refusing(it, 'test:canary:pod', 'test:misplaced', 'test:room:tea');
+      it.together = (channels) => channels.map((channel) => [channel]).reverse();
+      it.join('tea');
+      it.live();
+      const told = it.until(200);
+      expect(told.at(-1)).toContain('NOPERM');
+      expect(told.filter((line) => line.includes('refused'))).toEqual([]);
+    });
+  });
+
   test('are no matter to a room that was left before the answer came', () => {
     scene((it) => {
       refusing(it, 'test:room:c');
