@@ -1,5 +1,5 @@
 export { type Authorize, type Grant, type Identity, authorizeByClaims } from './entrance/authorize.js';
-export { type Broker, type BrokerEvent, type BrokerStatus, type Gap, PublishError } from './broker/broker.js';
+export { type Broker, type BrokerEvent, type BrokerStatus, type Gap, PublishError, RoomRefusedError } from './broker/broker.js';
 export type { Networks } from './entrance/address.js';
 export { memoryBroker } from './broker/memory.js';
 export { redisBroker, type RedisBrokerOptions } from './redis/broker.js';

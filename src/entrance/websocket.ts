@@ -204,7 +204,9 @@ export class WebSocketTransport extends Sink<Outbound> implements Consumer {
     this.#read();
   }
 
+  /** A socket that closes is read whatever anybody wants: a paused one would never see the client's half of the closing handshake. */
   #read(): void {
+    if (this.#closing) return;
     if (this.#isPaused || this.#isHeld) this.#webSocket.pause();
     else this.#webSocket.resume();
   }

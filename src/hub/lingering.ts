@@ -61,6 +61,8 @@ export class Lingering {
     let ended = 0;
     for (const [room, dueMs] of this.#dueMs) {
       if (dueMs > nowMs || ended === ENDED_PER_TURN) {
+        // What ends a room may have left another, for which a timer was begun.
+        this.stop();
         this.#timer = this.#wait(Math.max(0, dueMs - nowMs));
         return;
       }

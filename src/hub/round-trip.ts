@@ -34,8 +34,8 @@ export class RoundTrip extends Stage<never, never> {
   /** Undefined where nothing is expected to come back, or has come. */
   #room: Room | undefined;
   #isAccepted = false;
-  /** What its sender is told where its echo was lost. */
-  #lost: PublishError | undefined;
+  /** Set where it cannot be expected back and the broker has not answered yet. */
+  #lostReason: string | undefined;
   #isOver = false;
 
   constructor(output: Subscriber<never>, { id, bytes, room, budget, startedMs }: RoundTripOptions) {
@@ -66,12 +66,16 @@ export class RoundTrip extends Stage<never, never> {
   }
 
   /**
-   * It will not come back, and the receivers get a gap. The sender is told when the broker has accepted it: until then it is under
-   * way, and may still be refused.
+   * It will not come back, though the broker may have accepted it: the receivers get a gap. Until the broker has answered, it stays
+   * under way there, and in the window of its connection.
    */
   lost(reason: string): void {
-    this.#lost = new PublishError('unconfirmed', reason);
-    if (this.#isAccepted) this.#complete();
+    if (!this.#isAccepted) {
+      this.#lostReason ??= reason;
+      return;
+    }
+    this.#end();
+    this.output.error(new PublishError('unconfirmed', reason));
   }
 
   override unsubscribe(): void {
@@ -91,13 +95,13 @@ export class RoundTrip extends Stage<never, never> {
 
   protected override _complete(): void {
     this.#isAccepted = true;
-    if (this.#room === undefined || this.#lost) this.#complete();
+    if (this.#room === undefined) this.#complete();
+    else if (this.#lostReason !== undefined) this.lost(this.#lostReason);
   }
 
   #complete(): void {
     this.#end();
-    if (this.#lost) this.output.error(this.#lost);
-    else this.output.complete();
+    this.output.complete();
   }
 
   #end(): void {

@@ -29,6 +29,8 @@ class Gate<T> extends Stage<T, T> {
   readonly #options: GateOptions<T>;
   #waiting: T[] = [];
   #weight = 0;
+  /** The weight that was told last. */
+  #told = 0;
   #isOpen = false;
   #completed = false;
   #releasing = false;
@@ -47,23 +49,28 @@ class Gate<T> extends Stage<T, T> {
     } else {
       this.#waiting.push(value);
       this.#weight += this.#options.weigh(value);
-      this.#options.held.next(this.#weight);
+      this.#tell(this.#weight);
     }
   }
 
   protected override _complete(): void {
     this.#completed = true;
-    if (this.#waiting.length > 0) return;
-    this.output.complete();
-    this.unsubscribe();
+    if (this.#waiting.length === 0) {
+      this.output.complete();
+      this.unsubscribe();
+      return;
+    }
+    // The source is done with; what waits is not.
+    super.unsubscribe();
+    this.output.add(() => {
+      this.#drop();
+    });
   }
 
   override unsubscribe(): void {
     if (this.closed) return;
     super.unsubscribe();
-    if (this.#waiting.length === 0) return;
-    this.#waiting = [];
-    this.#options.held.next((this.#weight = 0));
+    this.#drop();
   }
 
   #open(open: boolean): void {
@@ -75,15 +82,25 @@ class Gate<T> extends Stage<T, T> {
   #release(): void {
     if (this.#releasing) return;
     this.#releasing = true;
-    let released = false;
     while (this.#isOpen && this.#waiting.length > 0 && !this.output.closed) {
       const value = this.#waiting.shift() as T;
       this.#weight -= this.#options.weigh(value);
       this.output.next(value);
-      released = true;
     }
     this.#releasing = false;
-    if (released && !this.output.closed) this.#options.held.next(this.#weight);
+    if (!this.output.closed) this.#tell(this.#weight);
     if (this.#completed && this.#waiting.length === 0) this.output.complete();
+  }
+
+  /** What waits is lost with the gate. The last value may have ended it, when nothing waits but what was told is still to be taken back. */
+  #drop(): void {
+    this.#waiting = [];
+    this.#tell((this.#weight = 0));
+  }
+
+  #tell(weight: number): void {
+    if (weight === this.#told) return;
+    this.#told = weight;
+    this.#options.held.next(weight);
   }
 }

@@ -212,6 +212,8 @@ export class RedisSubscription {
     this.#options.time.turnEnd$.subscribe(() => {
       const channels = this.#channelsOf(this.#leaving.filter((left) => !this.#wanted.has(left)));
       this.#leaving = [];
+      // An UNSUBSCRIBE without a channel leaves all of them.
+      if (channels.length === 0) return;
       for (const some of this.#options.together(channels)) this.#link?.unsubscribe(some);
     });
   }
@@ -239,7 +241,8 @@ export class RedisSubscription {
     channels: readonly string[],
     wantedAt: ReadonlyMap<string, Wanted | undefined>,
   ): Observable<never> {
-    return from(link.subscribe(channels)).pipe(
+    // Not before somebody waits for the answer: a refusal that nobody hears would be an unhandled rejection.
+    return defer(() => link.subscribe(channels)).pipe(
       tap(() => {
         for (const channel of channels) this.#confirm(channel, wantedAt.get(channel));
       }),

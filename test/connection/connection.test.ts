@@ -75,17 +75,23 @@ describe('joining', () => {
       broker.confirm = () => timer(5, scheduler).pipe(map(() => true));
       const inbound$ = hot<Inbound>('-ab', { a: text({ type: 'ping', id: 'p', data: 1 }), b: text('nope') });
       const actual$ = ask(inbound$, inRooms(pod, 'ada', ['a']));
-      expectObservable(actual$, '10ms !').toBe('-----(wpe)', { w: 'welcome', p: 'pong', e: 'error invalid_json' });
+      expectObservable(actual$, '10ms !').toBe('-P---(wpeR)', {
+        P: 'pause',
+        w: 'welcome',
+        p: 'pong',
+        e: 'error invalid_json',
+        R: 'resume',
+      });
     });
   });
 
-  test('32 messages before the welcome pause the socket, which is read again once they are handled', () => {
+  test('the first message before the welcome pauses the socket, which is read again once all that it brought is handled', () => {
     marbles(({ cold, expectObservable }, scheduler) => {
       const { broker, pod } = scripted(scheduler);
       broker.confirm = () => timer(50, scheduler).pipe(map(() => true));
       const inbound$ = cold<Inbound>('m'.repeat(32), { m: text({ type: 'pong' }) });
       const actual$ = ask(inbound$, inRooms(pod, 'ada', ['a']));
-      expectObservable(actual$, '60ms !').toBe('31ms p 18ms (wr)', { p: 'pause', w: 'welcome', r: 'resume' });
+      expectObservable(actual$, '60ms !').toBe('p 49ms (wr)', { p: 'pause', w: 'welcome', r: 'resume' });
     });
   });
 
@@ -116,7 +122,12 @@ describe('presence', () => {
         telling.unsubscribe();
       });
       const actual$ = ask(hot<Inbound>('-c', { c: chat('early') }), inRooms(pod, 'ada', ['tea']));
-      expectObservable(actual$, '9ms !').toBe('-----(wb)', { w: 'welcome', b: 'presence online ada + chat early' });
+      expectObservable(actual$, '9ms !').toBe('-p---(wrb)', {
+        p: 'pause',
+        w: 'welcome',
+        r: 'resume',
+        b: 'presence online ada + chat early',
+      });
     });
   });
 });
@@ -275,7 +286,7 @@ describe('publishing', () => {
     });
   });
 
-  test('32 unconfirmed publishes pause the socket; what the same read brought waits; a confirmation lets one go', () => {
+  test('32 publishes that have not come back pause the socket; what the same read brought waits; each that comes back lets one go', () => {
     marbles(({ hot, expectObservable, flush }, scheduler) => {
       const { broker, pod } = scripted(scheduler);
       broker.accept = () => timer(100, scheduler).pipe(ignoreElements());
@@ -286,11 +297,13 @@ describe('publishing', () => {
     });
     marbles(({ hot, expectObservable, flush }, scheduler) => {
       const { broker, pod } = scripted(scheduler);
+      broker.returns = true;
       broker.accept = () => timer(100, scheduler).pipe(ignoreElements());
       const inbound$ = hot<Inbound>(`-(${'c'.repeat(34)})`, { c: chat('x') });
-      expectObservable(ask(inbound$, inRooms(pod, 'ada', ['tea'])), '150ms !').toBe('wp 99ms r', {
+      expectObservable(ask(inbound$, inRooms(pod, 'ada', ['tea'])), '150ms !').toBe('wp 99ms (cr)', {
         w: 'welcome',
         p: 'pause',
+        c: Array.from({ length: 32 }, () => 'chat x').join(' + '),
         r: 'resume',
       });
       flush();
@@ -376,11 +389,18 @@ describe('the heartbeat', () => {
   test('while the socket is not read, the clock of the timeout stands still', () => {
     marbles(({ cold, expectObservable }, scheduler) => {
       const { broker, pod } = scripted(scheduler, { PUBLISH_WINDOW: '1' });
+      broker.returns = true;
       broker.accept = () => timer(100_000, scheduler).pipe(ignoreElements());
       const actual$ = ask(cold<Inbound>('-c', { c: chat('x') }), inRooms(pod, 'ada', ['tea'])).pipe(
         concatMap((row) => (row === 'ping' ? [] : of(row))),
       );
-      expectObservable(actual$).toBe('wp 99999ms r 60998ms (s|)', { w: 'welcome', p: 'pause', r: 'resume', s: 'shut 4001 now' });
+      expectObservable(actual$).toBe('wp 99999ms (cr) 60995ms (s|)', {
+        w: 'welcome',
+        p: 'pause',
+        c: 'chat x',
+        r: 'resume',
+        s: 'shut 4001 now',
+      });
     });
   });
 
@@ -392,7 +412,7 @@ describe('the heartbeat', () => {
       const actual$ = ask(inbound$, inRooms(pod, 'ada', ['tea']), rowConsumer(hot, 'f')).pipe(
         concatMap((row) => (row === 'ping' ? [] : of(row))),
       );
-      const expected = '-p 18ms r 60979ms (s|)';
+      const expected = 'p 19ms r 60979ms (s|)';
       expectObservable(actual$, '100s !').toBe(expected, { p: 'pause', r: 'resume', s: 'shut 4001 now' });
     });
   });
@@ -512,13 +532,15 @@ describe('a drain', () => {
     });
   });
 
-  test('waits for unconfirmed publishes to settle', () => {
+  test('waits for publishes to come back', () => {
     marbles(({ hot, expectObservable }, scheduler) => {
       const { broker, pod } = scripted(scheduler);
+      broker.returns = true;
       broker.accept = () => timer(50, scheduler).pipe(ignoreElements());
       const inbound$ = hot<Inbound>('-cd', { c: chat('x'), d: drain });
-      expectObservable(ask(inbound$, inRooms(pod, 'ada', ['tea']))).toBe('w-(dp) 45ms (s|)', {
+      expectObservable(ask(inbound$, inRooms(pod, 'ada', ['tea']))).toBe('w-(dp) 45ms (cs|)', {
         w: 'welcome',
+        c: 'chat x',
         d: 'shutdown',
         p: 'pause',
         s: 'shut 1001',
@@ -559,7 +581,7 @@ describe('a drain', () => {
       const { broker, pod } = scripted(scheduler);
       broker.confirm = (room) => (room === 'tea' ? timer(3, scheduler).pipe(map(() => true)) : [true]);
       const inbound$ = hot<Inbound>('-cd', { c: chat('x'), d: drain });
-      expectObservable(ask(inbound$, inRooms(pod, 'ada', ['tea']))).toBe('--p(wd)(s|)', {
+      expectObservable(ask(inbound$, inRooms(pod, 'ada', ['tea']))).toBe('-p-(wd)(s|)', {
         p: 'pause',
         w: 'welcome',
         d: 'shutdown',

@@ -1,7 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
-import { NEVER, delay, filter, map, timer } from 'rxjs';
+import { NEVER, concat, delay, filter, map, mergeMap, of, throwError, timer } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 import Type from 'typebox';
+import { RoomRefusedError } from '../../src/broker/broker.js';
+import { readConfig } from '../../src/config.js';
 import type { Grant } from '../../src/entrance/authorize.js';
 import { join, leave, reply } from '../../src/handling/effect.js';
 import { handler } from '../../src/handling/handler.js';
@@ -155,9 +157,9 @@ describe('join', () => {
 
   test('makes a message without a room ambiguous where it was not', () => {
     marbles(({ hot, expectObservable, flush }, scheduler) => {
-      const e1 = hot('  ---cj---c-lc-', INBOUND);
-      const unsub = '   ------------!';
-      const expected = '---w---jr-l-';
+      const e1 = hot('  ----cj---c-lc-', INBOUND);
+      const unsub = '   -------------!';
+      const expected = '---w----jr-l-';
 
       const { broker, pod } = slowly(scheduler);
       expectObservable(ask(e1, inRooms(pod, 'ada', ['milk'])), unsub).toBe(expected, HEARD);
@@ -223,6 +225,94 @@ describe('join', () => {
       const pod = virtualPod(scheduler, { handlers: [later] });
       const heard = { w: 'welcome', d: 'shutdown', p: 'pause', e: 'error unavailable x', s: 'shut 1001' };
       expectObservable(ask(e1, inRooms(pod, 'ada'))).toBe(expected, heard);
+    });
+  });
+});
+
+describe('a room that the broker refuses', () => {
+  /** A pod whose broker takes 3 ms to refuse the tea room, and confirms the others. */
+  function refusing(scheduler: TestScheduler, environment: Record<string, string> = {}) {
+    const broker = new ScriptedBroker();
+    broker.returns = true;
+    broker.confirm = (room) => {
+      if (room !== 'tea') return [true];
+      return timer(3, scheduler).pipe(
+        map(() => {
+          throw new RoomRefusedError('no permission');
+        }),
+      );
+    };
+    return virtualPod(scheduler, { broker, handlers: HANDLERS, limits: readConfig(environment) });
+  }
+
+  test('closes with 1008 who came for it', () => {
+    marbles(({ expectObservable }, scheduler) => {
+      const pod = refusing(scheduler);
+      expectObservable(ask(NEVER, inRooms(pod, 'ada', ['milk', 'tea']))).toBe('---(s|)', { s: 'shut 1008' });
+      expectObservable(ask(NEVER, inRooms(pod, 'ben', ['milk'])), '9ms !').toBe('w', HEARD);
+    });
+  });
+
+  test('costs who wants to join it an error with the message’s id, and nothing else', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('  -j---t-c-', INBOUND);
+      const unsub = '   ---------!';
+      const expected = 'w---fn-c-';
+
+      const heard = { ...HEARD, f: 'error forbidden j' };
+      expectObservable(ask(e1, inRooms(refusing(scheduler), 'ada', ['milk'])), unsub).toBe(expected, heard);
+    });
+  });
+
+  test('counts in the publish window no longer', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('  -jc-------', INBOUND);
+      const unsub = '   ----------!';
+      const pod = refusing(scheduler, { PUBLISH_WINDOW: '1' });
+      const heard = { ...HEARD, f: 'error forbidden j', p: 'pause', r: 'resume' };
+      expectObservable(ask(e1, inRooms(pod, 'ada', ['milk'])), unsub).toBe('wp--(fcr)', heard);
+    });
+  });
+
+  test('closes who was in it, where the broker has changed its mind', () => {
+    marbles(({ expectObservable }, scheduler) => {
+      const broker = new ScriptedBroker();
+      broker.confirm = (room) =>
+        room === 'tea'
+          ? concat(of(true), timer(3, scheduler).pipe(mergeMap(() => throwError(() => new RoomRefusedError('no')))))
+          : [true];
+      const pod = virtualPod(scheduler, { broker });
+      expectObservable(ask(NEVER, inRooms(pod, 'ada', ['tea']))).toBe('w--(s|)', { ...HEARD, s: 'shut 1008' });
+    });
+  });
+});
+
+describe('a pod that is full', () => {
+  test('of rooms lets nobody join more, but those that it hears already', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('  -jJl----', { j: act('join', { id: 'j' }), J: act('join two', { id: 'J' }), l: act('leave') });
+      const unsub = '   --------!';
+      const expected = 'wjuL----';
+
+      const pod = virtualPod(scheduler, { handlers: HANDLERS, limits: readConfig({ MAX_ROOMS: '1' }) });
+      ask(NEVER, inRooms(pod, 'ben', ['tea'])).subscribe();
+      const heard = { w: 'welcome', j: 'joined tea', u: 'error unavailable J', L: 'left tea' };
+      expectObservable(ask(e1, inRooms(pod, 'ada')), unsub).toBe(expected, heard);
+    });
+  });
+
+  test('of what waits lets nobody join more', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('  -j--j-', INBOUND);
+      const unsub = '   ------!';
+      const expected = 'wu--j-';
+
+      const pod = virtualPod(scheduler, { handlers: HANDLERS });
+      pod.held.add(pod.limits.maxHeldBytes);
+      timer(3, scheduler).subscribe(() => {
+        pod.held.add(-pod.limits.maxHeldBytes);
+      });
+      expectObservable(ask(e1, inRooms(pod, 'ada')), unsub).toBe(expected, { ...HEARD, u: 'error unavailable j' });
     });
   });
 });

@@ -1,10 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
-import { ignoreElements, map, timer } from 'rxjs';
+import { concat, ignoreElements, map, throwError, timer, type Observable } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 import { validate } from 'uuid';
 import type { Grant } from '../../src/entrance/authorize.js';
+import { PublishError } from '../../src/broker/broker.js';
 import { readConfig } from '../../src/config.js';
 import { publish, reply, type Effect } from '../../src/handling/effect.js';
+import { POD_BYTES } from '../../src/hub/publish-budget.js';
 import { builtInHandlers } from '../../src/handlers/index.js';
 import type { Inbound } from '../../src/connection/transport.js';
 import { act, acting } from '../support/acting.js';
@@ -120,6 +122,77 @@ describe('more publishes of one message than the window takes', () => {
       expectObservable(ask(e1, inRooms(pod, 'ada', ['tea'])), unsub).toBe(expected, HEARD);
       flush();
       expect(published).toEqual(['a at 1', 'b at 1', 'c at 6', 'd at 6']);
+    });
+  });
+});
+
+describe('publishes that are large', () => {
+  /** A pod whose broker takes 5 ms, and a handler that publishes so many messages of 60 KB. */
+  function largely(scheduler: TestScheduler, accept = (): Observable<never> => timer(5, scheduler).pipe(ignoreElements())) {
+    const published: string[] = [];
+    const broker = new ScriptedBroker();
+    broker.returns = true;
+    broker.accept = (room) => {
+      published.push(`${room} at ${scheduler.now()}`);
+      return accept();
+    };
+    const large = () => publish({ type: 'said', data: { content: 'x'.repeat(60_000) } });
+    const effects = {
+      five: () => Array.from({ length: 5 }, large),
+      thirty: () => Array.from({ length: 30 }, large),
+      one: () => [said('one')],
+    };
+    return { published, pod: virtualPod(scheduler, { broker, handlers: [...builtInHandlers, acting(effects)] }) };
+  }
+
+  test('are as many as the bytes of a connection allow, and the others wait', () => {
+    marbles(({ hot, flush }, scheduler) => {
+      const { published, pod } = largely(scheduler);
+      ask(hot('-f', SAID), inRooms(pod, 'ada', ['tea'])).subscribe();
+      timer(20, scheduler).subscribe(() => {
+        expect([pod.held.bytes, pod.hub.budget.underWayBytes]).toEqual([0, 0]);
+      });
+      scheduler.maxFrames = 30;
+      flush();
+      expect(published).toEqual([...Array.from({ length: 4 }, () => 'tea at 1'), 'tea at 6']);
+    });
+  });
+
+  test('of many connections are as many as the pod’s budget allows; a small one of who has none under way is not held up', () => {
+    marbles(({ hot, flush }, scheduler) => {
+      const { published, pod } = largely(scheduler);
+      for (let nth = 0; nth < 10; nth++) ask(hot('-f', SAID), inRooms(pod, `loud ${nth}`, [`room ${nth}`])).subscribe();
+      ask(hot('--o', SAID), inRooms(pod, 'ada', ['tea'])).subscribe();
+      timer(4, scheduler).subscribe(() => {
+        expect(pod.hub.budget.underWayBytes).toBeLessThan(POD_BYTES);
+        expect(published.filter((each) => each.endsWith(' at 1')).length).toBe(34);
+        expect(published).toContain('tea at 2');
+      });
+      timer(40, scheduler).subscribe(() => {
+        expect(published.length).toBe(51);
+        expect([pod.held.bytes, pod.hub.budget.underWayBytes]).toEqual([0, 0]);
+      });
+      scheduler.maxFrames = 50;
+      flush();
+    });
+  });
+
+  test.each([
+    { what: 'they come back', accept: undefined },
+    { what: 'they fail', accept: () => throwError(() => new PublishError('unavailable', 'down')) },
+  ])('hold bytes of the pod until $what, though their connection went while they waited', ({ accept }) => {
+    marbles(({ hot, flush }, scheduler) => {
+      const { pod } = largely(scheduler, accept && (() => concat(timer(5, scheduler).pipe(ignoreElements()), accept())));
+      const asking = ask(hot('-t', { t: act('thirty') }), inRooms(pod, 'ada', ['tea'])).subscribe();
+      timer(2, scheduler).subscribe(() => {
+        expect(pod.held.bytes).toBeGreaterThan(30 * 60_000);
+        asking.unsubscribe();
+      });
+      timer(90, scheduler).subscribe(() => {
+        expect([pod.held.bytes, pod.hub.budget.underWayBytes]).toEqual([0, 0]);
+      });
+      scheduler.maxFrames = 100;
+      flush();
     });
   });
 });

@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { afterAll, afterEach, expect, test } from '@jest/globals';
 import { Observable, Subject, lastValueFrom } from 'rxjs';
 import { WebSocket } from 'ws';
-import { TICK } from '../../src/connection/transport.js';
+import { PAUSE, RESUME, TICK, shut, type Outbound } from '../../src/connection/transport.js';
 import { WebSocketTransport, webSockets, type Actor } from '../../src/entrance/websocket.js';
 import { ownBatch } from '../../src/hub/frame.js';
 import { noMetrics } from '../../src/metrics.js';
@@ -15,6 +15,9 @@ let client: WebSocket | undefined;
 
 afterEach(() => {
   client?.terminate();
+});
+
+afterAll(() => {
   http.closeAllConnections();
 });
 
@@ -25,6 +28,8 @@ afterAll(() => {
 interface Pair {
   readonly client: WebSocket;
   readonly transport: WebSocketTransport;
+  /** The server's side of it. */
+  readonly socket: Socket;
   readonly ended: Promise<unknown>;
   /** What the socket's end was counted as. */
   readonly closes: readonly number[];
@@ -39,12 +44,12 @@ function accept(actor: Actor) {
   const onEnd = () => {
     ended$.complete();
   };
-  const made = new Promise<WebSocketTransport>((resolve) => {
+  const made = new Promise<Pick<Pair, 'transport' | 'socket'>>((resolve) => {
     http.once('upgrade', (request, socket: Socket, head) => {
       upgrade({ request, socket, head }, (webSocket) => {
         const transport = new WebSocketTransport(webSocket, socket, { metrics, onEnd });
         transport.begin(actor);
-        resolve(transport);
+        resolve({ transport, socket });
       });
     });
   });
@@ -57,7 +62,7 @@ async function clientOf(actor: Actor): Promise<Pair> {
   if (!http.listening) await once(http, 'listening');
   client = new WebSocket(`ws://127.0.0.1:${(http.address() as AddressInfo).port}`);
   await once(client, 'open');
-  return { client, transport: await made, ended, closes };
+  return { client, ...(await made), ended, closes };
 }
 
 test('nothing is written behind a close frame, which answers the client’s, though the actor has not heard of it yet', async () => {
@@ -95,4 +100,54 @@ test('an actor that listens no more and said nothing: the next tick closes its c
   await ended;
   expect(code).toBe(1011);
   expect(closes).toEqual([1011]);
+});
+
+test('a socket is read only while neither its actor nor the pod wants it left unread', async () => {
+  const outbound$ = new Subject<Outbound>();
+  const { transport, socket } = await clientOf(() => outbound$);
+  const unread = () => socket.isPaused();
+  const seen: boolean[] = [unread()];
+  for (const act of [
+    () => {
+      outbound$.next(PAUSE);
+    },
+    () => {
+      transport.hold(true);
+    },
+    () => {
+      outbound$.next(RESUME);
+    },
+    () => {
+      transport.hold(false);
+    },
+    () => {
+      transport.hold(true);
+    },
+    () => {
+      outbound$.next(PAUSE);
+    },
+    () => {
+      transport.hold(false);
+    },
+    () => {
+      outbound$.next(RESUME);
+    },
+  ]) {
+    act();
+    seen.push(unread());
+  }
+  expect(seen).toEqual([false, true, true, true, false, true, true, true, false]);
+});
+
+test('a socket that closes is read, though the pod fills up meanwhile: the handshake ends at once', async () => {
+  const outbound$ = new Subject<Outbound>();
+  const { client, transport, socket, ended, closes } = await clientOf(() => outbound$);
+  const closed = once(client, 'close');
+  transport.hold(true);
+  outbound$.next(shut(1001, 'the pod goes away'));
+  transport.hold(true);
+  expect(socket.isPaused()).toBe(false);
+  await closed;
+  await ended;
+  expect(closes).toEqual([1001]);
 });

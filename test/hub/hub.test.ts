@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import { NEVER, Subject, concat, map, of, tap, type Observable } from 'rxjs';
+import { NEVER, Subject, concat, map, of, tap, throwError, timer, type Observable } from 'rxjs';
 import type { RunHelpers, TestScheduler } from 'rxjs/testing';
-import type { Broker, BrokerEvent } from '../../src/broker/broker.js';
+import { RoomRefusedError, type Broker, type BrokerEvent } from '../../src/broker/broker.js';
 import type { Batch } from '../../src/hub/frame.js';
 import { Hub, type HubOptions, type MembershipEvent } from '../../src/hub/hub.js';
 import type { MemberEvent, MembershipChange } from '../../src/hub/member.js';
@@ -467,6 +467,31 @@ describe('an invalid publication', () => {
     expect([counted, heard]).toEqual([1, ['joined a b', 'gap too_large']]);
   });
 
+  test('that is too large is told where it would have come, once to each connection', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const values = {
+        a: said('a', 'before'),
+        A: said('b', 'beside'),
+        l: said('a', 'x'.repeat(MAX_BYTES)),
+        b: said('a', 'after'),
+      };
+      const hub = createHub(scheduler, { events$: hot<BrokerEvent>('-(aAlb)', values) });
+      const [j, J, K] = ['joined a b', 'joined a', 'joined b'];
+      const [g, x, y, z] = ['gap too_large', 'chat before + chat beside', 'chat after', 'chat beside'];
+      expectObservable(row(hub, 'ada', staying('a', 'b')), '9ms !').toBe('j(xgy)', { j, x, g, y });
+      expectObservable(row(hub, 'ben', staying('a')), '9ms !').toBe('J(xgy)', { J, x: 'chat before', g, y });
+      expectObservable(row(hub, 'cat', staying('b')), '9ms !').toBe('Kz', { K, z });
+    });
+  });
+
+  test('that is wrong in another way too is told to nobody, however large', () => {
+    const huge: Publication = { kind: 'publication', room: 'a', payload: Buffer.alloc(MAX_BYTES + 1, 'x') };
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const hub = createHub(scheduler, { events$: hot<BrokerEvent>('-h', { h: huge }) });
+      expectObservable(row(hub, 'ada', staying('a')), '9ms !').toBe('j', { j: 'joined a' });
+    });
+  });
+
   test('is counted each time and logged once per room and minute', () => {
     const { counted, logged } = complaints('-(aab) 59994ms aa 59998ms aa');
     expect(counted).toBe(7);
@@ -475,6 +500,107 @@ describe('an invalid publication', () => {
 
   test('is logged without a word of what it says', () => {
     expect(JSON.stringify(complaints('-a').logged)).not.toContain('secret');
+  });
+});
+
+describe('a room that the broker refuses', () => {
+  const refusal = new RoomRefusedError('no permission');
+
+  test('is told to those who are in it and to those who wait, and to nobody else', () => {
+    marbles(({ cold, hot, expectObservable, expectSubscriptions }, scheduler) => {
+      const a$ = cold('t-f--#', { t: true, f: false }, refusal);
+      const warned: unknown[] = [];
+      const log = Object.assign(Object.create(silentLogger) as typeof silentLogger, {
+        warn: ({ room }: { room: string }) => void warned.push(room),
+      });
+      const hub = createHub(scheduler, { rooms: { a: a$ } }, { log });
+      const [j, r] = ['joined a', 'refused a'];
+      expectObservable(row(hub, 'ada', staying('a')), '9ms !').toBe('j----r', { j, r });
+      expectObservable(row(hub, 'ben', hot('---j', { j: join('a') })), '9ms !').toBe('-----r', { r });
+      expectObservable(row(hub, 'cat', staying('b')), '9ms !').toBe('j', { j: 'joined b' });
+      expectSubscriptions(a$.subscriptions).toBe('^----!');
+      timer(8, scheduler).subscribe(() => {
+        expect([hub.memberCount('a'), hub.memberCount('b'), warned]).toEqual([0, 1, ['a']]);
+      });
+    });
+  });
+
+  test('is asked for again by who comes later', () => {
+    marbles(({ cold, hot, expectObservable, expectSubscriptions }, scheduler) => {
+      const a$ = cold<boolean>('--#', {}, refusal);
+      const hub = createHub(scheduler, { rooms: { a: a$ } });
+      expectObservable(row(hub, 'ada', staying('a')), '9ms !').toBe('--r', { r: 'refused a' });
+      expectObservable(row(hub, 'ben', hot('-----j', { j: join('a') })), '9ms !').toBe('-------r', { r: 'refused a' });
+      expectSubscriptions(a$.subscriptions).toBe(['^-!', '-----^-!']);
+    });
+  });
+
+  test('within the call that asks for it costs the others that were asked for with it nothing', () => {
+    marbles(({ expectObservable }, scheduler) => {
+      const hub = createHub(scheduler, { rooms: { a: throwError(() => refusal) } });
+      expectObservable(row(hub, 'ada', staying('a', 'b')), '9ms !').toBe('(rj)', { r: 'refused a', j: 'joined b' });
+      timer(5, scheduler).subscribe(() => {
+        expect(hub.memberCount('b')).toBe(1);
+      });
+    });
+  });
+
+  test('is told offline to who watches the members, and leaves no linger', () => {
+    marbles(({ cold, flush }, scheduler) => {
+      const hub = createHub(scheduler, { rooms: { a: cold('t-#', { t: true }, refusal) } });
+      const told: string[] = [];
+      hub.membership$.subscribe(({ kind, room, members }) => told.push(`${kind} ${room} ${members}`));
+      row(hub, 'ada', staying('a')).subscribe();
+      flush();
+      expect(told).toEqual(['online a 1', 'offline a 1']);
+      expect(scheduler.actions).toEqual([]);
+    });
+  });
+});
+
+describe('the rooms that a pod may hear', () => {
+  test('are counted without the global one, those that linger, and those that somebody is in already', () => {
+    marbles(({ hot, flush }, scheduler) => {
+      const hub = createHub(scheduler, {}, { maxRooms: 2 });
+      const may: unknown[] = [];
+      const look = (...rooms: readonly string[]) => may.push([rooms.join(' '), hub.hasPlaceFor(rooms)]);
+      row(hub, 'ada', hot('j-l', { j: join('a', 'b'), l: leave('a') })).subscribe();
+      timer(1, scheduler).subscribe(() => {
+        look('a', 'b');
+        look('c');
+        look();
+      });
+      timer(5, scheduler).subscribe(() => {
+        look('c');
+        look('a');
+        look('c', 'a');
+        look('c', 'b');
+      });
+      flush();
+      expect(may).toEqual([
+        ['a b', true],
+        ['c', false],
+        ['', true],
+        ['c', true],
+        ['a', true],
+        ['c a', false],
+        ['c b', true],
+      ]);
+    });
+  });
+
+  test('include those that linger no longer than until another needs the place, the longest left first', () => {
+    marbles(({ cold, hot, expectObservable, expectSubscriptions }, scheduler) => {
+      const [a$, b$, c$] = [1, 2, 3].map(() => cold('t', { t: true }));
+      if (!a$ || !b$ || !c$) throw new Error('three rooms');
+      const hub = createHub(scheduler, { rooms: { a: a$, b: b$, c: c$ } }, { maxRooms: 2 });
+      const values = { j: join('a', 'b'), a: leave('a'), b: leave('b'), c: join('c') };
+      const heard = { j: 'joined a b', a: 'left a', b: 'left b', c: 'joined c' };
+      expectObservable(row(hub, 'ada', hot('jab--c', values)), '9ms !').toBe('jab--c', heard);
+      expectSubscriptions(a$.subscriptions).toBe('^----!');
+      expectSubscriptions(b$.subscriptions).toBe('^ 1001ms !');
+      expectSubscriptions(c$.subscriptions).toBe('-----^ 1003ms !');
+    });
   });
 });
 

@@ -173,13 +173,81 @@ describe('gate: the end', () => {
       const o1 = hot('  f-----t--', IS);
       const subs = '    ^-----!  ';
       const expected = '------(ab|)';
-      const waiting = ' -1-2-3---';
+      const waiting = ' -1-2-30--';
 
       const { held, through } = gated(o1);
       expectObservable(held).toBe(waiting, HELD);
       expectObservable(e1.pipe(through, take(2))).toBe(expected);
       expectSubscriptions(e1.subscriptions).toBe(subs);
       expectSubscriptions(o1.subscriptions).toBe(subs);
+    });
+  });
+});
+
+describe('gate: what was told to wait', () => {
+  test('is what the values weigh together', () => {
+    marbles(({ hot, expectObservable }) => {
+      const values = { a: 'xxx', b: 'x', c: 'xx' };
+      const e1 = hot('  -a-b------c----', values);
+      const o1 = hot('  f----t---f---t-', IS);
+      const expected = '-----(ab)----c-';
+      const waiting = ' -3-4-0----2--0-';
+
+      const held = new Subject<number>();
+      const through = gate<string>({ open$: o1, capacity: 3, weigh: ({ length }) => length, held });
+      expectObservable(held).toBe(waiting, { 3: 3, 4: 4, 0: 0, 2: 2 });
+      expectObservable(e1.pipe(through)).toBe(expected, values);
+    });
+  });
+
+  test('is taken back where its consumer goes', () => {
+    marbles(({ hot, expectObservable }) => {
+      const e1 = hot('  -a-b---');
+      const o1 = hot('  f------', IS);
+      const unsub = '   -----! ';
+      const waiting = ' -1-2-0-';
+
+      const { held, through } = gated(o1);
+      expectObservable(held).toBe(waiting, HELD);
+      expectObservable(e1.pipe(through), unsub).toBe('-------');
+    });
+  });
+
+  test('is taken back where the consumer ends with the last that waited', () => {
+    marbles(({ hot, expectObservable }) => {
+      const e1 = hot('  -a-b---');
+      const o1 = hot('  f----t-', IS);
+      const expected = '-----(ab|)';
+      const waiting = ' -1-2-0-';
+
+      const { held, through } = gated(o1);
+      expectObservable(held).toBe(waiting, HELD);
+      expectObservable(e1.pipe(through, take(2))).toBe(expected);
+    });
+  });
+
+  test('is taken back where the consumer goes after the source has completed', () => {
+    marbles(({ hot, expectObservable }) => {
+      const e1 = hot('  -a-b-|   ');
+      const o1 = hot('  f--------', IS);
+      const unsub = '   -------! ';
+      const waiting = ' -1-2---0-';
+
+      const { held, through } = gated(o1);
+      expectObservable(held).toBe(waiting, HELD);
+      expectObservable(e1.pipe(through), unsub).toBe('-------');
+    });
+  });
+
+  test('is taken back where the source errs', () => {
+    marbles(({ hot, expectObservable }) => {
+      const e1 = hot('  -a-b-#');
+      const o1 = hot('  f-----', IS);
+      const waiting = ' -1-2-0';
+
+      const { held, through } = gated(o1);
+      expectObservable(held).toBe(waiting, HELD);
+      expectObservable(e1.pipe(through)).toBe('-----#');
     });
   });
 });
@@ -191,7 +259,7 @@ describe('gate: overflow', () => {
       const o1 = hot('  f--------t', IS);
       const subs = '    ^------!  ';
       const expected = '-------#  ';
-      const waiting = ' -1-2-3---';
+      const waiting = ' -1-2-3-0-';
 
       const { held, through } = gated(o1);
       expectObservable(held).toBe(waiting, HELD);

@@ -69,6 +69,25 @@ describe('a sink', () => {
     expect([...ended].sort()).toEqual([...children.keys()].filter((other) => other !== name).sort());
   });
 
+  test.each([0, 1])('ends what can be unsubscribed from and is no subscription, once, with %i others before it', (others) => {
+    const ended: string[] = [];
+    const sink = new Plain(...Array.from({ length: others }, (_, nth) => child(String(nth), ended)));
+    sink.add({ unsubscribe: () => ended.push('object') });
+    sink.add(child('last', ended));
+    expect(ended).toEqual([]);
+    sink.unsubscribe();
+    sink.unsubscribe();
+    expect([...ended].sort()).toEqual([...Array.from({ length: others }, (_, nth) => String(nth)), 'last', 'object']);
+  });
+
+  test('ends such an object at once where it has ended itself', () => {
+    const ended: string[] = [];
+    const sink = new Plain();
+    sink.unsubscribe();
+    sink.add({ unsubscribe: () => ended.push('object') });
+    expect(ended).toEqual(['object']);
+  });
+
   test('forgets a function that is removed', () => {
     const ended: string[] = [];
     const sink = new Plain();

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { EMPTY, NEVER, Observable, Subject, concat, ignoreElements, interval, of, timer } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
-import { PublishError } from '../../src/broker/broker.js';
+import { PublishError, RoomRefusedError } from '../../src/broker/broker.js';
 import { silentLogger } from '../../src/log.js';
 import { Canary } from '../../src/redis/canary.js';
 import { roomChannels } from '../../src/redis/channels.js';
@@ -25,6 +25,10 @@ class Scene {
   /** What happened, as `{ms} {what}`. */
   readonly log: string[] = [];
   readonly scheduler: TestScheduler;
+  /** Channels that the log names in a warning. */
+  readonly warned: string[] = [];
+  /** Which channels one SUBSCRIBE asks for. */
+  together: (channels: readonly string[]) => readonly (readonly string[])[] = (channels) => [channels];
 
   constructor(scheduler: TestScheduler) {
     const world = virtualWorld(scheduler);
@@ -44,11 +48,15 @@ class Scene {
       verify: (link) => concat(isMaster$(link, TIMEOUT_MS, world), this.isKnown ? EMPTY : of('not known' as const)),
       misplacedChannel: 'test:misplaced',
       timeoutMs: TIMEOUT_MS,
-      log: silentLogger,
+      log: Object.assign(Object.create(silentLogger) as typeof silentLogger, {
+        warn: ({ channel }: { channel?: string }) => {
+          if (channel !== undefined) this.warned.push(channel);
+        },
+      }),
       onStray: (heardMs) => {
         this.#note(`stray, after one of ${heardMs ?? 'never'}`);
       },
-      together: (channels) => [channels],
+      together: (channels) => this.together(channels),
       refused: () => false,
     });
     this.subscription.status$.subscribe((status) => {
@@ -71,8 +79,13 @@ class Scene {
   }
 
   join(room: string) {
-    return this.subscription.subscribe(room).subscribe((confirmed) => {
-      this.#note(`${room} ${confirmed ? 'confirmed' : 'lost'}`);
+    return this.subscription.subscribe(room).subscribe({
+      next: (confirmed) => {
+        this.#note(`${room} ${confirmed ? 'confirmed' : 'lost'}`);
+      },
+      error: (error: unknown) => {
+        this.#note(`${room} ${error instanceof RoomRefusedError ? 'refused' : String(error)}`);
+      },
     });
   }
 
@@ -299,6 +312,232 @@ describe('a room that is left and entered again', () => {
         '1 tea confirmed',
         '3500 tea lost',
         '3501 tea confirmed',
+      ]);
+    });
+  });
+});
+
+describe('rooms that are left', () => {
+  test('in one turn are unsubscribed from with one command', () => {
+    scene((it) => {
+      const rooms = ['tea', 'milk', 'jam'].map((room) => it.join(room));
+      it.live();
+      it.at(100, () => {
+        for (const room of rooms) room.unsubscribe();
+      });
+      it.until(200);
+      expect(it.link.asked.filter((asked) => asked.includes('UNSUBSCRIBE'))).toEqual([
+        '100 UNSUBSCRIBE test:room:tea test:room:milk test:room:jam',
+      ]);
+    });
+  });
+
+  test('and wanted again in one turn are kept at Redis, and confirmed once more', () => {
+    scene((it) => {
+      const tea = it.join('tea');
+      it.live();
+      it.at(100, () => {
+        tea.unsubscribe();
+        it.join('tea');
+      });
+      expect(it.until(200).filter((line) => line.includes('tea'))).toEqual(['1 tea confirmed', '101 tea confirmed']);
+      expect(it.link.asked.slice(3)).toEqual(['100 SUBSCRIBE test:room:tea']);
+    });
+  });
+
+  test('between two lives are asked for by neither', () => {
+    scene((it) => {
+      const tea = it.join('tea');
+      const life = it.live();
+      it.at(100, () => {
+        tea.unsubscribe();
+        life.unsubscribe();
+        it.live();
+      });
+      it.until(200);
+      expect(it.link.asked.slice(3).filter((asked) => asked.includes('tea'))).toEqual([]);
+    });
+  });
+});
+
+describe('channels that Redis refuses', () => {
+  /** Redis refuses every SUBSCRIBE that names one of the channels. */
+  function refusing(it: Scene, ...channels: readonly string[]): void {
+    it.link.refused = new Set(channels);
+  }
+
+  const ROOMS = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
+
+  test('cost the rooms that are theirs, and no others; the log names them', () => {
+    scene((it) => {
+      refusing(it, 'test:room:c', 'test:room:h');
+      it.live();
+      it.at(100, () => {
+        for (const room of ROOMS) it.join(room);
+      });
+      const told = it.until(200).filter((line) => /confirmed|refused/.test(line));
+      expect(told.map((line) => line.slice(line.indexOf(' ') + 1)).sort()).toEqual([
+        'a confirmed',
+        'b confirmed',
+        'c refused',
+        'd confirmed',
+        'e confirmed',
+        'f confirmed',
+        'g confirmed',
+        'h refused',
+      ]);
+      expect(it.warned).toEqual(['test:room:c', 'test:room:h']);
+      expect(it.log.filter((line) => line.includes('over'))).toEqual([]);
+    });
+  });
+
+  test('are found by halves: two questions for each time that the channels can be halved', () => {
+    scene((it) => {
+      refusing(it, 'test:room:c');
+      it.live();
+      it.at(100, () => {
+        for (const room of ROOMS) it.join(room);
+      });
+      it.until(200);
+      expect(it.link.asked.filter((asked) => asked.includes(' SUBSCRIBE test:room')).length).toBe(7);
+    });
+  });
+
+  test('are found at the beginning of a life too, which is up without them', () => {
+    scene((it) => {
+      refusing(it, 'test:room:c');
+      for (const room of ROOMS) it.join(room);
+      it.live();
+      const told = it.until(200);
+      expect(told.filter((line) => line.endsWith(' confirmed')).length).toBe(7);
+      expect(told.filter((line) => line.endsWith('c refused')).length).toBe(1);
+      expect(told.at(-1)).toMatch(/up$/);
+    });
+  });
+
+  test('are asked for one half after the other, so that nobody is left to hear of a refusal when the first ends the life', () => {
+    scene((it) => {
+      refusing(it, 'test:canary:pod', 'test:room:h');
+      for (const room of ROOMS) it.join(room);
+      it.live();
+      it.until(200);
+      expect(it.link.asked.filter((asked) => asked.includes('SUBSCRIBE test:room'))).toEqual([]);
+      expect(it.log.at(-1)).toContain('over: channel test:canary:pod');
+    });
+  });
+
+  test('are not asked for by the next life', () => {
+    scene((it) => {
+      refusing(it, 'test:room:c');
+      it.join('c');
+      const life = it.live();
+      it.at(100, () => {
+        it.link.asked.splice(0);
+        life.unsubscribe();
+        it.live();
+      });
+      it.until(200);
+      expect(it.link.asked[0]).toBe('100 SUBSCRIBE test:canary:pod test:misplaced');
+    });
+  });
+
+  test.each(['test:canary:pod', 'test:misplaced', 'test:global'])(
+    'and are the pod’s own, as %s, end the life and cost no room anything',
+    (channel) => {
+      scene((it) => {
+        refusing(it, channel);
+        it.join('');
+        it.join('tea');
+        it.live();
+        const told = it.until(200);
+        expect(told.at(-1)).toContain(`over: channel ${channel}: NOPERM`);
+        expect(told.filter((line) => line.includes('refused'))).toEqual([]);
+        expect(it.warned).toEqual([]);
+      });
+    },
+  );
+
+  test('all together, as for a user who may hear nothing, end the life and cost no room anything', () => {
+    scene((it) => {
+      refusing(it, 'test:canary:pod', 'test:misplaced', 'test:global', 'test:room:tea', 'test:room:milk');
+      for (const room of ['', 'tea', 'milk']) it.join(room);
+      it.live();
+      const told = it.until(200);
+      expect(told.at(-1)).toContain('over: channel test:canary:pod: NOPERM');
+      expect(told.filter((line) => line.includes('refused'))).toEqual([]);
+    });
+  });
+
+  test('all together end the life and cost no room anything, though the rooms are asked for apart and first', () => {
+    scene((it) => {
+      refusing(it, 'test:canary:pod', 'test:misplaced', 'test:room:tea');
+      it.together = (channels) => channels.map((channel) => [channel]).reverse();
+      it.join('tea');
+      it.live();
+      const told = it.until(200);
+      expect(told.at(-1)).toContain('NOPERM');
+      expect(told.filter((line) => line.includes('refused'))).toEqual([]);
+    });
+  });
+
+  test('are no matter to a room that was left before the answer came', () => {
+    scene((it) => {
+      refusing(it, 'test:room:c');
+      it.live();
+      it.at(100, () => {
+        const c = it.join('c');
+        it.at(1, () => {
+          c.unsubscribe();
+        });
+        it.link.outcome = () => timer(10, it.scheduler).pipe(ignoreElements());
+      });
+      expect(it.until(200).filter((line) => line.includes(' c '))).toEqual([]);
+      expect(it.warned).toEqual([]);
+    });
+  });
+
+  test.each(['NOPERM this user has no permissions to run the command', 'ERR unknown command', 'LOADING Redis is loading'])(
+    'for another reason end the life: %s',
+    (reason) => {
+      scene((it) => {
+        refusing(it, 'test:room:c');
+        it.link.refusal = reason;
+        it.join('c');
+        it.live();
+        const told = it.until(200);
+        expect(told.at(-1)).toContain(`over: ${reason}`);
+        expect(told.filter((line) => line.includes('refused'))).toEqual([]);
+      });
+    },
+  );
+});
+
+describe('what comes before a life is whole', () => {
+  test('is passed on only behind the gap, though Redis has confirmed its room', () => {
+    scene((it) => {
+      it.join('tea');
+      const first = it.live();
+      it.at(100, () => {
+        first.unsubscribe();
+        it.together = (channels) => [
+          channels.filter((channel) => channel.endsWith('tea')),
+          channels.filter((channel) => !channel.endsWith('tea')),
+        ];
+        let asked = 0;
+        it.link.outcome = () => timer((asked += 1) === 1 ? 1 : 50, it.scheduler).pipe(ignoreElements());
+        it.live();
+      });
+      for (const ms of [110, 160]) {
+        it.at(ms, () => {
+          it.link.say('test:room:tea', 'hello');
+        });
+      }
+      expect(it.until(200).filter((line) => /gap|hears|tea/.test(line))).toEqual([
+        '1 tea confirmed',
+        '100 tea lost',
+        expect.stringMatching(/^150 gap since/),
+        '150 tea confirmed',
+        '160 hears tea',
       ]);
     });
   });

@@ -20,8 +20,13 @@ export class ScriptedBroker implements Broker {
     return new Observable((subscriber) => {
       this.subscribed.add(room);
       subscriber.add(
-        from(this.confirm(room)).subscribe((confirmed) => {
-          subscriber.next(confirmed);
+        from(this.confirm(room)).subscribe({
+          next: (confirmed) => {
+            subscriber.next(confirmed);
+          },
+          error: (error: unknown) => {
+            subscriber.error(error);
+          },
         }),
       );
       return () => {

@@ -1,5 +1,5 @@
 import { Observable, Subject, concat, ignoreElements, of, timer, type SchedulerLike } from 'rxjs';
-import type { LinkError, RedisLink, RedisMessage, RefusedError } from '../../src/redis/link.js';
+import { RefusedError, type LinkError, type RedisLink, type RedisMessage } from '../../src/redis/link.js';
 
 /** A link that does what a test says, in virtual time, and remembers what it was asked. */
 export class ScriptedLink implements RedisLink {
@@ -13,6 +13,10 @@ export class ScriptedLink implements RedisLink {
   /** Whether what is published comes back to a channel that was subscribed to. */
   echoes = true;
   readonly moved$ = new Subject<void>();
+  /** Channels that it refuses to hear; a SUBSCRIBE that names one is refused whole. */
+  refused: ReadonlySet<string> = new Set();
+  /** What it says then. */
+  refusal = 'NOPERM No permissions to access a channel';
   #receivedBytes = 0;
   readonly #scheduler: SchedulerLike;
   readonly #channels = new Set<string>();
@@ -38,6 +42,7 @@ export class ScriptedLink implements RedisLink {
   subscribe(channels: readonly string[]): Observable<unknown> {
     return started(
       this.#answer(`SUBSCRIBE ${channels.join(' ')}`, () => {
+        if (channels.some((channel) => this.refused.has(channel))) throw new RefusedError(this.refusal);
         for (const channel of channels) this.#channels.add(channel);
         return channels.length;
       }),

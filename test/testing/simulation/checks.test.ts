@@ -93,6 +93,11 @@ afterEach(() => {
   jest.resetModules();
 });
 
+interface Publishing {
+  publish: (effect: Publish) => void;
+  settled: (letter: { readonly envelope: string; readonly cost: number }) => void;
+}
+
 interface Receive {
   receive: (event: MemberEvent) => void;
 }
@@ -140,7 +145,7 @@ describe('delivery: once and in order, or told', () => {
   test('sees a turn that is handed over in the wrong order', async () => {
     await breaking<typeof import('../../../src/hub/fan-out.js')>('hub/fan-out.js', ({ fanOut }) => ({
       fanOut: (rooms: readonly Room[]) => {
-        for (const room of rooms) room.arrived.reverse();
+        for (const room of rooms) room.arrivals?.publications.reverse();
         fanOut(rooms);
       },
     }));
@@ -175,7 +180,8 @@ describe('delivery: once and in order, or told', () => {
     await patching('redis/canary.js', 'Canary', (canary: { fly: () => Observable<never> }) => {
       canary.fly = () => EMPTY;
     });
-    expect(await firstViolation()).toMatch(/^delivery: .*told nothing/);
+    // What was said on a dead subscription never comes back, and holds up the drain of its sender.
+    expect(await firstViolation()).toMatch(/^(delivery: .*told nothing|remains: left over: \d+ connections)/);
   });
 
   test('sees a message that nobody published', async () => {
@@ -295,10 +301,10 @@ describe('isolation', () => {
       fanOut: (rooms: readonly Room[]) => {
         const [first] = rooms;
         for (const room of rooms) seen.add(room);
-        const others = [...seen].flatMap(({ members }) => [...members]).filter((member) => first && !first.members.has(member));
-        if (first) for (const member of others.slice(0, 1)) first.members.add(member);
+        const others = [...seen].flatMap(({ members }) => [...members]).filter((member) => first && !first.hasMember(member));
+        if (first) for (const member of others.slice(0, 1)) first.addMember(member);
         fanOut(rooms);
-        if (first) for (const member of others.slice(0, 1)) first.members.delete(member);
+        if (first) for (const member of others.slice(0, 1)) first.removeMember(member);
       },
     }));
     expect(await firstViolation()).toMatch(/^isolation: .*which the connection is not in/);
@@ -378,11 +384,11 @@ describe('bounds', () => {
   });
 
   test('sees a publish window that is not kept', async () => {
-    await patching('connection/outbox.js', 'Outbox', (outbox: { publish: (effect: Publish) => void; settled: () => void }) => {
+    await patching('connection/outbox.js', 'Outbox', (outbox: Publishing) => {
       const { publish } = outbox;
       outbox.publish = function (this: typeof outbox, effect) {
         publish.call(this, effect);
-        this.settled();
+        this.settled({ envelope: '', cost: 0 });
       };
     });
     expect(await firstViolation()).toMatch(/^bounds: .*unconfirmed/);
@@ -537,9 +543,11 @@ async function alteringWhatArrives(alter: (text: string) => string): Promise<voi
   await breaking<typeof import('../../../src/hub/fan-out.js')>('hub/fan-out.js', ({ fanOut }) => ({
     fanOut: (rooms: readonly Room[]) => {
       for (const room of rooms) {
-        room.arrived = room.arrived.map((one) =>
+        const { arrivals } = room;
+        const publications = arrivals?.publications.map((one) =>
           altered() ? { ...one, payload: Buffer.from(alter(one.payload.toString())) } : one,
         );
+        if (arrivals && publications) room.arrivals = { ...arrivals, publications };
       }
       fanOut(rooms);
     },
