@@ -23,7 +23,7 @@ const HEAR = 'hear';
  * @param socket whether it takes more
  */
 export function connection(inbound$: Observable<Inbound>, socket: Consumer, context: ConnectionContext): Observable<Outbound> {
-  const { pod, id, access } = context;
+  const { pod, id, identity, access } = context;
   return new Observable<Outbound>((subscriber) => {
     const intake = new Intake(pod.limits.publishWindow, pod.pulse.now, pod.held);
     const membership = new Membership(subscriber, context, intake);
@@ -31,7 +31,7 @@ export function connection(inbound$: Observable<Inbound>, socket: Consumer, cont
     const said$ = valid$.pipe(heartbeat(pod.keepAlive, intake), answered(context, intake, membership));
     if (pod.hear) membership.hear(HEAR, pod.hear(new OwnContext(context, membership, HEAR)));
     // One subscriber for both, where `merge` would make several: neither completes.
-    pod.hub.member$(id, membership.change$).subscribe(membership);
+    pod.hub.member$(id, membership.change$, identity).subscribe(membership);
     said$.subscribe(subscriber);
   }).pipe(boundedBuffer(socket, pod.sendBuffer), untilShut(context));
 }

@@ -19,6 +19,7 @@ export interface MembershipEvent {
   readonly kind: 'online' | 'offline';
   readonly room: string;
   readonly clientId: string;
+  readonly identity: string;
   /** Members of the room on this pod, whom this is about included. */
   readonly members: number;
 }
@@ -102,9 +103,10 @@ export class Hub {
    * One connection's place in the hub: everything that its rooms say, as long as it is subscribed to.
    *
    * @param change$ what the connection wants; it belongs to no room, not even the global one, before it says so
+   * @param identity `from` of what the connection publishes; without authentication its id
    */
-  member$(clientId: string, change$: Observable<MembershipChange>): Observable<MemberEvent> {
-    return new Observable((subscriber) => change$.subscribe(new Member(subscriber, clientId, this.#memberHost)));
+  member$(clientId: string, change$: Observable<MembershipChange>, identity = clientId): Observable<MemberEvent> {
+    return new Observable((subscriber) => change$.subscribe(new Member(subscriber, clientId, identity, this.#memberHost)));
   }
 
   /**
@@ -274,8 +276,8 @@ export class Hub {
     for (const trip of room.roundTrips()) trip.returned();
   }
 
-  #tell(kind: 'online' | 'offline', { clientId }: Member, { name }: Room, members: number): void {
-    if (name !== GLOBAL_ROOM) this.membership$.next({ kind, room: name, clientId, members });
+  #tell(kind: 'online' | 'offline', { clientId, identity }: Member, { name }: Room, members: number): void {
+    if (name !== GLOBAL_ROOM) this.membership$.next({ kind, room: name, clientId, identity, members });
   }
 
   #countRoom({ name }: Room, change: 1 | -1): void {

@@ -34,6 +34,8 @@ export interface MemberHost {
 /** A connection in its rooms: takes what it wants, emits what it hears, and leaves every room with its last subscriber. */
 export class Member extends Stage<MembershipChange, MemberEvent> {
   readonly clientId: string;
+  /** `from` of what it publishes. */
+  readonly identity: string;
   /** The rooms it asked for; it is in those that have it as a member, which one that is not confirmed yet does not. */
   rooms: readonly Room[] = [];
   /** What it asked for that is not confirmed yet. */
@@ -42,9 +44,10 @@ export class Member extends Stage<MembershipChange, MemberEvent> {
   pending: Batch | undefined;
   readonly #host: MemberHost;
 
-  constructor(output: Subscriber<MemberEvent>, clientId: string, host: MemberHost) {
+  constructor(output: Subscriber<MemberEvent>, clientId: string, identity: string, host: MemberHost) {
     super(output);
     this.clientId = clientId;
+    this.identity = identity;
     this.#host = host;
   }
 

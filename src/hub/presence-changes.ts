@@ -7,6 +7,7 @@ type Status = MembershipEvent['kind'];
 export interface PresenceChange {
   readonly room: string;
   readonly clientId: string;
+  readonly identity: string;
   /** The connection's present status in the room. */
   status: Status;
   /** The status that the room was told last; undefined where Redis did not confirm a publish. */
@@ -50,9 +51,10 @@ export class PresenceChanges {
   }
 
   /** Returns how many changes had to be given up for lack of space. */
-  note({ kind, room, clientId }: MembershipEvent): number {
+  note(event: MembershipEvent): number {
+    const { kind, room, clientId } = event;
     const change = this.#find(clientId, room);
-    if (change === undefined) return this.#add(kind, room, clientId);
+    if (change === undefined) return this.#add(event);
     change.status = kind;
     if (change.sent === undefined && change.known === kind) this.#remove(change);
     return 0;
@@ -103,7 +105,7 @@ export class PresenceChanges {
     return this.#changes.get(clientId)?.get(room);
   }
 
-  #add(status: Status, room: string, clientId: string): number {
+  #add({ kind: status, room, clientId, identity }: MembershipEvent): number {
     const isFull = this.#size >= this.#capacity;
     if (isFull) {
       // The change that failed longest ago gives way, so that rooms which Redis refuses for good do not take all the space.
@@ -112,7 +114,7 @@ export class PresenceChanges {
       this.#remove(oldest);
     }
     const known = status === 'online' ? 'offline' : 'online';
-    const change: PresenceChange = { room, clientId, status, known, sent: undefined, hasFailed: false };
+    const change: PresenceChange = { room, clientId, identity, status, known, sent: undefined, hasFailed: false };
     const rooms = this.#changes.get(clientId);
     if (rooms === undefined) this.#changes.set(clientId, new Map([[room, change]]));
     else rooms.set(room, change);

@@ -4,9 +4,10 @@ import type { MembershipEvent } from './hub.js';
 import { Sink, Stage } from '../operators/stage.js';
 import type { Pod } from '../pod.js';
 import { PresenceChanges, type PresenceChange } from './presence-changes.js';
+import { costOf } from './publish-budget.js';
 import { writeServerMessage } from './server-message.js';
 
-/** The most publishes that are under way at once. A room's name is bounded, and so are their bytes: at most 600 each, 150 KB in all. */
+/** The most publishes that are under way at once. Names are bounded, and so are their bytes: at most 1 KB each, 256 KB in all. */
 export const PRESENCE_WINDOW = 256;
 
 /** The most publishes that are begun in one turn of the event loop, which takes about 2 ms: chat is served between the turns. */
@@ -124,8 +125,8 @@ class Telling extends Stage<MembershipEvent, never> {
   }
 
   #publish(change: PresenceChange): void {
-    const { broker, world } = this.#pod;
-    const { room, clientId, status } = change;
+    const { hub, world } = this.#pod;
+    const { room, clientId, identity, status } = change;
     this.#begunInTurn += 1;
     this.#turn ??= world.turnEnd$.subscribe(() => {
       this.#turn = undefined;
@@ -134,7 +135,9 @@ class Telling extends Stage<MembershipEvent, never> {
     });
     const publishing = new Publishing(this, change);
     this.#underWay.add(publishing);
-    broker.publish(room, writeServerMessage({ type: 'presence', room, data: { status, clientId } }, world)).subscribe(publishing);
+    const id = world.newId();
+    const envelope = writeServerMessage({ type: 'presence', room, data: { status, clientId, identity }, id }, world);
+    hub.publish(room, id, envelope, costOf(envelope)).subscribe(publishing);
   }
 
   #retryLater(): Subscription {

@@ -12,7 +12,7 @@ class Scene {
   }
 
   note(kind: Kind, clientId: string, room = 'tea'): number {
-    return this.changes.note({ kind, room, clientId, members: 1 });
+    return this.changes.note({ kind, room, clientId, identity: clientId, members: 1 });
   }
 
   /** Takes the next, which has to be there. */
@@ -74,7 +74,7 @@ describe('what waits', () => {
   test('is forgotten where the room has become too busy to be told', () => {
     const scene = new Scene();
     scene.note('online', 'ada');
-    scene.changes.forget({ kind: 'offline', room: 'tea', clientId: 'ada', members: 101 });
+    scene.changes.forget({ kind: 'offline', room: 'tea', clientId: 'ada', identity: 'ada', members: 101 });
     expect([scene.told(), scene.changes.size]).toEqual([[], 0]);
   });
 });
@@ -104,7 +104,7 @@ describe('what is under way', () => {
     const scene = new Scene();
     scene.note('online', 'ada');
     const online = scene.take();
-    scene.changes.forget({ kind: 'offline', room: 'tea', clientId: 'ada', members: 101 });
+    scene.changes.forget({ kind: 'offline', room: 'tea', clientId: 'ada', identity: 'ada', members: 101 });
     scene.changes.fail(online, false);
     scene.changes.retry(10);
     expect([scene.told(), scene.changes.size]).toEqual([[], 0]);

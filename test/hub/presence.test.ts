@@ -24,6 +24,7 @@ function short(event: MemberEvent): string {
 /** A pod that tells presence to rooms of so many members, through a broker that remembers what was published. */
 function telling(scheduler: TestScheduler, maxMembers: number) {
   const broker = new ScriptedBroker();
+  broker.returns = true;
   const pod = virtualPod(scheduler, { broker });
   const subscription = presence(pod, maxMembers).subscribe();
   return { broker, pod, subscription, told: () => broker.published.map(inShort) };
@@ -68,7 +69,7 @@ test('presence is published as an envelope of the server’s, to the room and wi
     enter(pod, 'ada', 'tea');
     expect(broker.published).toEqual([
       'tea {"id":"id-1","type":"presence","room":"tea","from":"server",' +
-        '"data":{"status":"online","clientId":"ada"},"timestamp":"1970-01-01T00:00:00.000Z"}',
+        '"data":{"status":"online","clientId":"ada","identity":"ada"},"timestamp":"1970-01-01T00:00:00.000Z"}',
     ]);
   });
 });

@@ -67,7 +67,7 @@ test.each([
   ['2016-12-31T15:59:60-08:00', 0],
   ['2017-01-01T05:29:60+05:30', 0],
 ])('the timestamp %s of a leap second is read as that of the second after', (timestamp, milliseconds) => {
-  expect(check({ ...envelope, timestamp })).toStrictEqual({ ok: true, publishedAtMs: Date.UTC(2017, 0, 1) + milliseconds });
+  expect(check({ ...envelope, timestamp })).toMatchObject({ ok: true, publishedAtMs: Date.UTC(2017, 0, 1) + milliseconds });
 });
 
 test.each<[what: string, payload: Buffer | object | string]>([
