@@ -16,6 +16,7 @@ import {
 import { PublishError } from '../broker/broker.js';
 import type { Time } from '../operators/within.js';
 import type { Canary } from './canary.js';
+import { presentMoment, type Clocks, type Moment } from './moment.js';
 
 /** Spec, "Redis": a proof of life is at most so old when the next canary has come back. */
 export const CANARY_INTERVAL_MS = 2000;
@@ -26,7 +27,7 @@ const CANARY_PACE_MS = 1500;
 /** What came of a canary: it was sent then and came back; or it could not be published, which says nothing of the subscription. */
 export type Proof =
   | {
-      readonly sentMs: number;
+      readonly sent: Moment;
       /** Whether anybody could be asked if the server is the master. */
       readonly isKnown: boolean;
     }
@@ -42,7 +43,7 @@ export interface ProofOptions {
   readonly verified$: Observable<'not known'>;
   /** Changes with whatever comes through the subscription. */
   readonly received: () => unknown;
-  readonly time: Time;
+  readonly time: Time & Clocks;
 }
 
 /**
@@ -65,7 +66,7 @@ export function proofs$(options: ProofOptions): Observable<Proof> {
 
 function proof$({ canary, prepared$, verified$, received, time }: ProofOptions): Observable<Proof> {
   return defer(() => {
-    const sentMs = time.scheduler.now();
+    const sent = presentMoment(time);
     let refusal: string | undefined;
     let isKnown = true;
     const flown$ = canary.fly(received).pipe(
@@ -83,7 +84,7 @@ function proof$({ canary, prepared$, verified$, received, time }: ProofOptions):
     return concat(
       prepared$,
       merge(flown$, asked$),
-      defer(() => of(refusal === undefined ? { sentMs, isKnown } : { refusal })),
+      defer(() => of(refusal === undefined ? { sent, isKnown } : { refusal })),
     );
   });
 }
