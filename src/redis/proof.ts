@@ -16,6 +16,7 @@ import {
 import { PublishError } from '../broker/broker.js';
 import type { Time } from '../operators/within.js';
 import type { Canary } from './canary.js';
+import type { RedisLink } from './link.js';
 import { presentMoment, type Clocks, type Moment } from './moment.js';
 
 /** Spec, "Redis": a proof of life is at most so old when the next canary has come back. */
@@ -41,8 +42,8 @@ export interface ProofOptions {
   readonly prepared$: Observable<never>;
   /** See `Verify`; of the subscription's server. */
   readonly verified$: Observable<'not known'>;
-  /** Changes with whatever comes through the subscription. */
-  readonly received: () => unknown;
+  /** The subscription's. */
+  readonly link: RedisLink;
   readonly time: Time & Clocks;
 }
 
@@ -64,12 +65,12 @@ export function proofs$(options: ProofOptions): Observable<Proof> {
   );
 }
 
-function proof$({ canary, prepared$, verified$, received, time }: ProofOptions): Observable<Proof> {
+function proof$({ canary, prepared$, verified$, link, time }: ProofOptions): Observable<Proof> {
   return defer(() => {
     const sent = presentMoment(time);
     let refusal: string | undefined;
     let isKnown = true;
-    const flown$ = canary.fly(received).pipe(
+    const flown$ = canary.fly(link).pipe(
       catchError((error: unknown) => {
         // That is the publisher's trouble, and no reason to replace this connection; but proven it is not.
         if (!(error instanceof PublishError)) throw error;

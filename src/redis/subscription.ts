@@ -93,8 +93,6 @@ export class RedisSubscription {
   /** The present life has heard one. */
   #isProven = false;
   readonly #announcements: Announcements;
-  /** Messages that came, to be compared. */
-  #received = 0;
 
   constructor(options: RedisSubscriptionOptions) {
     this.#options = options;
@@ -283,7 +281,7 @@ export class RedisSubscription {
       publishable$,
       prepared$: defer(() => this.#askForCanary()),
       verified$: defer(() => verify(link)),
-      received: () => this.#received,
+      link,
       time,
     }).pipe(
       tap({
@@ -328,7 +326,6 @@ export class RedisSubscription {
   }
 
   #receive({ channel, payload }: RedisMessage, subscriber: Subscriber<BrokerEvent>): void {
-    this.#received += 1;
     const room = this.#options.channels.roomOf(channel);
     if (room === undefined) {
       if (channel === this.#canaryChannel) this.#options.canary.hear(payload);

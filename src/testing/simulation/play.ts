@@ -28,6 +28,7 @@ export interface Outcome {
   readonly history: readonly string[];
 }
 
+/** Of each check. */
 const MOST_VIOLATIONS = 20;
 
 /** Plays a plan and checks every promise. Rejects only where the simulation itself is broken. */
@@ -37,9 +38,12 @@ export async function play(plan: Plan, { withHistory = false } = {}): Promise<Ou
   const violations: Violation[] = [];
   const history = withHistory ? new History() : undefined;
   const simulation = new Simulation(plan, ({ redis, clocks, now }) => {
-    const blame = (check: string) => (what: string, connection?: Connection) => {
-      if (violations.length < MOST_VIOLATIONS) violations.push({ check, atMs: now(), what, connection });
-      history?.stop();
+    const blame = (check: string) => {
+      let blamed = 0;
+      return (what: string, connection?: Connection) => {
+        if ((blamed += 1) <= MOST_VIOLATIONS) violations.push({ check, atMs: now(), what, connection });
+        history?.stop();
+      };
     };
     return [tally, ...(history ? [history] : []), ...checks({ plan, redis, clocks }, blame)];
   });
