@@ -32,7 +32,7 @@ export type Proof =
       /** Whether anybody could be asked if the server is the master. */
       readonly isKnown: boolean;
     }
-  | { readonly refusal: string };
+  | { readonly sent: Moment; readonly refusal: string };
 
 export interface ProofOptions {
   readonly canary: Canary;
@@ -85,7 +85,7 @@ function proof$({ canary, prepared$, verified$, link, time }: ProofOptions): Obs
     return concat(
       prepared$,
       merge(flown$, asked$),
-      defer(() => of(refusal === undefined ? { sent, isKnown } : { refusal })),
+      defer(() => of(refusal === undefined ? { sent, isKnown } : { sent, refusal })),
     );
   });
 }

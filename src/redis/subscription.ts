@@ -286,6 +286,8 @@ export class RedisSubscription {
     }).pipe(
       tap({
         next: (proof) => {
+          // The server has answered a question on this link that was asked then: what comes from now on, it took later.
+          this.#takenMs = proof.sent.ms;
           if ('refusal' in proof) this.#notPublished(proof.refusal);
           else this.#cameBack(proof);
         },
@@ -306,7 +308,6 @@ export class RedisSubscription {
 
   #cameBack({ sent, isKnown }: { readonly sent: Moment; readonly isKnown: boolean }): void {
     this.#heard = sent;
-    this.#takenMs = sent.ms;
     this.#isProven = true;
     if (isKnown) this.#proven = sent;
     this.#tell({ up: true });

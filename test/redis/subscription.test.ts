@@ -416,6 +416,14 @@ describe('what another pod misplaced', () => {
     expect(gapsOf([[2000, '2 a 700 -9000']])).toEqual(['2000 gap since -9000 in all']);
   });
 
+  test('is as old as that makes it also while canaries are refused: the server answers questions', () => {
+    const gaps = gapsOf([[4000, '2 a 700 9000']], (it) => {
+      it.at(1000, () => (it.refusal = 'OOM'));
+    });
+    // It was asked last at 3001.
+    expect(gaps).toEqual([`4000 gap since ${3001 - MOST_UNDER_WAY_MS - 700} in all`]);
+  });
+
   test('is a gap also where it was over before this life was whole, whatever the clocks say', () => {
     expect(gapsOf([[2000, '2 a 9000 5']])).toEqual([`2000 gap since ${provenMs - 9000} in all`]);
     expect(gapsOf([[2000, '2 a 1 99999999']])).toEqual([`2000 gap since ${provenMs - 1} in all`]);
