@@ -18,8 +18,13 @@ import type { World } from '../world.js';
 /** The clock, and the event loop's turns. */
 export type Time = Pick<World, 'scheduler' | 'turnEnd$'>;
 
-/** A wait is counted in so many parts: a stall of the process, however long, uses up one of them. */
-const PARTS = 4;
+/** A wait is counted in this many parts: a stall of the process, however long, uses up one of them. */
+export const PARTS = 4;
+
+/** How long a wait of `ms` can last in a process that never stands still for longer than a part of it. */
+export function longestWaitMs(ms: number): number {
+  return ms + ms / PARTS;
+}
 
 export interface WithinOptions {
   readonly ms: number;

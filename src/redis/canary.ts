@@ -1,11 +1,31 @@
-import { BehaviorSubject, concat, defer, filter, ignoreElements, take, type Observable } from 'rxjs';
-import { within, type Time } from '../operators/within.js';
-import { LinkError } from './link.js';
+import {
+  BehaviorSubject,
+  NEVER,
+  catchError,
+  concat,
+  defer,
+  dematerialize,
+  filter,
+  from,
+  ignoreElements,
+  map,
+  materialize,
+  merge,
+  of,
+  switchMap,
+  take,
+  type Observable,
+} from 'rxjs';
+import { served$, within, type Time } from '../operators/within.js';
+import { LinkError, type RedisLink } from './link.js';
 
-/** What comes before a canary may hold it up so many times as long: beyond that it will not come, or what does is of no use any more. */
+/** What comes before a canary may hold it up this many times as long: beyond that, what comes is of no use any more. */
 const MOST_WAITS = 5;
 
-/** A canary was accepted and did not arrive in time: publisher and subscription do not speak to the same Redis, or one of them is dead. */
+/**
+ * A canary was accepted and did not arrive, though the subscription's server has answered a later question: publisher and
+ * subscription do not speak to the same Redis, or the subscription is not one.
+ */
 export class StrayError extends LinkError {}
 
 export interface CanaryOptions {
@@ -41,12 +61,12 @@ export class Canary {
   }
 
   /**
-   * Cold: completes when a canary has come back. Errors with `PublishError` when it was not accepted, and with `StrayError` when it
-   * was and did not arrive in time.
+   * Cold: completes when a canary has come back. Errors with `PublishError` when it was not accepted; with `StrayError` when it was
+   * and did not arrive; and with `LinkError` when the link is dead, or too thin for what comes through it before the canary.
    *
-   * @param received changes with whatever else comes through the subscription: the canary may have to wait behind it
+   * @param link the subscription's
    */
-  fly(received: () => unknown): Observable<never> {
+  fly(link: RedisLink): Observable<never> {
     const { publish, timeoutMs: ms, time } = this.#options;
     return defer(() => {
       const flight = String(++this.#flights);
@@ -57,12 +77,32 @@ export class Canary {
         within<never>({
           ms,
           time,
-          progress: received,
+          progress: () => link.receivedBytes(),
           mostWaits: MOST_WAITS,
-          late: () => new StrayError(`a canary was accepted and did not arrive within ${ms} ms`),
+          late: () =>
+            new LinkError(`a canary did not come through within ${ms} ms, nor ${MOST_WAITS * ms} ms behind other messages`),
         }),
       );
-      return concat(publish(this.channel, flight), arrived$);
+      return concat(
+        publish(this.channel, flight),
+        merge(arrived$.pipe(materialize()), this.#strayed(link)).pipe(dematerialize()),
+      );
     });
+  }
+
+  /**
+   * Errors where the canary that was accepted just now should have come. What a server sends to one connection stays in order: the
+   * answer to a question that is asked now comes after the canary, however much comes before it.
+   */
+  #strayed(link: RedisLink): Observable<never> {
+    const { timeoutMs: ms, time } = this.#options;
+    return defer(() => from(link.ask('ROLE'))).pipe(
+      // A refusal is an answer, too; a link that is lost ends its life by itself.
+      catchError((error: unknown) => (error instanceof LinkError ? NEVER : of(undefined))),
+      switchMap(() => served$(ms, time)),
+      map(() => {
+        throw new StrayError(`a canary was accepted and did not arrive within ${ms} ms`);
+      }),
+    );
   }
 }

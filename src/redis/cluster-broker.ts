@@ -3,6 +3,7 @@ import { PublishError, type Broker, type BrokerEvent, type BrokerStatus } from '
 import type { RedisBrokerOptions } from './broker.js';
 import { roomChannels, type RoomChannels } from './channels.js';
 import { redisLink$ } from './link.js';
+import type { Moment } from './moment.js';
 import type { Server } from './server.js';
 import { createShard, type Shard } from './shard.js';
 import type { SlotTable } from './slot-table.js';
@@ -24,7 +25,7 @@ interface Seat {
   shard: Shard | undefined;
   subscription: Subscription | undefined;
   /** While it has no shard: the last proof that it was heard. */
-  lostMs: number | undefined;
+  lostMs: Moment | undefined;
 }
 
 /**

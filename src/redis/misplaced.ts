@@ -1,29 +1,46 @@
-/**
- * A time in which publishes may have been misplaced: taken by a server that was the master no longer, so that only who still
- * listened there heard them, and confirmed to their senders all the same. Both in milliseconds since the epoch.
- */
-export interface Span {
-  readonly sinceMs: number;
-  readonly untilMs: number;
-}
+import { earlierMoment, type Moment } from './moment.js';
 
 /** A publisher's connection that is over. */
-export interface PastLife extends Span {
+export interface PastLife {
+  /** Since then publishes may have been misplaced: the server was last known to be the master then, or a little later. */
+  readonly since: Moment;
   /** Where it led, as far as that is known; another place is another server. */
   readonly place: string;
   /** Its server has proven to be the master no longer. */
   readonly demoted: boolean;
-  /** Something was published in the span, which begins when the server was last known to be the master. */
+  /** Something was published since then. */
   readonly published: boolean;
 }
 
+/** Publishes that may have been misplaced, of which the other pods are to be told. */
+export interface Untold {
+  /** Another one with each that comes to it. */
+  readonly id: string;
+  readonly since: Moment;
+}
+
+/** An untold span is announced this many times: a pod that has no subscription for a moment would miss a single announcement. */
+const ANNOUNCEMENTS = 4;
+
 /**
- * What one pod misplaced and has not told the others yet. They cannot know it: their own gaps were told when they left the old
- * server, and this pod may have been later than they.
+ * What one pod misplaced and has not told the others yet: publishes that a server took which was the master no longer, so that only
+ * pods that still listened there heard them, while their senders got them confirmed. The other pods cannot know it: their own gaps
+ * were told when they left the old server, and this pod may have been later than they.
  */
 export class Misplaced {
+  readonly #newId: () => string;
   #past: PastLife | undefined;
-  #untold: Span | undefined;
+  #untold: Untold | undefined;
+  #timesLeft = 0;
+
+  constructor(newId: () => string) {
+    this.#newId = newId;
+  }
+
+  /** What the other pods are to be told now. */
+  get untold(): Untold | undefined {
+    return this.#untold;
+  }
 
   /** A connection is over. */
   ended(past: PastLife): void {
@@ -35,35 +52,52 @@ export class Misplaced {
     if (this.#past) this.#past = { ...this.#past, demoted: true };
   }
 
-  /**
-   * A new one has begun.
-   *
-   * @returns what all pods are to be told now, until `told`
-   */
-  begun(place: string): Span | undefined {
+  /** A new connection has begun. */
+  begun(place: string): void {
     const past = this.#past;
     this.#past = undefined;
-    if (past && (past.demoted || past.place !== place)) this.#untold = union(past, this.#untold ?? past);
-    return this.#untold;
+    if (past === undefined || (!past.demoted && past.place === place)) return;
+    this.#untold = { id: this.#newId(), since: earlierMoment(past.since, this.#untold?.since ?? past.since) };
+    this.#timesLeft = ANNOUNCEMENTS;
   }
 
-  /** They have been. */
-  told(): void {
-    this.#untold = undefined;
+  /** Redis has accepted an announcement of it. */
+  told({ id }: Untold): void {
+    if (this.#untold?.id !== id) return;
+    this.#timesLeft -= 1;
+    if (this.#timesLeft === 0) this.#untold = undefined;
   }
 }
 
-function union(one: Span, other: Span): Span {
-  return { sinceMs: Math.min(one.sinceMs, other.sinceMs), untilMs: Math.max(one.untilMs, other.untilMs) };
+/** Word from another pod that it misplaced publishes. */
+export interface Announcement {
+  /** The same word may come more than once; undefined where the pod's version gives it none. */
+  readonly id: string | undefined;
+  /** How long before the announcement was sent the first of them may have been published, by the clocks of the pod that sends it. */
+  readonly ageMs: number;
+  /** The time that the first of them may bear, by the clock of the pod that sends it, in milliseconds since the epoch. */
+  readonly wallMs: number;
 }
 
-/** As it goes through the channel of all pods. */
-export function writeSpan({ sinceMs, untilMs }: Span): string {
-  return `${sinceMs} ${untilMs}`;
+/** Clocks of two machines run at rates that differ by less than this. */
+const MOST_DRIFT = 0.001;
+
+/** As it goes through the channel of all pods: the format's version, the id, the age and the time. */
+export function writeAnnouncement({ id, ageMs, wallMs }: Announcement & { readonly id: string }): string {
+  return `2 ${id} ${Math.ceil(ageMs * (1 + MOST_DRIFT))} ${Math.floor(wallMs)}`;
 }
+
+const VERSION_2 = /^2 ([\w-]{1,64}) (\d{1,15}) (-?\d{1,15})$/;
+
+/** The first version named the beginning and the end of the span, both by the other pod's clock: it was as long ago as it lasted, or longer. */
+const VERSION_1 = /^(\d{1,15}) (\d{1,15})$/;
 
 /** Undefined for anything else: whoever may publish to the channel may publish nonsense. */
-export function readSpan(payload: Buffer): Span | undefined {
-  const [, since, until] = /^(\d{1,15}) (\d{1,15})$/.exec(payload.toString()) ?? [];
-  return since === undefined || until === undefined ? undefined : { sinceMs: Number(since), untilMs: Number(until) };
+export function readAnnouncement(payload: Buffer): Announcement | undefined {
+  const text = payload.toString();
+  const [, id, age, wall] = VERSION_2.exec(text) ?? [];
+  if (age !== undefined && wall !== undefined) return { id, ageMs: Number(age), wallMs: Number(wall) };
+  const [, since, until] = VERSION_1.exec(text) ?? [];
+  if (since === undefined || until === undefined) return undefined;
+  return { id: undefined, ageMs: Math.max(0, Number(until) - Number(since)), wallMs: Number(since) };
 }

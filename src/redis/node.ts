@@ -63,8 +63,8 @@ export function redisNode(options: RedisNodeOptions): RedisNode {
     verify,
     timeoutMs,
     log,
-    onStray: (heardMs) => {
-      publisher.giveUp(heardMs);
+    onStray: (heard) => {
+      publisher.giveUp(heard);
     },
     together,
     refused,

@@ -16,6 +16,8 @@ import {
 import { PublishError } from '../broker/broker.js';
 import type { Time } from '../operators/within.js';
 import type { Canary } from './canary.js';
+import type { RedisLink } from './link.js';
+import { presentMoment, type Clocks, type Moment } from './moment.js';
 
 /** Spec, "Redis": a proof of life is at most so old when the next canary has come back. */
 export const CANARY_INTERVAL_MS = 2000;
@@ -26,11 +28,11 @@ const CANARY_PACE_MS = 1500;
 /** What came of a canary: it was sent then and came back; or it could not be published, which says nothing of the subscription. */
 export type Proof =
   | {
-      readonly sentMs: number;
+      readonly sent: Moment;
       /** Whether anybody could be asked if the server is the master. */
       readonly isKnown: boolean;
     }
-  | { readonly refusal: string };
+  | { readonly sent: Moment; readonly refusal: string };
 
 export interface ProofOptions {
   readonly canary: Canary;
@@ -40,9 +42,9 @@ export interface ProofOptions {
   readonly prepared$: Observable<never>;
   /** See `Verify`; of the subscription's server. */
   readonly verified$: Observable<'not known'>;
-  /** Changes with whatever comes through the subscription. */
-  readonly received: () => unknown;
-  readonly time: Time;
+  /** The subscription's. */
+  readonly link: RedisLink;
+  readonly time: Time & Clocks;
 }
 
 /**
@@ -63,12 +65,12 @@ export function proofs$(options: ProofOptions): Observable<Proof> {
   );
 }
 
-function proof$({ canary, prepared$, verified$, received, time }: ProofOptions): Observable<Proof> {
+function proof$({ canary, prepared$, verified$, link, time }: ProofOptions): Observable<Proof> {
   return defer(() => {
-    const sentMs = time.scheduler.now();
+    const sent = presentMoment(time);
     let refusal: string | undefined;
     let isKnown = true;
-    const flown$ = canary.fly(received).pipe(
+    const flown$ = canary.fly(link).pipe(
       catchError((error: unknown) => {
         // That is the publisher's trouble, and no reason to replace this connection; but proven it is not.
         if (!(error instanceof PublishError)) throw error;
@@ -83,7 +85,7 @@ function proof$({ canary, prepared$, verified$, received, time }: ProofOptions):
     return concat(
       prepared$,
       merge(flown$, asked$),
-      defer(() => of(refusal === undefined ? { sentMs, isKnown } : { refusal })),
+      defer(() => of(refusal === undefined ? { sent, isKnown } : { sent, refusal })),
     );
   });
 }

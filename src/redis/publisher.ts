@@ -8,17 +8,23 @@ import {
   ignoreElements,
   interval,
   merge,
+  map,
   retry,
+  startWith,
+  takeWhile,
   tap,
   timer,
   type Subscriber,
   type Subscription,
 } from 'rxjs';
 import { PublishError, type BrokerStatus } from '../broker/broker.js';
-import { served$, type Time } from '../operators/within.js';
+import { ServedClock } from '../operators/served-clock.js';
+import { longestWaitMs } from '../operators/within.js';
+import type { World } from '../world.js';
 import { LinkError, RefusedError, type RedisLink } from './link.js';
 import { DemotedError, type Verify } from './master.js';
-import { Misplaced, writeSpan, type PastLife } from './misplaced.js';
+import { Misplaced, writeAnnouncement, type PastLife, type Untold } from './misplaced.js';
+import { earlierMoment, earliestWallMs, momentBefore, presentMoment, type Moment } from './moment.js';
 
 /** So many bytes may be on their way to Redis unconfirmed; what would go beyond is refused rather than queued. */
 const MAX_UNCONFIRMED_BYTES = 64 * 1024 * 1024;
@@ -27,13 +33,14 @@ const MAX_UNCONFIRMED_BYTES = 64 * 1024 * 1024;
 const VERIFY_INTERVAL_MS = 1500;
 
 interface Waiting {
-  readonly sentMs: number;
+  /** By the clock of the life. */
+  readonly dueMs: number;
   readonly bytes: number;
   readonly subscriber: Subscriber<never>;
 }
 
 export interface RedisPublisherOptions {
-  readonly time: Time;
+  readonly time: Omit<World, 'random'>;
   readonly timeoutMs: number;
   readonly verify: Verify;
   /** Where all pods are told of what one of them misplaced; absent where a server that is no master takes no publishes. */
@@ -47,11 +54,12 @@ export interface RedisPublisherOptions {
 export class RedisPublisher {
   readonly status$ = new BehaviorSubject<BrokerStatus>({ up: false, reason: 'publisher: not connected yet' });
   readonly #options: RedisPublisherOptions;
-  readonly #misplaced = new Misplaced();
+  readonly #misplaced: Misplaced;
   #life: PublisherLife | undefined;
 
   constructor(options: RedisPublisherOptions) {
     this.#options = options;
+    this.#misplaced = new Misplaced(options.time.newId);
   }
 
   /** One life: publishes go through the link until unsubscribed. Never emits; errors with `LinkError` when it is dead or of no use. */
@@ -84,8 +92,8 @@ export class RedisPublisher {
   }
 
   /** What it publishes does not arrive: its server may be another one than all others speak to, though it is a master. */
-  giveUp(arrivedMs: number | undefined): void {
-    this.#life?.stray(arrivedMs);
+  giveUp(arrived: Moment | undefined): void {
+    this.#life?.stray(arrived);
   }
 
   /** @param matters whether all pods are to be told where it may not have reached them */
@@ -99,7 +107,7 @@ export class RedisPublisher {
   #verified(life: PublisherLife, link: RedisLink): Observable<never> {
     const { time, verify } = this.#options;
     const verified$ = defer(() => {
-      const askedMs = time.scheduler.now();
+      const asked = presentMoment(time);
       let isKnown = true;
       return concat(
         verify(link).pipe(
@@ -107,7 +115,7 @@ export class RedisPublisher {
           ignoreElements(),
         ),
         defer(() => {
-          if (isKnown) life.proven(askedMs);
+          if (isKnown) life.proven(asked);
           return EMPTY;
         }),
       );
@@ -115,19 +123,33 @@ export class RedisPublisher {
     return interval(VERIFY_INTERVAL_MS, time.scheduler).pipe(exhaustMap(() => verified$));
   }
 
-  /** Tells all pods what a life before this one misplaced. */
+  /** Tells all pods what the lives before this one misplaced. */
   #announced(link: RedisLink): Observable<never> {
-    const span = this.#misplaced.begun(this.#placeOf(link));
-    const { misplaced } = this.#options;
-    if (span === undefined || misplaced === undefined) return EMPTY;
-    return this.publish(misplaced.channel, writeSpan(span), false).pipe(
+    this.#misplaced.begun(this.#placeOf(link));
+    const { misplaced, time } = this.#options;
+    if (misplaced === undefined) return EMPTY;
+    return interval(VERIFY_INTERVAL_MS, time.scheduler).pipe(
+      startWith(0),
+      map(() => this.#misplaced.untold),
+      takeWhile((untold) => untold !== undefined),
+      exhaustMap((untold) => this.#announce(untold, misplaced.channel)),
+    );
+  }
+
+  #announce(untold: Untold, channel: string): Observable<never> {
+    const { time } = this.#options;
+    return defer(() => {
+      const ageMs = time.scheduler.now() - untold.since.ms;
+      const text = writeAnnouncement({ id: untold.id, ageMs, wallMs: earliestWallMs(untold.since, time) });
+      return this.publish(channel, text, false);
+    }).pipe(
       tap({
         complete: () => {
-          this.#misplaced.told();
+          this.#misplaced.told(untold);
         },
       }),
       // It may be refused, as others are; where the connection is lost meanwhile, the next life will have to.
-      retry({ delay: () => timer(VERIFY_INTERVAL_MS, this.#options.time.scheduler) }),
+      retry({ delay: () => timer(VERIFY_INTERVAL_MS, time.scheduler) }),
     );
   }
 
@@ -142,10 +164,11 @@ class PublisherLife {
   readonly #options: RedisPublisherOptions;
   readonly #fail: (error: unknown) => void;
   readonly #waiting = new Set<Waiting>();
+  readonly #clock: ServedClock;
   #bytes = 0;
   #watch: Subscription | undefined;
   /** What was sent before this went to the master: it carried that out before it said what it is. */
-  #provenMs: number;
+  #proven: Moment;
   /** When something that matters was sent last. */
   #sentMs = -Infinity;
   #demoted = false;
@@ -154,12 +177,13 @@ class PublisherLife {
     this.#link = link;
     this.#options = options;
     this.#fail = fail;
-    this.#provenMs = options.time.scheduler.now();
+    this.#clock = new ServedClock(options.timeoutMs, options.time);
+    this.#proven = presentMoment(options.time);
   }
 
   /** Its server was the master when it was asked. */
-  proven(askedMs: number): void {
-    this.#provenMs = askedMs;
+  proven(asked: Moment): void {
+    this.#proven = asked;
     this.#demoted = false;
   }
 
@@ -174,17 +198,18 @@ class PublisherLife {
   }
 
   /** Its server is not the one that matters, and was it perhaps when something arrived last. */
-  stray(arrivedMs: number | undefined): void {
-    this.#provenMs = Math.min(this.#provenMs, arrivedMs ?? this.#provenMs);
+  stray(arrived: Moment | undefined): void {
+    if (arrived) this.#proven = earlierMoment(this.#proven, arrived);
     this.fail(new DemotedError('what is published does not arrive'));
   }
 
   /** What may have gone to a server that was the master no longer, as far as this life can tell. */
   get doubtful(): Omit<PastLife, 'place'> {
     const { time, timeoutMs } = this.#options;
+    const proven = { ...this.#proven, wallMs: earliestWallMs(this.#proven, time) };
     // An envelope is a little older than its publish, and sentinels hear of a new master one after the other.
-    const sinceMs = this.#provenMs - timeoutMs;
-    return { sinceMs, untilMs: time.scheduler.now(), published: this.#sentMs >= sinceMs, demoted: this.#demoted };
+    const since = momentBefore(proven, longestWaitMs(timeoutMs));
+    return { since, published: this.#sentMs >= since.ms, demoted: this.#demoted };
   }
 
   publish(channel: string, payload: string, subscriber: Subscriber<never>, matters: boolean): void {
@@ -193,11 +218,13 @@ class PublisherLife {
       subscriber.error(new PublishError('unavailable', 'too much is unconfirmed'));
       return;
     }
-    const waiting = { sentMs: this.#options.time.scheduler.now(), bytes, subscriber };
+    const { time, timeoutMs } = this.#options;
+    const sentMs = time.scheduler.now();
+    const waiting = { dueMs: this.#clock.at(sentMs) + timeoutMs, bytes, subscriber };
     this.#waiting.add(waiting);
-    if (matters) this.#sentMs = waiting.sentMs;
+    if (matters) this.#sentMs = sentMs;
     this.#bytes += waiting.bytes;
-    this.#watch ??= this.#watchFor(waiting, this.#options.timeoutMs);
+    this.#watch ??= this.#watched();
     this.#link.publish(channel, payload, (error) => {
       if (!this.#settle(waiting)) return;
       if (error === undefined) subscriber.complete();
@@ -220,17 +247,15 @@ class PublisherLife {
     return true;
   }
 
-  #watchFor(watched: Waiting, ms: number): Subscription {
-    const { time, timeoutMs } = this.#options;
-    return served$(ms, time).subscribe(() => {
+  /** One timer for all: the oldest is due first. */
+  #watched(): Subscription {
+    const dueMs = () => {
       const [oldest] = this.#waiting;
+      return oldest?.dueMs;
+    };
+    return this.#clock.reached$(dueMs).subscribe((overdueMs) => {
       this.#watch = undefined;
-      if (oldest === watched) this.fail(new LinkError(`a publish was not confirmed within ${timeoutMs} ms`));
-      else if (oldest) {
-        const leftMs = oldest.sentMs + timeoutMs - time.scheduler.now();
-        // After a stall its time may be up by the clock, while the answer has not had a chance to be read.
-        this.#watch = this.#watchFor(oldest, leftMs > 0 ? leftMs : timeoutMs / 4);
-      }
+      if (overdueMs !== undefined) this.fail(new LinkError(`a publish was not confirmed within ${this.#options.timeoutMs} ms`));
     });
   }
 }

@@ -10,19 +10,20 @@ import {
   from,
   tap,
   type Subscriber,
-  type Unsubscribable,
 } from 'rxjs';
 import { RoomRefusedError, type BrokerEvent, type BrokerStatus } from '../broker/broker.js';
 import { gatherTurn } from '../operators/gatherTurn.js';
-import type { Time } from '../operators/within.js';
+import { longestWaitMs, type Time } from '../operators/within.js';
 import type { Logger } from '../log.js';
+import { Announcements } from './announcements.js';
 import { StrayError, type Canary } from './canary.js';
 import type { RoomChannels } from './channels.js';
 import { LinkError, RefusedError, type RedisLink, type RedisMessage } from './link.js';
 import { GLOBAL_ROOM } from '../protocol.js';
 import { answered, type Verify } from './master.js';
-import { readSpan } from './misplaced.js';
+import { earlierMoment, earliestWallMs, momentBefore, presentMoment, type Clocks, type Moment } from './moment.js';
 import { CANARY_INTERVAL_MS, proofs$ } from './proof.js';
+import { Wanted } from './wanted.js';
 
 /** So many channels are asked for in one SUBSCRIBE, which Redis carries out in one go while others wait. */
 export const CHANNELS_PER_COMMAND = 500;
@@ -33,7 +34,7 @@ const NO_PERMISSION = /^NOPERM\b.*\bchannel/i;
 const NOT_PROVEN: BrokerStatus = { up: false, reason: 'subscription: not proven yet' };
 
 export interface RedisSubscriptionOptions {
-  readonly time: Time;
+  readonly time: Time & Clocks;
   readonly channels: RoomChannels;
   readonly canary: Canary;
   /** Emits when a canary can be published that could not before. */
@@ -46,42 +47,13 @@ export interface RedisSubscriptionOptions {
   readonly log: Logger;
   /**
    * A canary was accepted and does not arrive, though this connection is a fresh one: perhaps the publisher speaks to another
-   * server. The last that arrived was sent at that time; undefined where none ever did.
+   * server. The last that arrived was sent at that moment; undefined where none ever did.
    */
-  readonly onStray: (heardMs: number | undefined) => void;
+  readonly onStray: (heard: Moment | undefined) => void;
   /** Which channels one SUBSCRIBE may ask for together. */
   readonly together: (channels: readonly string[]) => readonly (readonly string[])[];
   /** Redis refused channels. Returns whether they are somebody else's now; else the life is over. */
   readonly refused: (channels: readonly string[], error: unknown) => boolean;
-}
-
-/** A room that the hub wants. It is no Subscription in order to be small: a pod may have 200,000 rooms. */
-class Wanted implements Unsubscribable {
-  readonly room: string;
-  readonly subscriber: Subscriber<boolean>;
-  /** Redis has confirmed it on the present connection. */
-  confirmed = false;
-  /** What comes for it is passed on. */
-  open = false;
-  /** Of a room that was open once and is not now: the last proof that it was heard. What it may have missed is yet to be told. */
-  lostMs: number | undefined;
-  readonly #onLeft: Leaving;
-
-  constructor(room: string, subscriber: Subscriber<boolean>, lostMs: number | undefined, onLeft: Leaving) {
-    this.room = room;
-    this.subscriber = subscriber;
-    this.lostMs = lostMs;
-    this.#onLeft = onLeft;
-  }
-
-  unsubscribe(): void {
-    this.#onLeft.left(this);
-  }
-}
-
-/** Whoever hears that a room is no longer wanted. */
-interface Leaving {
-  left(wanted: Wanted): void;
 }
 
 /**
@@ -111,24 +83,26 @@ export class RedisSubscription {
   /** Redis lets the present life hear the pod's own channel. */
   #mayHear = false;
   /** Everything published before this came through: when the last canary to come back was sent, or when the present life began. */
-  #provenMs = 0;
+  #proven: Moment;
   /** When the last canary that came back was sent, whichever life heard it. */
-  #heardMs: number | undefined;
+  #heard: Moment | undefined;
+  /** Redis took what comes through the present life now after this, by the monotonic clock. */
+  #takenMs = 0;
   /** The present life has heard one. */
   #isProven = false;
-  /** When the present life was whole, and what its predecessor missed was told. */
-  #wholeMs = 0;
-  /** Messages that came, to be compared. */
-  #received = 0;
+  readonly #announcements: Announcements;
 
   constructor(options: RedisSubscriptionOptions) {
     this.#options = options;
+    this.#proven = presentMoment(options.time);
+    this.#announcements = new Announcements(options.time);
   }
 
   /** One life: emits what comes through the link until unsubscribed. Errors with `LinkError` when it has proven to be dead or of no use. */
   live(link: RedisLink): Observable<BrokerEvent> {
     return new Observable((subscriber) => {
-      const bornMs = this.#options.time.scheduler.now();
+      const born = presentMoment(this.#options.time);
+      this.#takenMs = born.ms;
       this.#link = link;
       this.#output = subscriber;
       this.#canaryChannel = this.#options.canary.channel;
@@ -150,7 +124,7 @@ export class RedisSubscription {
         }),
       );
       const begun$ = defer(() => {
-        this.#begin(bornMs);
+        this.#begin(born);
         return this.#prove(link);
       });
       const { misplacedChannel } = this.#options;
@@ -166,7 +140,7 @@ export class RedisSubscription {
    *
    * @param lostMs of a room that was heard elsewhere before, the last proof that it was: a gap goes before what comes
    */
-  subscribe(room: string, lostMs?: number): Observable<boolean> {
+  subscribe(room: string, lostMs?: Moment): Observable<boolean> {
     return new Observable((subscriber) => {
       const wanted = new Wanted(room, subscriber, lostMs, this);
       this.#wanted.set(room, wanted);
@@ -186,9 +160,9 @@ export class RedisSubscription {
   }
 
   /** Of a room that is about to be subscribed to elsewhere and was heard here: when it may have missed something, at the earliest. */
-  lostMs(room: string): number | undefined {
+  lostMs(room: string): Moment | undefined {
     const wanted = this.#wanted.get(room);
-    return wanted?.open === true ? this.#movedMs() : wanted?.lostMs;
+    return wanted?.open === true ? this.#moved() : wanted?.lostMs;
   }
 
   /** Asks once more for what is not confirmed. */
@@ -300,13 +274,13 @@ export class RedisSubscription {
     }
   }
 
-  #begin(bornMs: number): void {
+  #begin(born: Moment): void {
     this.#isLive = true;
     this.#isProven = false;
     this.#returning.clear();
     this.#openConfirmed();
-    this.#provenMs = bornMs;
-    this.#wholeMs = this.#options.time.scheduler.now();
+    this.#proven = born;
+    this.#tellAnnounced();
   }
 
   #openConfirmed(): void {
@@ -315,12 +289,14 @@ export class RedisSubscription {
 
   /** What may have been missed is told before anything comes. */
   #open(rooms: readonly (readonly [room: string, wanted: Wanted])[]): void {
-    const lost = rooms.filter(([, { lostMs }]) => lostMs !== undefined);
-    if (lost.length > 0) {
-      const provenMs = lost.reduce((least, [, { lostMs = least }]) => Math.min(least, lostMs), Infinity);
+    const lost = rooms.flatMap(([room, { lostMs }]) => (lostMs === undefined ? [] : [{ room, lostMs }]));
+    const [first] = lost;
+    if (first) {
+      const { time, timeoutMs } = this.#options;
+      const proven = lost.reduce((least, { lostMs }) => earlierMoment(least, lostMs), first.lostMs);
       // What Redis took after the proof may bear a time from before it: a publish is under way for as long as its timeout.
-      const sinceMs = provenMs - this.#options.timeoutMs;
-      this.#output?.next({ kind: 'gap', rooms: new Set(lost.map(([room]) => room)), sinceMs });
+      const sinceMs = earliestWallMs(proven, time) - longestWaitMs(timeoutMs);
+      this.#output?.next({ kind: 'gap', rooms: new Set(lost.map(({ room }) => room)), sinceMs });
     }
     for (const [, wanted] of rooms) {
       wanted.open = true;
@@ -335,7 +311,7 @@ export class RedisSubscription {
     for (const [room, wanted] of this.#wanted) {
       if (!wanted.confirmed || still.has(this.#options.channels.channelOf(room))) continue;
       if (wanted.open) {
-        wanted.lostMs = this.#movedMs();
+        wanted.lostMs = this.#moved();
         wanted.subscriber.next(false);
         this.#returning.add(room);
       }
@@ -345,8 +321,8 @@ export class RedisSubscription {
   }
 
   /** Of a room whose slot moves: two servers may both have had it for a moment, and the last canary may have flown in it. */
-  #movedMs(): number {
-    return Math.min(this.#provenMs, this.#options.time.scheduler.now() - CANARY_INTERVAL_MS);
+  #moved(): Moment {
+    return earlierMoment(this.#proven, momentBefore(presentMoment(this.#options.time), CANARY_INTERVAL_MS));
   }
 
   /** Never completes; the status follows. */
@@ -358,16 +334,18 @@ export class RedisSubscription {
       publishable$,
       prepared$: defer(() => this.#askForCanary()),
       verified$: defer(() => verify(link)),
-      received: () => this.#received,
+      link,
       time,
     }).pipe(
       tap({
         next: (proof) => {
+          // The server has answered a question on this link that was asked then: what comes from now on, it took later.
+          this.#takenMs = proof.sent.ms;
           if ('refusal' in proof) this.#notPublished(proof.refusal);
-          else this.#proven(proof);
+          else this.#cameBack(proof);
         },
         error: (error: unknown) => {
-          if (error instanceof StrayError && !this.#isProven) onStray(this.#heardMs);
+          if (error instanceof StrayError && !this.#isProven) onStray(this.#heard);
         },
       }),
       ignoreElements(),
@@ -381,10 +359,10 @@ export class RedisSubscription {
     return this.#ask([channel]);
   }
 
-  #proven({ sentMs, isKnown }: { readonly sentMs: number; readonly isKnown: boolean }): void {
-    this.#heardMs = sentMs;
+  #cameBack({ sent, isKnown }: { readonly sent: Moment; readonly isKnown: boolean }): void {
+    this.#heard = sent;
     this.#isProven = true;
-    if (isKnown) this.#provenMs = sentMs;
+    if (isKnown) this.#proven = sent;
     this.#tell({ up: true });
   }
 
@@ -402,21 +380,36 @@ export class RedisSubscription {
   }
 
   #receive({ channel, payload }: RedisMessage, subscriber: Subscriber<BrokerEvent>): void {
-    this.#received += 1;
     const room = this.#options.channels.roomOf(channel);
     if (room === undefined) {
       if (channel === this.#canaryChannel) this.#options.canary.hear(payload);
-      else if (channel === this.#options.misplacedChannel) this.#hearMisplaced(payload, subscriber);
+      else if (channel === this.#options.misplacedChannel) this.#hearMisplaced(payload);
       return;
     }
     // Redis may still speak of a room that was left a moment ago.
     if (this.#wanted.get(room)?.open === true) subscriber.next({ kind: 'publication', room, payload });
   }
 
-  /** Another pod found that it had spoken to a server that was the master no longer. What was before this life is told already. */
-  #hearMisplaced(payload: Buffer, subscriber: Subscriber<BrokerEvent>): void {
-    const span = readSpan(payload);
-    if (span && this.#isLive && span.untilMs > this.#wholeMs) subscriber.next({ kind: 'gap', sinceMs: span.sinceMs });
+  /**
+   * Another pod found that it had spoken to a server that was the master no longer. The gap of the present life, told or still to
+   * come, need not reach back that far, and only this machine's clocks tell what does: so the announcement always becomes a gap.
+   */
+  #hearMisplaced(payload: Buffer): void {
+    const { time, timeoutMs } = this.#options;
+    const wereUntold = this.#announcements.areUntold;
+    // It was under way to Redis for as long as a publish can be, and Redis took it after the last canary that came back.
+    this.#announcements.hear(payload, this.#takenMs - longestWaitMs(timeoutMs));
+    if (wereUntold) return;
+    // Several that come together become one gap.
+    time.turnEnd$.subscribe(() => {
+      this.#tellAnnounced();
+    });
+  }
+
+  /** Now, or as soon as the present life is whole: what comes before that is dropped. */
+  #tellAnnounced(): void {
+    const sinceMs = this.#isLive ? this.#announcements.tell() : undefined;
+    if (sinceMs !== undefined) this.#output?.next({ kind: 'gap', sinceMs });
   }
 
   #end(): void {
@@ -426,7 +419,7 @@ export class RedisSubscription {
     this.#isLive = false;
     for (const wanted of this.#wanted.values()) {
       if (wanted.open) {
-        wanted.lostMs = this.#provenMs;
+        wanted.lostMs = this.#proven;
         wanted.subscriber.next(false);
       }
       wanted.open = wanted.confirmed = false;

@@ -53,11 +53,24 @@ class Scene {
     });
   }
 
-  /** What all pods were told, as `{ms} {since} {until}`. */
+  /** What all pods were told, as `{ms} since {since} {id}`, each once: `since` by the ages, which have to agree with the times. */
   get told(): readonly string[] {
-    return this.link.asked
-      .filter((asked) => asked.includes('test:misplaced'))
-      .map((asked) => asked.replace('PUBLISH test:misplaced ', ''));
+    const lines = this.announcements.map(({ ms, id, ageMs, wallMs }) => {
+      // An age is written a thousandth older.
+      expect(ageMs - (ms - wallMs)).toBeGreaterThanOrEqual(0);
+      expect(ageMs - (ms - wallMs)).toBeLessThanOrEqual(1 + (ms - wallMs) / 1000);
+      return { id, line: `${ms} since ${wallMs}` };
+    });
+    return lines.filter(({ id }, nth) => lines.findIndex((other) => other.id === id) === nth).map(({ line }) => line);
+  }
+
+  get announcements() {
+    return this.link.asked.flatMap((asked) => {
+      const [ms, , channel, version, id = '', ageMs, wallMs] = asked.split(' ');
+      return channel === 'test:misplaced' && version === '2'
+        ? [{ ms: Number(ms), id, ageMs: Number(ageMs), wallMs: Number(wallMs) }]
+        : [];
+    });
   }
 
   at(ms: number, act: () => void): void {
@@ -140,6 +153,28 @@ describe('a publish', () => {
     });
   });
 
+  test('has a deadline of its own, though others are confirmed all the time before it', () => {
+    scene((it) => {
+      it.live();
+      // A thin line: an answer every 26 ms, where ten publishes come every 100 ms.
+      let freeMs = 0;
+      it.link.outcome = () => {
+        freeMs = Math.max(freeMs, it.scheduler.now()) + 26;
+        return timer(freeMs - it.scheduler.now(), it.scheduler).pipe(ignoreElements());
+      };
+      for (let nth = 0; nth < 10; nth++) {
+        it.at(100 * nth, () => {
+          for (let count = 0; count < 10; count++) it.publish(`${nth}.${count}`);
+        });
+      }
+      const log = it.until(1000);
+      expect(log.find((line) => line.includes('over'))).toBe('400 over: a publish was not confirmed within 300 ms');
+      const told = log.filter((line) => !line.includes('over')).map((line) => line.split(/[ .]/).map(Number));
+      const lateMs = told.map(([toldMs = 0, nth = 0]) => toldMs - 100 * nth);
+      expect(Math.max(...lateMs)).toBe(300);
+    });
+  });
+
   test('under way when the connection is given up is unconfirmed', () => {
     scene((it) => {
       const life = it.live();
@@ -184,7 +219,7 @@ describe('what went to a server that was the master no longer', () => {
         it.live();
       });
       it.until(6000);
-      expect(it.told).toEqual(['5000 2700 4501']);
+      expect(it.told).toEqual(['5000 since 2625']);
     });
   });
 
@@ -198,7 +233,7 @@ describe('what went to a server that was the master no longer', () => {
         it.live();
       });
       it.until(3000);
-      expect(it.told).toEqual(['2500 1200 2500']);
+      expect(it.told).toEqual(['2500 since 1125']);
     });
   });
 
@@ -207,19 +242,19 @@ describe('what went to a server that was the master no longer', () => {
       it.live();
       it.at(3100, () => {
         it.publish('misplaced');
-        it.publisher.giveUp(700);
-        it.publisher.giveUp(700);
+        it.publisher.giveUp({ ms: 700, wallMs: 700 });
+        it.publisher.giveUp({ ms: 700, wallMs: 700 });
       });
       it.at(4000, () => {
         it.live();
       });
       expect(it.until(5000)).toEqual(['3100 over: what is published does not arrive', '3100 misplaced unconfirmed']);
-      expect(it.told).toEqual(['4000 400 3100']);
+      expect(it.told).toEqual(['4000 since 325']);
     });
   });
 
   test.each([
-    { when: 'before the connection is lost', atMs: 2400, told: ['2500 1200 2500'] },
+    { when: 'before the connection is lost', atMs: 2400, told: ['2500 since 1125'] },
     { when: 'before its server was known to be the master again', atMs: 1400, told: [] },
   ])('is told where another connection found that out $when: $told', ({ atMs, told }) => {
     scene((it) => {
@@ -248,8 +283,30 @@ describe('what went to a server that was the master no longer', () => {
         it.live();
       });
       it.at(1000, () => (it.link.outcome = () => timer(1, it.scheduler).pipe(ignoreElements())));
-      it.until(6000);
-      expect(it.told).toEqual(['500 -300 500', '2000 -300 500']);
+      it.until(4000);
+      // Refused, with an age of its own each time; then accepted, and repeated.
+      expect(it.announcements.map(({ ms, ageMs }) => `${ms} ${ageMs}`)).toEqual(['500 876', '2000 2378', '3500 3879']);
+      expect(it.told).toEqual(['500 since -375']);
+    });
+  });
+
+  test('is told some times, with a new age each time and one id', () => {
+    scene((it) => {
+      const life = it.live();
+      it.at(500, () => {
+        it.publish('misplaced');
+        life.unsubscribe();
+        it.place = 'there';
+        it.live();
+      });
+      it.until(20_000);
+      expect(it.announcements.map(({ ms, id, wallMs }) => `${ms} ${id} ${wallMs}`)).toEqual([
+        '500 id-1 -375',
+        '2000 id-1 -375',
+        '3500 id-1 -375',
+        '5000 id-1 -375',
+      ]);
+      expect(it.told).toEqual(['500 since -375']);
     });
   });
 
@@ -296,7 +353,7 @@ describe('what went to a server that was the master no longer', () => {
         it.live();
       });
       it.until(12_000);
-      expect(it.told).toEqual(['11000 2700 10501']);
+      expect(it.told).toEqual(['11000 since 2625']);
     });
   });
 
@@ -322,7 +379,7 @@ describe('what went to a server that was the master no longer', () => {
         });
       });
       it.until(1500);
-      expect(it.told).toEqual(['500 -300 500', '600 -300 600']);
+      expect(it.told).toEqual(['500 since -375', '600 since -375']);
     });
   });
 });

@@ -1,5 +1,17 @@
 import { describe, expect, test } from '@jest/globals';
-import { EMPTY, NEVER, Observable, Subject, concat, ignoreElements, interval, of, timer } from 'rxjs';
+import {
+  EMPTY,
+  NEVER,
+  Observable,
+  Subject,
+  concat,
+  ignoreElements,
+  interval,
+  of,
+  takeWhile,
+  timer,
+  type Subscription,
+} from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 import { PublishError, RoomRefusedError } from '../../src/broker/broker.js';
 import { silentLogger } from '../../src/log.js';
@@ -12,6 +24,8 @@ import { marbles, virtualWorld } from '../support/marbles.js';
 import { ScriptedLink } from '../support/redis-link.js';
 
 const TIMEOUT_MS = 300;
+/** A confirmed publish of a pod that serves is under way for this long at most. */
+const MOST_UNDER_WAY_MS = 375;
 
 /** A subscription in virtual time; its canaries go through its own link, which is one Redis with it. */
 class Scene {
@@ -22,6 +36,8 @@ class Scene {
   refusal: string | undefined;
   /** Whether somebody can be asked who is the master. */
   isKnown = true;
+  /** How far the machine's clock is off. */
+  readonly clock = { offMs: 0 };
   /** What happened, as `{ms} {what}`. */
   readonly log: string[] = [];
   readonly scheduler: TestScheduler;
@@ -31,7 +47,7 @@ class Scene {
   together: (channels: readonly string[]) => readonly (readonly string[])[] = (channels) => [channels];
 
   constructor(scheduler: TestScheduler) {
-    const world = virtualWorld(scheduler);
+    const world = { ...virtualWorld(scheduler), wallMs: () => scheduler.now() + this.clock.offMs };
     this.scheduler = scheduler;
     this.link = new ScriptedLink(scheduler);
     const canary = new Canary({
@@ -53,8 +69,8 @@ class Scene {
           if (channel !== undefined) this.warned.push(channel);
         },
       }),
-      onStray: (heardMs) => {
-        this.#note(`stray, after one of ${heardMs ?? 'never'}`);
+      onStray: (heard) => {
+        this.#note(`stray, after one of ${heard?.ms ?? 'never'}`);
       },
       together: (channels) => this.together(channels),
       refused: () => false,
@@ -172,31 +188,61 @@ describe('a life', () => {
     scene((it) => {
       it.live();
       it.at(1000, () => (it.link.echoes = false));
-      expect(it.until(4000).at(-1)).toBe('1802 over: a canary was accepted and did not arrive within 300 ms');
+      expect(it.until(4000).at(-1)).toBe('1803 over: a canary was accepted and did not arrive within 300 ms');
     });
   });
 
-  test('is not over while a canary may have to wait behind other messages, and is when they cease', () => {
-    scene((it) => {
-      it.live();
-      it.at(1000, () => (it.link.echoes = false));
-      for (const ms of [1600, 2000, 2300]) {
-        it.at(ms, () => {
-          it.link.say('test:room:tea', 'hello');
-        });
-      }
-      expect(it.until(4000).at(-1)).toBe('2702 over: a canary was accepted and did not arrive within 300 ms');
+  /** From a second on no canary comes, but messages do for some time, and the server's answers wait behind them. */
+  function behindMessages(it: Scene, untilMs: number): void {
+    it.at(1000, () => {
+      it.link.echoes = false;
+      it.link.outcome = (command) =>
+        command === 'ROLE' ? timer(untilMs - it.scheduler.now(), it.scheduler).pipe(ignoreElements()) : timerOf(it);
     });
-  });
-
-  test('is over when canaries do not arrive, though other messages never cease', () => {
-    scene((it) => {
-      it.live();
-      it.at(1000, () => (it.link.echoes = false));
-      interval(100, it.scheduler).subscribe(() => {
+    interval(100, it.scheduler)
+      .pipe(takeWhile(() => it.scheduler.now() <= untilMs))
+      .subscribe(() => {
         it.link.say('test:room:tea', 'hello');
       });
-      expect(it.until(6000).at(-1)).toBe('3002 over: a canary was accepted and did not arrive within 300 ms');
+  }
+
+  test('is not over while a canary may have to wait behind other messages, and is when an answer came that has to come later', () => {
+    scene((it) => {
+      it.live();
+      behindMessages(it, 2700);
+      expect(it.until(2699).at(-1)).toBe('2 up');
+      expect(it.until(4000).at(-1)).toBe('3000 over: a canary was accepted and did not arrive within 300 ms');
+    });
+  });
+
+  test('is over when canaries do not arrive, though other messages never cease: its line is too thin, and the publisher stays', () => {
+    scene((it) => {
+      const first = it.live();
+      it.at(500, () => {
+        first.unsubscribe();
+        it.link.echoes = false;
+        it.live();
+      });
+      behindMessages(it, 9000);
+      it.at(400, () => (it.link.outcome = (command) => (command === 'ROLE' ? NEVER : timerOf(it))));
+      expect(it.until(6000).slice(-2)).toEqual([
+        '501 down: subscription: not proven yet',
+        '2002 over: a canary did not come through within 300 ms, nor 1500 ms behind other messages',
+      ]);
+    });
+  });
+
+  test('is not over while a large message comes slowly', () => {
+    scene((it) => {
+      it.live();
+      it.at(1000, () => {
+        it.link.echoes = false;
+        it.link.outcome = (command) => (command === 'ROLE' ? NEVER : timerOf(it));
+      });
+      interval(100, it.scheduler).subscribe(() => {
+        it.link.trickle();
+      });
+      expect(it.until(2900).at(-1)).toBe('2 up');
     });
   });
 
@@ -209,8 +255,8 @@ describe('a life', () => {
         it.live();
       });
       expect(it.until(3000).slice(-2)).toEqual([
-        '2302 stray, after one of 1501',
-        '2302 over: a canary was accepted and did not arrive within 300 ms',
+        '2303 stray, after one of 1501',
+        '2303 over: a canary was accepted and did not arrive within 300 ms',
       ]);
     });
   });
@@ -547,62 +593,136 @@ describe('the since of a gap', () => {
   /** Through several canaries, and the moments in which one is in the air. */
   const breaks = Array.from({ length: 200 }, (_, nth) => 1600 + nth * 23);
 
-  test.each([0, 1, 50, 200])('is at most 2 s and a timeout before the loss, with links that take %i ms to answer', (delayMs) => {
-    for (const ms of breaks) {
-      scene((it) => {
-        it.link.outcome = () => timer(delayMs, it.scheduler).pipe(ignoreElements());
-        expect(ms - it.sinceOfBreakAt(ms)).toBeLessThanOrEqual(CANARY_INTERVAL_MS + TIMEOUT_MS);
-      });
-    }
-  });
+  test.each([0, 1, 50, 200])(
+    'is at most 2 s and five quarters of a timeout before the loss, with links that take %i ms to answer',
+    (delayMs) => {
+      for (const ms of breaks) {
+        scene((it) => {
+          it.link.outcome = () => timer(delayMs, it.scheduler).pipe(ignoreElements());
+          expect(ms - it.sinceOfBreakAt(ms)).toBeLessThanOrEqual(CANARY_INTERVAL_MS + MOST_UNDER_WAY_MS);
+        });
+      }
+    },
+  );
 
-  test('is a timeout at least before the last canary that came back, for what was under way at that moment', () => {
+  test('is five quarters of a timeout at least before the last canary that came back, for what was under way at that moment', () => {
     for (const ms of breaks)
       scene((it) => {
-        expect(ms - it.sinceOfBreakAt(ms)).toBeGreaterThanOrEqual(TIMEOUT_MS);
+        expect(ms - it.sinceOfBreakAt(ms)).toBeGreaterThanOrEqual(MOST_UNDER_WAY_MS);
       });
   });
 
   test('is the last time at which it was known who is the master, where nobody could be asked since', () => {
     scene((it) => {
       it.at(4000, () => (it.isKnown = false));
-      expect(it.sinceOfBreakAt(60_000)).toBe(3001 - TIMEOUT_MS);
+      expect(it.sinceOfBreakAt(60_000)).toBe(3001 - MOST_UNDER_WAY_MS);
     });
   });
 });
 
 describe('what another pod misplaced', () => {
-  function misplaced(payload: string, atMs: number): readonly string[] {
+  /** The gaps that come of announcements, each at a time. */
+  function gapsOf(
+    announced: readonly (readonly [atMs: number, payload: string])[],
+    play?: (it: Scene, first: Subscription) => void,
+  ): readonly string[] {
     let told: readonly string[] = [];
     scene((it) => {
       it.join('tea');
-      it.live();
-      it.at(atMs, () => {
-        it.link.say('test:misplaced', payload);
-      });
-      told = it.until(200).filter((line) => line.includes('gap'));
+      const first = it.live();
+      play?.(it, first);
+      for (const [ms, payload] of announced) {
+        it.at(ms, () => {
+          it.link.say('test:misplaced', payload);
+        });
+      }
+      told = it.until(5000).filter((line) => line.includes('gap'));
     });
     return told;
   }
 
-  test('is a gap in all rooms, since the time that it names', () => {
-    expect(misplaced('70 90', 100)).toEqual(['100 gap since 70 in all']);
+  // The last canary that came back was sent at 1501.
+  const provenMs = 1501 - MOST_UNDER_WAY_MS;
+
+  test.each([
+    { what: 'equal to ours', wallMs: 1100 },
+    { what: 'far ahead of ours', wallMs: 9_000_000 },
+  ])('is a gap in all rooms since the age that it names, with a clock $what', ({ wallMs }) => {
+    expect(gapsOf([[2000, `2 a 700 ${wallMs}`]])).toEqual([`2000 gap since ${provenMs - 700} in all`]);
   });
 
-  test('is of no concern where it was over before this life was whole', () => {
-    expect(misplaced('0 1', 100)).toEqual([]);
+  test('is a gap since the time that it names, where that is earlier: messages bear times of that clock', () => {
+    expect(gapsOf([[2000, '2 a 700 -9000']])).toEqual(['2000 gap since -9000 in all']);
   });
 
-  test('is not told twice: the gap of a life that is not whole yet is still to come', () => {
-    expect(misplaced('70 90', 0)).toEqual([]);
+  test('is as old as that makes it also while canaries are refused: the server answers questions', () => {
+    const gaps = gapsOf([[4000, '2 a 700 9000']], (it) => {
+      it.at(1000, () => (it.refusal = 'OOM'));
+    });
+    // It was asked last at 3001.
+    expect(gaps).toEqual([`4000 gap since ${3001 - MOST_UNDER_WAY_MS - 700} in all`]);
   });
 
-  test.each(['', 'x', '70', '70 x', '-1 90', '1e3 1e9', '70 9000000000000000', '{"sinceMs":70,"untilMs":90}'])(
-    'is ignored where it says %j',
-    (payload) => {
-      expect(misplaced(payload, 100)).toEqual([]);
-    },
-  );
+  test('is a gap also where it was over before this life was whole, whatever the clocks say', () => {
+    expect(gapsOf([[2000, '2 a 9000 5']])).toEqual([`2000 gap since ${provenMs - 9000} in all`]);
+    expect(gapsOf([[2000, '2 a 1 99999999']])).toEqual([`2000 gap since ${provenMs - 1} in all`]);
+  });
+
+  test('that comes before this life is whole is told when it is: the gap of this life need not reach back that far', () => {
+    expect(gapsOf([[0, '2 a 700 9000']])).toEqual([`1 gap since ${0 - MOST_UNDER_WAY_MS - 700} in all`]);
+  });
+
+  test('that comes to a life which dies before it is whole is told by the next one', () => {
+    const gaps = gapsOf([[1010, '2 a 700 9000']], (it, first) => {
+      it.at(1000, () => {
+        first.unsubscribe();
+        it.link.outcome = () => NEVER;
+        const life = it.live();
+        it.at(100, () => {
+          life.unsubscribe();
+          it.link.outcome = () => timerOf(it);
+          it.live();
+        });
+      });
+    });
+    expect(gaps.filter((line) => line.endsWith('all'))).toEqual([`1101 gap since ${1000 - MOST_UNDER_WAY_MS - 700} in all`]);
+  });
+
+  test('is one gap where several come together, and where one is repeated', () => {
+    expect(
+      gapsOf([
+        [2000, '2 a 700 9000'],
+        [2000, '2 b 900 9000'],
+        [2500, '2 a 1200 9000'],
+      ]),
+    ).toEqual([`2000 gap since ${provenMs - 900} in all`]);
+  });
+
+  test('is heard from a pod of the version before, too', () => {
+    expect(gapsOf([[2000, '70 90']])).toEqual(['2000 gap since 70 in all']);
+  });
+
+  test.each(['', 'x', '2 a 700', '{"sinceMs":70,"untilMs":90}'])('is ignored where it says %j', (payload) => {
+    expect(gapsOf([[2000, payload]])).toEqual([]);
+  });
+});
+
+describe('a machine whose clock is set', () => {
+  test.each([
+    { what: 'back', setByMs: -3_600_000, since: 3001 - 3_600_000 - MOST_UNDER_WAY_MS },
+    { what: 'forward', setByMs: 3_600_000, since: 3001 - MOST_UNDER_WAY_MS },
+  ])('$what between the last proof and the gap gives the earlier time to it', ({ setByMs, since }) => {
+    scene((it) => {
+      it.join('tea');
+      const first = it.live();
+      it.at(3500, () => {
+        it.clock.offMs = setByMs;
+        first.unsubscribe();
+        it.live();
+      });
+      expect(it.until(3600).filter((line) => line.includes('gap'))).toEqual([`3501 gap since ${since} in tea`]);
+    });
+  });
 });
 
 describe('a room that its server takes away', () => {
@@ -620,7 +740,7 @@ describe('a room that its server takes away', () => {
       expect(it.until(3500).slice(-4)).toEqual([
         '3000 hears milk',
         '3000 tea lost',
-        '3001 gap since 700 in tea',
+        '3001 gap since 625 in tea',
         '3001 tea confirmed',
       ]);
     });
@@ -632,10 +752,10 @@ describe('a room that was heard elsewhere before', () => {
     scene((it) => {
       it.live();
       it.at(100, () => {
-        it.subscription.subscribe('tea', 70).subscribe();
-        it.subscription.subscribe('milk', 50).subscribe();
+        it.subscription.subscribe('tea', { ms: 70, wallMs: 70 }).subscribe();
+        it.subscription.subscribe('milk', { ms: 50, wallMs: 50 }).subscribe();
       });
-      expect(it.until(200).slice(-1)).toEqual(['101 gap since -250 in tea,milk']);
+      expect(it.until(200).slice(-1)).toEqual(['101 gap since -325 in tea,milk']);
     });
   });
 });
@@ -661,7 +781,7 @@ describe('a second life', () => {
           .until(3600)
           .slice(4)
           .filter((line) => !/up|down/.test(line)),
-      ).toEqual(['3000 hears tea', '3500 tea lost', '3501 gap since 2701 in tea', '3501 tea confirmed', '3510 hears tea']);
+      ).toEqual(['3000 hears tea', '3500 tea lost', '3501 gap since 2626 in tea', '3501 tea confirmed', '3510 hears tea']);
     });
   });
 
@@ -678,7 +798,7 @@ describe('a second life', () => {
         it.link.outcome = () => timerOf(it);
         it.live();
       });
-      expect(it.until(5100).filter((line) => line.includes('gap'))).toEqual(['5001 gap since 2701 in tea']);
+      expect(it.until(5100).filter((line) => line.includes('gap'))).toEqual(['5001 gap since 2626 in tea']);
     });
   });
 

@@ -72,6 +72,11 @@ export class ScriptedLink implements RedisLink {
     this.moved$.next();
   }
 
+  /** A part of something comes. */
+  trickle(): void {
+    this.#receivedBytes += 1;
+  }
+
   /** A message comes through a channel. */
   say(channel: string, payload: string): void {
     this.#receivedBytes += 1;

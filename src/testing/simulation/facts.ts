@@ -8,8 +8,10 @@ export interface Accepted {
   readonly type: string;
   readonly from: string;
   readonly atMs: number;
-  /** The time that its envelope bears. */
+  /** When it was sent. */
   readonly publishedMs: number;
+  /** The time that its envelope bears, by the clock of who sent it. */
+  readonly timestampMs: number;
   /** It is valid, and was published where it belongs: every member of its room shall have it. */
   readonly counts: boolean;
   /** What it says, where it is presence. */
@@ -61,8 +63,18 @@ export type Fact =
   | { readonly kind: 'ended'; readonly connection: Connection; readonly code: number; readonly unread: number }
   /** The pod's end is over. */
   | { readonly kind: 'closed'; readonly connection: Connection; readonly code: number }
-  /** A publish is on its way to Redis, or was answered or given up. */
-  | { readonly kind: 'publishing'; readonly from: string; readonly change: 1 | -1 }
+  /** A publish is on its way to Redis, or was answered or given up after a while. */
+  | {
+      readonly kind: 'publishing';
+      readonly pod: PodName;
+      readonly from: string;
+      readonly change: 1 | -1;
+      readonly tookMs: number;
+    }
+  /** A subscription of a pod has this much to get that the pod itself published, and has never had more. */
+  | { readonly kind: 'coming-back'; readonly pod: PodName; readonly bytes: number }
+  /** Redis had too much for a subscription, and dropped it. */
+  | { readonly kind: 'overflowed'; readonly pod: PodName; readonly bytes: number; readonly ownBytes: number }
   /** A connection came into a room or left it, at a pod that tells of presence. */
   | {
       readonly kind: 'member';

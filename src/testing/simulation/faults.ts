@@ -19,6 +19,8 @@ export interface Machines {
   /** The pod of a slot dies; another one comes some time later. */
   crash(slot: number, backInMs: number): void;
   stall(slot: number, ms: number): void;
+  /** The clock of the machine of a slot is set. */
+  setClock(slot: number, chance: Chance): void;
 }
 
 /** A fault under way: who suffers, and where chance decides. */
@@ -110,6 +112,11 @@ const FAULTS: Readonly<Record<FaultKind, (scene: Scene) => (() => void) | undefi
   partition: ({ route }) => block(route ? [route.up, route.down] : []),
   'half-partition': ({ route, chance }) => block(route ? [chance.happens(0.5) ? route.up : route.down] : []),
   'slow-link': ({ route, chance }) => slow(route, chance.integer(50, 1500)),
+  'thin-line': ({ route, chance }) => thin(route, chance),
+  'clock-set': ({ machines, fault, chance }) => {
+    machines.setClock(fault.slot, chance);
+    return undefined;
+  },
   drain: ({ machines, fault }) => {
     machines.drain(fault.slot);
     return undefined;
@@ -145,6 +152,18 @@ function block(lanes: readonly Lane[]): () => void {
   for (const lane of lanes) lane.block();
   return () => {
     for (const lane of lanes) lane.release();
+  };
+}
+
+/** Of bytes per second: as thin as a modem's line, or what a much used line has left. */
+const THIN = [1500, 6000, 25_000, 100_000] as const;
+
+function thin(route: Route | undefined, chance: Chance): () => void {
+  const lanes = route ? chance.pick([[route.up], [route.down], [route.up, route.down]]) : [];
+  const bytesPerSecond = chance.pick(THIN);
+  const widen = lanes.map((lane) => lane.narrow(bytesPerSecond));
+  return () => {
+    for (const end of widen) end();
   };
 }
 

@@ -72,6 +72,9 @@ const TEXTS: Texts = {
   failed: ({ what }) => `failed: ${what}`,
   written: () => undefined,
   publishing: () => undefined,
+  'coming-back': ({ pod, bytes }) => `pod ${pod.slot}/${pod.life} has ${bytes} bytes of its own to get`,
+  overflowed: ({ pod, bytes, ownBytes }) =>
+    `Redis drops the subscription of pod ${pod.slot}/${pod.life}: ${bytes} bytes wait for it, ${ownBytes} of them its own`,
 };
 
 function textOf(fact: Fact): string | undefined {

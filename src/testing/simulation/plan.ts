@@ -1,5 +1,8 @@
 import { Chance } from './chance.js';
 
+/** When every run begins. */
+export const START_MS = Date.UTC(2026, 0, 1);
+
 /** What a run is made from; everything else follows from it. */
 export interface Settings {
   readonly seed: number;
@@ -25,6 +28,8 @@ export const FAULT_KINDS = {
   partition: { lastsMs: [200, 15_000], hits: 'pod' },
   'half-partition': { lastsMs: [200, 15_000], hits: 'pod' },
   'slow-link': { lastsMs: [1000, 10_000], hits: 'pod' },
+  'thin-line': { lastsMs: [2000, 15_000], hits: 'pod' },
+  'clock-set': { lastsMs: [0, 0], hits: 'pod' },
   drain: { lastsMs: [0, 0], hits: 'pod' },
   crash: { lastsMs: [100, 5000], hits: 'pod' },
   stall: { lastsMs: [100, 6000], hits: 'pod' },
@@ -74,6 +79,15 @@ export interface ClientPlan {
   readonly contentBytes: number;
 }
 
+/** `client-output-buffer-limit pubsub` of Redis, with its defaults. */
+export interface OutputBuffer {
+  readonly hardBytes: number;
+  readonly softBytes: number;
+  readonly softMs: number;
+}
+
+const OUTPUT_BUFFER: OutputBuffer = { hardBytes: 32 * 1024 * 1024, softBytes: 8 * 1024 * 1024, softMs: 60_000 };
+
 /** Everything that will happen, but for what the code makes of it. */
 export interface Plan {
   readonly settings: Settings;
@@ -86,6 +100,7 @@ export interface Plan {
   readonly faults: readonly Fault[];
   /** What the pods are configured with, beside the defaults. */
   readonly environment: Readonly<Record<string, string>>;
+  readonly outputBuffer: OutputBuffer;
 }
 
 /** What is left of a plan when a failure is made smaller; absent: all of it. */
@@ -101,6 +116,9 @@ const LONG_MINUTES = 10;
 const MOST_MESSAGES = 30_000;
 const TALKS_EVERY_MS = 1500;
 const CALM_PLANS = 0.1;
+/** Few say much at once: all of it is carried to everybody. */
+const LARGE = 0.08;
+const LARGE_BYTES = [16_000, 60_000] as const;
 /** How often a kind of Redis' own misfortunes are among those to choose from. */
 const OWN_SHARE = 3;
 /** The first faults come when everybody is there. */
@@ -135,6 +153,7 @@ export function planOf(settings: Settings, selection: Selection = {}): Plan {
     clients: someClients ? clients.filter(({ index }) => someClients.includes(index)) : clients,
     faults: faults.filter(({ index, atMs }) => atMs < durationMs && (someFaults?.includes(index) ?? true)),
     environment: environmentOf(chance.fork('environment'), minutes),
+    outputBuffer: OUTPUT_BUFFER,
   };
 }
 
@@ -156,7 +175,7 @@ function clientOf(index: number, { chance, rooms, calm, talksEveryMs }: ClientSe
     rooms: [...new Set(named)],
     habit,
     talksEveryMs: talksEveryMs * (0.5 + chance.next()),
-    contentBytes: chance.pick([10, 60, 300, 2000]),
+    contentBytes: habit !== 'flooding' && chance.happens(LARGE) ? chance.pick(LARGE_BYTES) : chance.pick([10, 60, 300, 2000]),
   };
 }
 

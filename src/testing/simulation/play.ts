@@ -5,6 +5,7 @@ import { CausesCheck } from './checks/causes.js';
 import type { CheckOptions, Violation } from './checks/check.js';
 import { DeliveryCheck } from './checks/delivery.js';
 import { IsolationCheck } from './checks/isolation.js';
+import { LinesCheck } from './checks/lines.js';
 import { MannersCheck } from './checks/manners.js';
 import { PresenceCheck } from './checks/presence.js';
 import { RemainsCheck } from './checks/remains.js';
@@ -12,9 +13,8 @@ import { SenderCheck } from './checks/senders.js';
 import { Weather } from './checks/weather.js';
 import type { Connection, Witness } from './facts.js';
 import { History } from './history.js';
-import type { Plan } from './plan.js';
-import type { RedisDeployment } from './redis-deployment.js';
-import { RECOVERY_MS, START_MS, Simulation } from './simulation.js';
+import { START_MS, type Plan } from './plan.js';
+import { RECOVERY_MS, Simulation } from './simulation.js';
 import { Tally } from './tally.js';
 
 /** What came of a plan. */
@@ -29,6 +29,7 @@ export interface Outcome {
   readonly history: readonly string[];
 }
 
+/** Of each check. */
 const MOST_VIOLATIONS = 20;
 
 /** Plays a plan and checks every promise. Rejects only where the simulation itself is broken. */
@@ -37,12 +38,15 @@ export async function play(plan: Plan, { withHistory = false } = {}): Promise<Ou
   tally.begin(plan.redis);
   const violations: Violation[] = [];
   const history = withHistory ? new History() : undefined;
-  const simulation = new Simulation(plan, (redis, now) => {
-    const blame = (check: string) => (what: string, connection?: Connection) => {
-      if (violations.length < MOST_VIOLATIONS) violations.push({ check, atMs: now(), what, connection });
-      history?.stop();
+  const simulation = new Simulation(plan, ({ redis, clocks, now }) => {
+    const blame = (check: string) => {
+      let blamed = 0;
+      return (what: string, connection?: Connection) => {
+        if ((blamed += 1) <= MOST_VIOLATIONS) violations.push({ check, atMs: now(), what, connection });
+        history?.stop();
+      };
     };
-    return [tally, ...(history ? [history] : []), ...checks(plan, redis, blame)];
+    return [tally, ...(history ? [history] : []), ...checks({ plan, redis, clocks }, blame)];
   });
   const before = rxjsConfig.onUnhandledError;
   rxjsConfig.onUnhandledError = (error) => {
@@ -59,10 +63,10 @@ export async function play(plan: Plan, { withHistory = false } = {}): Promise<Ou
 
 type Blame = (check: string) => CheckOptions['blame'];
 
-function checks(plan: Plan, redis: RedisDeployment, blame: Blame): readonly Witness[] {
+function checks({ plan, redis, clocks }: Pick<CheckOptions, 'plan' | 'redis' | 'clocks'>, blame: Blame): readonly Witness[] {
   const weather = new Weather(RECOVERY_MS);
   const config = readConfig(plan.environment);
-  const options = (check: string): CheckOptions => ({ plan, config, redis, weather, blame: blame(check) });
+  const options = (check: string): CheckOptions => ({ plan, config, redis, clocks, weather, blame: blame(check) });
   return [
     weather,
     new DeliveryCheck(options('delivery')),
@@ -70,6 +74,7 @@ function checks(plan: Plan, redis: RedisDeployment, blame: Blame): readonly Witn
     new IsolationCheck(options('isolation')),
     new MannersCheck(options('manners')),
     new BoundsCheck(options('bounds')),
+    new LinesCheck(options('lines')),
     new CausesCheck(options('causes'), START_MS + plan.durationMs + RECOVERY_MS),
     new PresenceCheck(options('presence')),
     new RemainsCheck(options('remains')),

@@ -15,7 +15,9 @@ import type { Connect } from '../../redis/link.js';
 import { TICK } from '../../connection/transport.js';
 import type { World } from '../../world.js';
 import type { Chance } from './chance.js';
+import type { MachineClock } from './machine-clock.js';
 import type { Connection, Facts, PodName } from './facts.js';
+import { START_MS } from './plan.js';
 import { SimulatedSocket, type Reader } from './socket.js';
 import type { Timeline } from '../virtual-scheduler.js';
 
@@ -26,7 +28,14 @@ export interface SimulatedPodOptions {
   readonly config: Config;
   readonly facts: Facts;
   readonly connect: Connect;
+  /** Of the machine. */
+  readonly clock: MachineClock;
 }
+
+/** A process' monotonic clock begins anywhere. */
+const LONGEST_UPTIME_MS = 1e9;
+/** And runs at a rate of its own. */
+const MOST_RATE_ERROR = 200e-6;
 
 const ANYWHERE: Border = { origins: '*', trusted: undefined };
 
@@ -168,16 +177,33 @@ export class SimulatedPod {
   }
 }
 
-function worldOf({ name, timeline, chance }: SimulatedPodOptions): World {
+/** Two clocks of its own: what they show differs from those of all others, and from the true time. */
+function worldOf({ name, timeline, chance, clock }: SimulatedPodOptions): World {
   let ids = 0;
   const pod = `${hex(name.slot + 1, 4)}${hex(name.life, 4)}`;
+  const clocks = chance.fork('clocks');
+  const bornMs = timeline.now();
+  const beginsAt = clocks.next() * LONGEST_UPTIME_MS;
+  const rate = 1 + (clocks.next() * 2 - 1) * MOST_RATE_ERROR;
   return {
-    scheduler: timeline,
-    wallMs: () => timeline.now(),
+    scheduler: {
+      now: () => beginsAt + (timeline.now() - bornMs) * rate,
+      // Timers go by the true time: they are late by more than a clock's rate is wrong.
+      schedule: timeline.schedule.bind(timeline),
+    },
+    wallMs: () => clock.at(timeline.now()),
     turnEnd$: timer(0, timeline),
-    newId: () => `${pod}-0000-7000-8000-${hex((ids += 1), 12)}`,
+    newId: () => {
+      ids = (ids + 1) % 2 ** 16;
+      return `${pod}-0000-7000-8000-${hex(timeline.now() - START_MS, 8)}${hex(ids, 4)}`;
+    },
     random: chance.next,
   };
+}
+
+/** When a pod made what bears an id of its own, in true time. */
+export function madeMs({ id }: Pick<Envelope, 'id'>): number {
+  return START_MS + parseInt(id.slice(24, 32), 16);
 }
 
 /** Where the pod ran that made an envelope: its ids, and those of its connections, begin with that. */

@@ -1,6 +1,7 @@
 import type { Chance } from './chance.js';
 import type { Accepted, Facts } from './facts.js';
-import type { Answer, RedisHost, RedisServer } from './redis-server.js';
+import type { OutputBuffer } from './plan.js';
+import type { Answer, RedisHost, RedisServer, Source } from './redis-server.js';
 import type { Timeline } from '../virtual-scheduler.js';
 
 /** What all kinds of Redis are made with. */
@@ -9,6 +10,7 @@ export interface DeploymentOptions {
   readonly facts: Facts;
   /** For what takes now longer and now shorter. */
   readonly chance: Chance;
+  readonly outputBuffer: OutputBuffer;
 }
 
 /** Servers, who of them is what, and the record of all that was published. */
@@ -24,6 +26,10 @@ export abstract class RedisDeployment implements RedisHost {
 
   constructor(options: DeploymentOptions) {
     this.options = options;
+  }
+
+  get outputBuffer(): OutputBuffer {
+    return this.options.outputBuffer;
   }
 
   /** The server that an address leads to at this moment. */
@@ -66,19 +72,20 @@ export abstract class RedisDeployment implements RedisHost {
     return this.#positions.get(channel)?.get(id);
   }
 
-  published(server: RedisServer, channel: string, payload: string): void {
-    const position = this.#record(channel, payload, server === this.ownerOf(channel));
-    server.spread(channel, payload, position);
+  published(server: RedisServer, channel: string, payload: string, source: Source): void {
+    const position = this.#record(channel, payload, server === this.ownerOf(channel), source);
+    const message = { channel, payload, position, source };
+    server.spread(message);
     for (const replica of this.replicasOf(server)) {
       this.replicate(() => {
         replica.serve(() => {
-          replica.spread(channel, payload, position);
+          replica.spread(message);
         });
       });
     }
   }
 
-  #record(channel: string, payload: string, counts: boolean): number | undefined {
+  #record(channel: string, payload: string, counts: boolean, { sentMs }: Source): number | undefined {
     const { id, type, from, timestamp, data } = readEnvelope(payload);
     if (id === undefined) return undefined;
     const log = this.log.get(channel) ?? [];
@@ -88,7 +95,8 @@ export abstract class RedisDeployment implements RedisHost {
     const position = log.length;
     const atMs = this.options.timeline.now();
     const presence = type === 'presence' ? data : undefined;
-    const accepted = { id, type: type ?? '', from: from ?? '', atMs, publishedMs: Date.parse(timestamp ?? ''), counts, presence };
+    const bears = { id, type: type ?? '', from: from ?? '', timestampMs: Date.parse(timestamp ?? '') };
+    const accepted = { ...bears, atMs, publishedMs: sentMs, counts, presence };
     log.push(accepted);
     positions.set(id, position);
     this.options.facts.tell({ kind: 'accepted', channel, position, accepted });

@@ -1,4 +1,6 @@
 import type { Timeline } from '../virtual-scheduler.js';
+import type { PodName } from './facts.js';
+import type { OutputBuffer } from './plan.js';
 
 /** What a server says to a command. */
 export type Answer = { readonly ok: unknown } | { readonly refused: string };
@@ -10,12 +12,30 @@ export interface RedisClient {
   deaf: boolean;
   /** What it asks is done, and it hears no answer to anything any more. */
   mute: boolean;
-  /** @param position in the channel's log; undefined for what is in none */
-  deliver(channel: string, payload: string, position: number | undefined): void;
+  /** What the server has for it and could not hand to the network yet. */
+  readonly unsentBytes: number;
+  deliver(message: Delivered): void;
+  /** The server has too much for it, and drops it. */
+  overflow(): void;
   /** The server has unsubscribed it from a channel that is somebody else's now. */
   lose(channel: string): void;
   /** The server is gone, or has had enough of it. What is on its way is lost with a reset. */
   hangUp(reset: boolean): void;
+}
+
+/** Who publishes something, and when it was sent; a pod or, where it is undefined, somebody else. */
+export interface Source {
+  readonly pod: PodName | undefined;
+  readonly sentMs: number;
+}
+
+/** What goes to a subscriber. */
+export interface Delivered {
+  readonly channel: string;
+  readonly payload: string;
+  /** In the channel's log; undefined for what is in none. */
+  readonly position: number | undefined;
+  readonly source: Source;
 }
 
 /** Who tells a server what it is, and takes what is published at it. */
@@ -24,7 +44,9 @@ export interface RedisHost {
   roleOf(server: RedisServer): 'master' | 'slave';
   /** Why it takes none of these channels; undefined where it does. */
   refusal(server: RedisServer, channels: readonly string[]): string | undefined;
-  published(server: RedisServer, channel: string, payload: string): void;
+  published(server: RedisServer, channel: string, payload: string, source: Source): void;
+  /** `client-output-buffer-limit pubsub`. */
+  readonly outputBuffer: OutputBuffer;
   /** Any other command. */
   asked(server: RedisServer, command: string): Answer;
 }
@@ -40,6 +62,8 @@ export class RedisServer {
   readonly #host: RedisHost;
   readonly #timeline: Timeline;
   readonly #listeners = new Map<string, Set<RedisClient>>();
+  /** Subscribers over the soft limit, and since when. */
+  readonly #overSoftLimit = new Map<RedisClient, number>();
   #isUp = true;
   #isStopped = false;
   /** What came while it was stopped. */
@@ -96,17 +120,33 @@ export class RedisServer {
     if (listeners?.size === 0) this.#listeners.delete(channel);
   }
 
-  publish(channel: string, payload: string): Answer {
+  publish(channel: string, payload: string, source: Source): Answer {
     const refused = this.refusesPublishes ? 'OOM command not allowed' : this.#host.refusal(this, [channel]);
     if (refused !== undefined) return { refused };
-    this.#host.published(this, channel, payload);
+    this.#host.published(this, channel, payload, source);
     return { ok: 1 };
   }
 
   /** To those who listen here. */
-  spread(channel: string, payload: string, position: number | undefined): void {
-    for (const client of this.#listeners.get(channel) ?? [])
-      if (!client.deaf && !client.mute) client.deliver(channel, payload, position);
+  spread(message: Delivered): void {
+    for (const client of [...(this.#listeners.get(message.channel) ?? [])]) {
+      if (client.deaf || client.mute) continue;
+      client.deliver(message);
+      this.#limit(client);
+    }
+  }
+
+  /** As Redis does with each reply that it adds. */
+  #limit(client: RedisClient): void {
+    const { hardBytes, softBytes, softMs } = this.#host.outputBuffer;
+    const { unsentBytes } = client;
+    const nowMs = this.#timeline.now();
+    if (unsentBytes <= softBytes) this.#overSoftLimit.delete(client);
+    else if (!this.#overSoftLimit.has(client)) this.#overSoftLimit.set(client, nowMs);
+    const overMs = nowMs - (this.#overSoftLimit.get(client) ?? nowMs);
+    if (unsentBytes <= hardBytes && overMs <= softMs) return;
+    client.overflow();
+    this.hangUp(client, true);
   }
 
   /** Nobody listens here any more to what it does not take any more. */
@@ -122,6 +162,7 @@ export class RedisServer {
 
   remove(client: RedisClient): void {
     this.clients.delete(client);
+    this.#overSoftLimit.delete(client);
     for (const channel of [...client.subscribed]) this.unsubscribe(client, channel);
   }
 

@@ -42,8 +42,9 @@ export class Service {
     const owner = this.#redis.ownerOf(channel);
     if (!owner.isUp) return;
     const payload = this.#chance.happens(0.2) ? this.#chance.pick(GARBAGE) : this.#notification(room);
+    const sentMs = this.#timeline.now();
     owner.serve(() => {
-      owner.publish(channel, payload);
+      owner.publish(channel, payload, { pod: undefined, sentMs });
     });
   }
 

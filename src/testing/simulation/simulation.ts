@@ -4,8 +4,9 @@ import { Chance } from './chance.js';
 import { SimulatedClient } from './client.js';
 import { Facts, type Connection, type Witness } from './facts.js';
 import { befall, type Machines } from './faults.js';
+import { MachineClock } from './machine-clock.js';
 import { Lane } from './network.js';
-import type { ClientPlan, Fault, Plan, RedisKind } from './plan.js';
+import { START_MS, type ClientPlan, type Fault, type Plan, type RedisKind } from './plan.js';
 import { SimulatedPod } from './pod.js';
 import { redisConnection$, type RedisConnection, type Route } from './redis-connection.js';
 import { RedisClustered } from './redis-clustered.js';
@@ -16,8 +17,6 @@ import { Service } from './service.js';
 import type { Reader, SimulatedSocket } from './socket.js';
 import { Timeline, VirtualScheduler } from '../virtual-scheduler.js';
 
-/** When every run begins. */
-export const START_MS = Date.UTC(2026, 0, 1);
 /** Everybody comes within this. */
 const ARRIVAL_MS = 2000;
 
@@ -31,6 +30,14 @@ const FAREWELL_MS = 6000;
 const LINGER_MS = 3000;
 const CHANNEL_PREFIX = 'chat-api';
 
+/** What those who watch may know of the machines. */
+export interface Scene {
+  readonly redis: RedisDeployment;
+  /** Of the pods' machines, by slot. */
+  readonly clocks: readonly MachineClock[];
+  readonly now: () => number;
+}
+
 /** A whole deployment, its clients and its misfortunes, in one process and in virtual time. */
 export class Simulation {
   readonly redis: RedisDeployment;
@@ -41,6 +48,7 @@ export class Simulation {
   readonly #scheduler = new VirtualScheduler(START_MS);
   /** Everything that is no pod: clients, Redis, those who do harm. */
   readonly #outside: Timeline;
+  readonly #clocks: readonly MachineClock[];
   readonly #routes: readonly Route[];
   readonly #links: readonly Set<RedisConnection>[];
   /** The pods of a slot that are there: the last is the one that lets in. */
@@ -52,17 +60,23 @@ export class Simulation {
   #connections = 0;
   #promised = false;
 
-  constructor(plan: Plan, witnesses: (redis: RedisDeployment, now: () => number) => readonly Witness[]) {
+  constructor(plan: Plan, witnesses: (scene: Scene) => readonly Witness[]) {
     this.#plan = plan;
     this.#chance = new Chance(plan.settings.seed).fork('run');
     this.#outside = new Timeline(this.#scheduler);
     const watching: Witness[] = [];
     const now = () => this.#scheduler.now();
     this.facts = new Facts(now, watching);
-    this.redis = deploy(plan.redis, { timeline: this.#outside, facts: this.facts, chance: this.#chance.fork('redis') });
+    this.redis = deploy(plan.redis, {
+      timeline: this.#outside,
+      facts: this.facts,
+      chance: this.#chance.fork('redis'),
+      outputBuffer: plan.outputBuffer,
+    });
     this.#config = readConfig({ ...plan.environment, ...this.redis.environment, REDIS_CHANNEL_PREFIX: CHANNEL_PREFIX });
-    watching.push(...witnesses(this.redis, now));
     const slots = Array.from({ length: plan.settings.pods }, (_, slot) => slot);
+    this.#clocks = slots.map((slot) => new MachineClock(START_MS, this.#chance.fork(`clock ${slot}`)));
+    watching.push(...witnesses({ redis: this.redis, clocks: this.#clocks, now }));
     this.#routes = slots.map((slot) => this.#route(this.#chance.fork(`route ${slot}`)));
     this.#links = slots.map(() => new Set());
     this.#pods = slots.map(() => []);
@@ -144,13 +158,15 @@ export class Simulation {
     const timeline = new Timeline(this.#scheduler);
     const route = this.#routes[slot];
     const links = this.#links[slot];
-    if (route === undefined || links === undefined) return;
+    const clock = this.#clocks[slot];
+    if (route === undefined || links === undefined || clock === undefined) return;
     const connect = ({ address: { host, port } }: RedisLinkOptions) =>
       redisConnection$(
         () => ({
           server: this.redis.at(`${host}:${port}`),
           route,
           timeline,
+          outside: this.#outside,
           promised: () => {
             this.#promised = true;
           },
@@ -160,7 +176,7 @@ export class Simulation {
         links,
       );
     const chance = this.#chance.fork(`pod ${slot} ${name.life}`);
-    const pod = new SimulatedPod({ name, timeline, chance, config: this.#config, facts: this.facts, connect });
+    const pod = new SimulatedPod({ name, timeline, chance, config: this.#config, facts: this.facts, connect, clock });
     this.#pods[slot]?.push(pod);
   }
 
@@ -201,6 +217,9 @@ export class Simulation {
         };
         this.#mend.add(back);
         this.#outside.schedule(back, backInMs);
+      },
+      setClock: (slot, chance) => {
+        this.#clocks[slot]?.set(this.#scheduler.now(), chance);
       },
       stall: (slot, ms) => {
         const untilMs = this.#scheduler.now() + ms;

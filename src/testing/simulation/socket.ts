@@ -68,7 +68,8 @@ export class SimulatedSocket implements Drainable, Consumer {
   /** On the way to the client, in order. */
   #outgoing: { readonly item: Item; readonly bytes: number }[] = [];
   #unread = 0;
-  #isReading = false;
+  /** What the client reads at present. */
+  #reading: Subscription | undefined;
   /** At the pod and not read by it. */
   #incoming: Sent[] = [];
   #isPaused = false;
@@ -138,11 +139,12 @@ export class SimulatedSocket implements Drainable, Consumer {
 
   /** The client goes away without a word: the pod hears nothing any more. */
   vanish(): void {
-    this.#isDone = true;
+    this.#done();
   }
 
-  /** The client reads on. */
+  /** The client reads on, or at another pace. */
   poke(): void {
+    this.#stopReading();
     this.#read();
   }
 
@@ -204,12 +206,11 @@ export class SimulatedSocket implements Drainable, Consumer {
   #read(): void {
     const { reader, outside, latencyMs } = this.#options;
     const [first] = this.#outgoing;
-    if (this.#isReading || this.#isDone || first === undefined || reader.pace === 0) return;
-    this.#isReading = true;
+    if (this.#reading || this.#isDone || first === undefined || reader.pace === 0) return;
     const paceMs = reader.pace === undefined ? 0 : Math.ceil(first.bytes / reader.pace);
-    outside.arrive(
+    this.#reading = outside.arrive(
       () => {
-        this.#isReading = false;
+        this.#reading = undefined;
         if (this.#isDone || reader.pace === 0) return;
         const read = this.#outgoing.splice(0, reader.pace === undefined ? this.#outgoing.length : 1);
         for (const { item, bytes } of read) this.#hand(item, bytes);
@@ -218,6 +219,16 @@ export class SimulatedSocket implements Drainable, Consumer {
       },
       Math.max(latencyMs(), paceMs),
     );
+  }
+
+  #stopReading(): void {
+    this.#reading?.unsubscribe();
+    this.#reading = undefined;
+  }
+
+  #done(): void {
+    this.#isDone = true;
+    this.#stopReading();
   }
 
   #hand(item: Item, bytes: number): void {
@@ -302,7 +313,7 @@ export class SimulatedSocket implements Drainable, Consumer {
     const { outside, reader, latencyMs } = this.#options;
     outside.arrive(() => {
       if (this.#isDone) return;
-      this.#isDone = true;
+      this.#done();
       reader.ended(code, this.#unread + this.#unsent);
     }, latencyMs());
   }

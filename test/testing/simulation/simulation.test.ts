@@ -7,7 +7,7 @@ const SEEDS = 200;
 const SMALL = { pods: 3, connections: 10, minutes: 0.4 };
 
 /** So often at least must each kind of fault have happened, in all seeds together. */
-const LEAST_OF_EACH_FAULT = 10;
+const LEAST_OF_EACH_FAULT = 8;
 
 /** What the seeds together must have come to, at least. */
 const LEAST = {

@@ -16,7 +16,8 @@ const NOTHING = { messages: 0, bytes: 0, turnMs: -Infinity, turnMessages: 0, tur
 
 /** A gap has no weight in the buffer, nor has what a turn brings while it is judged. */
 const SPARE_MESSAGES = 100;
-const SPARE_BYTES = 100_000;
+/** A turn may bring several of the largest messages, when a line carries all at once what it held up. */
+const SPARE_BYTES = 500_000;
 const GAP_MESSAGES = 1;
 const GAP_BYTES = 500;
 

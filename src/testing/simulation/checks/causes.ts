@@ -1,9 +1,14 @@
+import { longestWaitMs } from '../../../operators/within.js';
 import type { Connection, Fact } from '../facts.js';
 import type { Habit } from '../plan.js';
+import type { MachineClock } from '../machine-clock.js';
+import { madeMs } from '../pod.js';
 import type { Check, CheckOptions } from './check.js';
 
 /** The canary's interval, and how long it may be away (spec: "Redis"). */
 const CANARY_MS = 2000;
+/** A clock that is set shows in a `since` for as long as pods remember what it showed. */
+const REMEMBERED_MS = 120_000;
 /** From Redis to a client. */
 const WAY_MS = 200;
 /** Who may be taken for dead. */
@@ -30,7 +35,7 @@ export class CausesCheck implements Check {
       this.#filled.delete(fact.connection);
     } else if (fact.kind === 'heard' && fact.message.type === 'system') {
       const { event, reason, since } = fact.message.data as { event?: string; reason?: string; since?: string };
-      if (event === 'gap') this.#judgeGap(fact.connection, reason, Date.parse(since ?? ''), Date.parse(fact.message.timestamp));
+      if (event === 'gap') this.#judgeGap(fact.connection, reason, Date.parse(since ?? ''), madeMs(fact.message));
     }
   }
 
@@ -65,19 +70,26 @@ export class CausesCheck implements Check {
   }
 
   #judgeGap(connection: Connection, reason: string | undefined, sinceMs: number, toldMs: number): void {
-    const { weather, config, blame } = this.#options;
+    const { weather, config, clocks, blame } = this.#options;
     if (reason === 'slow_consumer') {
       if (config.slowConsumerPolicy !== 'drop-oldest') blame('was told of a drop where none is allowed', connection);
       return;
     }
     const { slot } = connection.pod;
-    const reachMs = CANARY_MS + config.publishTimeoutMs + WAY_MS;
+    const mostUnderWayMs = longestWaitMs(config.publishTimeoutMs);
+    const reachMs = CANARY_MS + mostUnderWayMs + WAY_MS;
     const isOurs = weather.wasBad(slot, toldMs, toldMs);
     const isTheirs = () => this.#isToldByOthers(toldMs);
-    const explained = (whose: number | 'any') => weather.explains(whose, sinceMs, toldMs, reachMs);
-    if (sinceMs > toldMs) blame('was told of a gap that is still to come', connection);
+    const momentsBy = (some: readonly (MachineClock | undefined)[]) =>
+      some.flatMap((clock) => clock?.momentsOf(sinceMs, toldMs - REMEMBERED_MS, toldMs) ?? []);
+    const own = clocks[slot];
+    const isExplained = () =>
+      momentsBy([own]).some((ms) => weather.explains(slot, ms, toldMs, reachMs)) ||
+      // What others tell is as old as they say, or by the time of their clocks, and was under way itself.
+      (isTheirs() && momentsBy(clocks).some((ms) => weather.explains('any', ms, toldMs, 2 * reachMs)));
+    if (sinceMs > (own?.at(toldMs) ?? toldMs)) blame('was told of a gap that is still to come', connection);
     else if (!isOurs && !isTheirs()) blame('was told of a gap though nothing was wrong', connection);
-    else if (!explained(slot) && !(isTheirs() && explained('any'))) {
+    else if (!isExplained()) {
       blame(`was told of a gap since ${new Date(sinceMs).toISOString()}, long before any fault`, connection);
     }
   }

@@ -1,5 +1,6 @@
 import type { Config } from '../../../config.js';
 import type { Connection, Witness } from '../facts.js';
+import type { MachineClock } from '../machine-clock.js';
 import type { Plan } from '../plan.js';
 import type { RedisDeployment } from '../redis-deployment.js';
 import type { Weather } from './weather.js';
@@ -17,6 +18,8 @@ export interface CheckOptions {
   readonly plan: Plan;
   readonly config: Config;
   readonly redis: RedisDeployment;
+  /** Of the pods' machines, by slot. */
+  readonly clocks: readonly MachineClock[];
   readonly weather: Weather;
   readonly blame: (what: string, connection?: Connection) => void;
 }

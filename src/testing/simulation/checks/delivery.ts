@@ -1,7 +1,8 @@
 import { CloseCode, type Envelope } from '../../../protocol.js';
 import type { Accepted, Connection, Fact } from '../facts.js';
 import { ALL_FAULT_KINDS, type FaultKind } from '../plan.js';
-import { podSlotOf } from '../pod.js';
+import { longestWaitMs } from '../../../operators/within.js';
+import { madeMs, podSlotOf } from '../pod.js';
 import { channelOf, type Check, type CheckOptions } from './check.js';
 
 /** How far a connection is in a channel's log. */
@@ -16,8 +17,10 @@ interface Progress {
 
 interface Told {
   readonly heard: number;
+  /** By the clock of the pod that tells, or, of a slow consumer, of the pods that published what was dropped. */
   readonly sinceMs: number;
   readonly untilMs: number;
+  readonly isDrop: boolean;
 }
 
 interface Listener {
@@ -26,6 +29,14 @@ interface Listener {
   /** What it heard of what a replica had taken, by id. */
   readonly misplaced: Set<string>;
   readonly gaps: Told[];
+  /** What took longer to Redis than a gap reaches back, and was missed: their senders are told, or it is a violation. */
+  readonly late: Map<Accepted, string>;
+}
+
+/** A channel, as one connection hears it. */
+interface Place {
+  readonly connection: Connection;
+  readonly channel: string;
 }
 
 /** How often a pod asks its servers whether they are masters. */
@@ -76,15 +87,16 @@ export class DeliveryCheck implements Check {
     else if (message.type !== 'pong') this.#advance(connection, listener, message);
   }
 
-  #hearSystem(connection: Connection, listener: Listener, { data, timestamp }: Envelope, writtenMs: number): void {
+  #hearSystem(connection: Connection, listener: Listener, { data, id }: Envelope, writtenMs: number): void {
     const { event, reason, since } = data as { event?: string; reason?: string; since?: string };
     if (event === 'welcome') {
-      const welcomeMs = Date.parse(timestamp);
+      const welcomeMs = madeMs({ id });
       for (const room of ['', ...connection.client.rooms]) this.#enter(listener, channelOf(room), welcomeMs);
     } else if (event === 'gap') {
       // A slow consumer's gap stands for all that was dropped until it went out.
-      const untilMs = reason === 'slow_consumer' ? writtenMs : Date.parse(timestamp);
-      listener.gaps.push({ heard: listener.heard, sinceMs: Date.parse(since ?? ''), untilMs });
+      const isDrop = reason === 'slow_consumer';
+      const untilMs = isDrop ? writtenMs : madeMs({ id });
+      listener.gaps.push({ heard: listener.heard, sinceMs: Date.parse(since ?? ''), untilMs, isDrop });
     }
   }
 
@@ -110,7 +122,7 @@ export class DeliveryCheck implements Check {
       }
       if (position <= progress.last)
         blame(`heard ${id}, number ${position} of ${channel}, after number ${progress.last}`, connection);
-      for (const missed of this.#missed(listener, progress, channel, position)) {
+      for (const missed of this.#missed(listener, progress, { connection, channel, position })) {
         blame(`never heard ${describe(missed)} of ${channel}, nor a gap before ${id}`, connection);
       }
       progress.last = Math.max(progress.last, position);
@@ -126,28 +138,47 @@ export class DeliveryCheck implements Check {
     // Who did not read can't know, and a slow consumer's close is late by as much as it was slow.
     if (listener === undefined || unread > 0 || code === CloseCode.slowConsumer) return;
     for (const [channel, progress] of listener.channels) {
-      for (const missed of this.#missed(listener, progress, channel, this.#logOf(channel).length)) {
+      for (const missed of this.#missed(listener, progress, { connection, channel, position: this.#logOf(channel).length })) {
         if (missed.atMs + WAY_MS >= nowMs) break;
         if (nowMs <= weather.calmFrom(missed.atMs, connection.pod.slot) + WAY_MS) continue;
         blame(`never heard ${describe(missed)} of ${channel}, and was told nothing for ${nowMs - missed.atMs} ms`, connection);
         break;
       }
-      for (const missed of this.#misplaced(listener, progress, channel)) {
+      for (const missed of this.#misplaced(listener, progress, { connection, channel })) {
         if (this.#isExcused(missed, connection, nowMs)) continue;
         blame(`never heard ${describe(missed)} of ${channel}, which a replica had taken, nor any gap about it`, connection);
         break;
       }
     }
+    for (const [late, channel] of listener.late) {
+      if (this.#isExcusedAsLate(late, nowMs)) continue;
+      blame(
+        `never heard ${describe(late)} of ${channel}, and no gap reaches back the ${late.atMs - late.publishedMs} ms that it took`,
+      );
+      break;
+    }
+  }
+
+  /** Its sender was told, or there is nobody to tell, or the pod stood still while it was under way. */
+  #isExcusedAsLate(late: Accepted, nowMs: number): boolean {
+    const { weather, config } = this.#options;
+    const { type, publishedMs, atMs } = late;
+    const answeredMs = publishedMs + longestWaitMs(config.publishTimeoutMs) + WAY_MS;
+    if (type === 'presence' || this.#isTold(late) || nowMs <= answeredMs) return true;
+    return weather.befell(podSlotOf(late), [...ENDS_A_POD, 'stall'], publishedMs, atMs);
   }
 
   /** What a replica took, and it neither heard nor was told of later. */
-  *#misplaced({ gaps, misplaced }: Listener, { welcomeMs, from }: Progress, channel: string): Generator<Accepted> {
-    const { publishTimeoutMs } = this.#options.config;
+  *#misplaced({ gaps, misplaced }: Listener, { welcomeMs, from }: Progress, { connection, channel }: Place): Generator<Accepted> {
     for (const accepted of this.#logOf(channel).slice(from)) {
       if (accepted.counts || misplaced.has(accepted.id) || accepted.publishedMs < welcomeMs) continue;
       // What was said before a gap was told is in it, however long it was on its way to the replica.
       const said = { ...accepted, atMs: accepted.publishedMs };
-      if (!gaps.some((gap) => covers(gap, accepted, publishTimeoutMs) || covers(gap, said, publishTimeoutMs))) yield accepted;
+      const isCovered = (gap: Told) =>
+        this.#covers(gap, accepted, connection) ||
+        this.#covers(gap, said, connection) ||
+        this.#coversArrival(gap, accepted, connection);
+      if (!gaps.some(isCovered)) yield accepted;
     }
   }
 
@@ -170,17 +201,39 @@ export class DeliveryCheck implements Check {
   }
 
   /** What should have come between the last and a position, and no gap excuses. */
-  *#missed({ gaps }: Listener, { from, last, lastHeard }: Progress, channel: string, position: number): Generator<Accepted> {
+  *#missed(
+    { gaps, late }: Listener,
+    { from, last, lastHeard }: Progress,
+    { connection, channel, position }: Place & { readonly position: number },
+  ): Generator<Accepted> {
     const first = Math.max(from, last + 1);
     // Nearly always.
     if (first >= position) return;
     const log = this.#logOf(channel);
-    const timeoutMs = this.#options.config.publishTimeoutMs;
     const since = gaps.filter(({ heard }) => heard > lastHeard);
     for (let at = first; at < position; at++) {
       const missed = log[at];
-      if (missed?.counts && !since.some((gap) => covers(gap, missed, timeoutMs))) yield missed;
+      if (!missed?.counts || since.some((gap) => this.#covers(gap, missed, connection))) continue;
+      if (since.some((gap) => this.#coversArrival(gap, missed, connection))) late.set(missed, channel);
+      else yield missed;
     }
+  }
+
+  /**
+   * docs/protocol.md: nothing older than `since` is missing; and a gap can't speak of what comes after it. A message is as old as the
+   * clock of the pod that tells had it when it was published; other pods' clocks show anything.
+   */
+  #covers({ sinceMs, untilMs, isDrop }: Told, { publishedMs, timestampMs, atMs }: Accepted, { pod }: Connection): boolean {
+    if (atMs > untilMs) return false;
+    const shownMs = this.#options.clocks[pod.slot]?.latestAt(publishedMs, untilMs) ?? publishedMs;
+    return sinceMs <= (isDrop ? Math.max(shownMs, timestampMs) : shownMs);
+  }
+
+  /** It does but for the time that the message was under way to Redis: what took longer than a confirmed publish can, its sender is told. */
+  #coversArrival(gap: Told, missed: Accepted, connection: Connection): boolean {
+    const mostUnderWayMs = longestWaitMs(this.#options.config.publishTimeoutMs);
+    const publishedMs = Math.max(missed.publishedMs, missed.atMs - mostUnderWayMs);
+    return this.#covers(gap, { ...missed, publishedMs }, connection);
   }
 
   #listenerOf(connection: Connection): Listener {
@@ -189,6 +242,7 @@ export class DeliveryCheck implements Check {
       channels: new Map<string, Progress>(),
       misplaced: new Set<string>(),
       gaps: [],
+      late: new Map<Accepted, string>(),
     };
     this.#listeners.set(connection, listener);
     return listener;
@@ -197,12 +251,6 @@ export class DeliveryCheck implements Check {
   #logOf(channel: string): readonly Accepted[] {
     return this.#options.redis.log.get(channel) ?? [];
   }
-}
-
-/** docs/protocol.md: nothing older than `since` is missing; and a gap can't speak of what comes after it. */
-function covers({ sinceMs, untilMs }: Told, { publishedMs, atMs }: Accepted, timeoutMs: number): boolean {
-  // What took longer than the timeout was told as unconfirmed: no `since` can reach back to when it was said.
-  return sinceMs <= Math.max(publishedMs, atMs - timeoutMs) && atMs <= untilMs;
 }
 
 function describe({ type, id, publishedMs }: Accepted): string {

@@ -1,5 +1,6 @@
 import { CloseCode, type Envelope } from '../../../protocol.js';
 import type { Connection, Fact } from '../facts.js';
+import { madeMs } from '../pod.js';
 import { channelOf, type Check, type CheckOptions } from './check.js';
 
 interface Said {
@@ -35,10 +36,10 @@ export class SenderCheck implements Check {
     else if (message.type === 'chat' || message.type === 'pong') this.#saidBy(connection).delete(message.id);
   }
 
-  #refuse(connection: Connection, { data, timestamp }: Envelope): void {
+  #refuse(connection: Connection, { data, id }: Envelope): void {
     const { weather, blame } = this.#options;
     // When it was said; a slow reader's send buffer may have kept it since.
-    const toldMs = Date.parse(timestamp);
+    const toldMs = madeMs({ id });
     const { code = '', ref = '' } = data as { readonly code?: string; readonly ref?: string };
     const said = this.#saidBy(connection).get(ref);
     this.#saidBy(connection).delete(ref);

@@ -24,6 +24,8 @@ export class Weather implements Witness {
   see(fact: Fact, nowMs: number): void {
     if (fact.kind !== 'fault' || fact.phase !== 'begins') return;
     const { kind, slot, lastsMs } = fact.fault;
+    // A clock that is set excuses nothing.
+    if (kind === 'clock-set') return;
     this.#spells.push({ kind, slot, fromMs: nowMs, toMs: nowMs + lastsMs });
   }
 

@@ -1,0 +1,31 @@
+import type { Subscriber, Unsubscribable } from 'rxjs';
+import type { Moment } from './moment.js';
+
+/** A room that the hub wants. It is no Subscription in order to be small: a pod may have 200,000 rooms. */
+export class Wanted implements Unsubscribable {
+  readonly room: string;
+  readonly subscriber: Subscriber<boolean>;
+  /** Redis has confirmed it on the present connection. */
+  confirmed = false;
+  /** What comes for it is passed on. */
+  open = false;
+  /** Of a room that was open once and is not now: the last proof that it was heard. What it may have missed is yet to be told. */
+  lostMs: Moment | undefined;
+  readonly #onLeft: Leaving;
+
+  constructor(room: string, subscriber: Subscriber<boolean>, lostMs: Moment | undefined, onLeft: Leaving) {
+    this.room = room;
+    this.subscriber = subscriber;
+    this.lostMs = lostMs;
+    this.#onLeft = onLeft;
+  }
+
+  unsubscribe(): void {
+    this.#onLeft.left(this);
+  }
+}
+
+/** Whoever hears that a room is no longer wanted. */
+interface Leaving {
+  left(wanted: Wanted): void;
+}
