@@ -29,6 +29,17 @@ export class SlotTable {
     }
   }
 
+  /** The ranges are the same; corrections are left out. */
+  hasRanges(ranges: readonly SlotRange[]): boolean {
+    return (
+      ranges.length === this.#ranges.length &&
+      ranges.every(({ first, last, server }, at) => {
+        const other = this.#ranges[at];
+        return other?.first === first && other.last === last && other.server === server;
+      })
+    );
+  }
+
   /** Who owns at least one slot. */
   get owners(): ReadonlySet<Server> {
     return new Set(this.#shares.keys());
@@ -65,26 +76,4 @@ export class SlotTable {
     if (share > 0) this.#shares.set(server, share);
     else this.#shares.delete(server);
   }
-}
-
-/**
- * Reads the answer to CLUSTER SLOTS: ranges with the server that owns them, and its replicas.
- *
- * @param host where the answer came from: what a server calls itself before it knows its own address
- */
-export function readSlots(answer: unknown, host: string): SlotTable {
-  const rows = answer as readonly [number, number, readonly [string | null, number]][];
-  return new SlotTable(
-    rows.map(([first, last, [name, port]]) => ({
-      first,
-      last,
-      server: `${name === null || name === '' || name === '?' ? host : name}:${port}`,
-    })),
-  );
-}
-
-/** Where Redis says that a slot is instead: `MOVED 3999 127.0.0.1:6381`. */
-export function readMoved(reason: string): { readonly slot: number; readonly server: Server } | undefined {
-  const [, slot, server] = /^MOVED (\d+) (\S+:\d+)$/.exec(reason) ?? [];
-  return slot === undefined || server === undefined || server.startsWith(':') ? undefined : { slot: Number(slot), server };
 }
