@@ -35,7 +35,15 @@ const EDGES: ReadonlyMap<string, string> = new Map([
 
 /** What builds on an edge's values and yet is pure itself: it says what is exported, or speaks to Redis through its link. */
 const BUILT_ON_EDGES: ReadonlySet<string> = new Set([
-  ...['index.ts', 'redis/broker.ts', 'redis/cluster-broker.ts', 'redis/canary.ts', 'redis/master.ts', 'redis/node.ts'],
+  ...[
+    'index.ts',
+    'redis/broker.ts',
+    'redis/cluster-broker.ts',
+    'redis/canary.ts',
+    'redis/master.ts',
+    'redis/node.ts',
+    'redis/cluster-view.ts',
+  ],
   ...['redis/publisher.ts', 'redis/sentinel.ts', 'redis/shard.ts', 'redis/subscription.ts', 'redis/watch.ts'],
   ...['testing/index.ts', 'testing/report.ts', 'testing/simulation/pod.ts'],
 ]);
