@@ -1,11 +1,15 @@
+import { createConnection, createServer } from 'node:net';
+import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test } from '@jest/globals';
 import { slotOf } from '../src/redis/slots.js';
 import { connect, type Client } from './support/client.js';
 import { Ledger } from './support/ledger.js';
 import { becomes } from './support/ready.js';
+import { freePort } from './support/redis.js';
 import { startService, type Service } from './support/service.js';
 import { isMaster, says, startSplitCluster, whyNoNamespaces, type SplitCluster } from './support/split-cluster.js';
 
+const IN_NAMESPACE = fileURLToPath(new URL('support/in-namespace.mjs', import.meta.url));
 const PUBLISH_TIMEOUT_MS = 500;
 const NODE_TIMEOUT_MS = 2000;
 /** How long both owners of a slot take publishes, beyond the time that pods need to find out. */
@@ -50,6 +54,32 @@ testWithNamespaces(
   },
 );
 
+testWithNamespaces(
+  'a pod that is cut off together with a master: its senders are refused, and all are told when it is back',
+  async () => {
+    if (missing !== undefined) throw new Error(missing);
+    const cluster = await startSplitCluster(NODE_TIMEOUT_MS);
+    ends.push(() => cluster.stop());
+    const { masters, replica } = cluster;
+    const [cutOff, other] = [await startPodBeside(cluster), await startPod(cluster, [1, 2, 0])] as const;
+    const [one, two] = roomsAtFirst();
+    const ledgers = [await traffic(one, [cutOff, other]), await traffic(two, [other, cutOff])] as const;
+    cluster.cut();
+    await Promise.all([says(masters[0], 'cluster_state:fail'), isMaster(replica)]);
+    await Promise.all([becomes(cutOff, 503), becomes(other, 200), ledgers[0].answered('unavailable')]);
+    await new Promise((resolve) => setTimeout(resolve, SPLIT_MS / 2));
+    const late = await cutOff.get('/readyz');
+    expect(late.status).toBe(503);
+    cluster.join();
+    await becomes(cutOff, 200);
+    for (const ledger of ledgers) {
+      await within(LAST_WORDS_MS, ledger.stop());
+      ledger.check();
+      for (const gaps of ledger.gaps()) expect(gaps.length).toBeGreaterThanOrEqual(1);
+    }
+  },
+);
+
 /** Waits for it, but not longer. */
 async function within(ms: number, done: Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
@@ -64,6 +94,34 @@ async function startPod({ masters }: SplitCluster, order: readonly number[]): Pr
     REDIS_CLUSTER_NODES: order.map((nth) => masters[nth]?.address).join(),
     PUBLISH_TIMEOUT_MS: String(PUBLISH_TIMEOUT_MS),
   });
+  ends.push(() => pod.stop('SIGKILL'));
+  await becomes(pod, 200);
+  return pod;
+}
+
+/** A pod in the namespace of the first master, which reaches the others through the wire that is cut. */
+async function startPodBeside({ masters, alone }: SplitCluster): Promise<Service> {
+  const port = await freePort();
+  const here = createServer((socket) => {
+    const there = createConnection(port, alone.address);
+    for (const [from, to] of [[socket, there] as const, [there, socket] as const]) {
+      from.on('error', () => to.destroy());
+      from.pipe(to);
+    }
+  }).listen(port, '127.0.0.1');
+  ends.push(() => here.close());
+  const pod = await startService(
+    {
+      REDIS_URL: 'redis://unused',
+      REDIS_CLUSTER_NODES: masters.map(({ address }) => address).join(),
+      PUBLISH_TIMEOUT_MS: String(PUBLISH_TIMEOUT_MS),
+      HOST: '0.0.0.0',
+      PORT: String(port),
+      NAMESPACE: alone.name,
+      PATH: process.env['PATH'] ?? '',
+    },
+    IN_NAMESPACE,
+  );
   ends.push(() => pod.stop('SIGKILL'));
   await becomes(pod, 200);
   return pod;

@@ -22,6 +22,8 @@ export interface SplitCluster {
   readonly masters: readonly [SplitServer, SplitServer, SplitServer];
   /** Of the first master. */
   readonly replica: SplitServer;
+  /** The namespace of the first master, and its address there. */
+  readonly alone: Space;
   /** Cuts the wire between the namespaces. Every client port stays open. */
   cut(): void;
   /** Joins the namespaces again. */
@@ -76,6 +78,7 @@ export async function startSplitCluster(nodeTimeoutMs: number): Promise<SplitClu
     return {
       masters,
       replica,
+      alone,
       cut: () => {
         network.cut();
       },
@@ -139,7 +142,7 @@ async function until(act: () => Promise<unknown>): Promise<void> {
   }
 }
 
-interface Space {
+export interface Space {
   readonly name: string;
   /** Of its servers. */
   readonly address: string;
@@ -188,16 +191,29 @@ class Network {
   remove(): void {
     for (const { name } of [this.alone, this.many]) {
       try {
-        // Wires end with the namespace that holds one of their ends.
+        // Nothing but what the test started is in there.
+        for (const pid of ip('netns', 'pids', name).split('\n')) if (pid !== '') process.kill(Number(pid), 'SIGKILL');
         ip('netns', 'delete', name);
       } catch {
         // It was not there.
       }
     }
+    for (const here of [1, 5]) {
+      try {
+        // A wire ends with its namespace, but some time later.
+        ip('link', 'delete', this.#deviceOf(here));
+      } catch {
+        // It has ended.
+      }
+    }
+  }
+
+  #deviceOf(here: number): string {
+    return `chat${process.pid % 1_000_000}-${here}`;
   }
 
   #wireHome({ name, address }: Space, here: number, there: number): void {
-    const device = `chat${process.pid % 1_000_000}-${here}`;
+    const device = this.#deviceOf(here);
     ip('link', 'add', device, 'type', 'veth', 'peer', 'name', 'home', 'netns', name);
     ip('address', 'add', `${this.#net}.${here}/30`, 'dev', device);
     ip('link', 'set', device, 'up');
@@ -207,8 +223,8 @@ class Network {
   }
 }
 
-function ip(...args: readonly string[]): void {
-  execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+function ip(...args: readonly string[]): string {
+  return execFileSync('ip', args, { stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8' });
 }
 
 async function ready(child: ChildProcess): Promise<void> {
