@@ -278,6 +278,7 @@ class RedisCluster {
       server,
       channels: this.#channels,
       table: () => this.#table,
+      certainMs: () => this.#topology.agreed.ms,
       refused: (reason) => this.#topology.hint(reason, server),
     });
     this.#shards.set(server, shard);
@@ -300,11 +301,9 @@ class RedisCluster {
     const server = table.ownerOf(seat.slot);
     const shard = server === undefined ? undefined : this.#shards.get(server);
     if (shard === seat.shard) return;
-    const heardMs = seat.shard?.node.subscription.lostMs(seat.room);
+    const lostMs = seat.shard?.node.subscription.lostMs(seat.room) ?? seat.lostMs;
     seat.subscription?.unsubscribe();
     seat.tell(false);
-    // The other owner may have taken messages since a majority of the cluster knew of none.
-    const lostMs = heardMs === undefined ? seat.lostMs : Math.min(heardMs, this.#topology.agreed.ms);
     seat.lostMs = lostMs;
     seat.isMoving = seat.shard !== undefined || seat.isMoving;
     seat.shard = shard;

@@ -19,6 +19,8 @@ export interface ShardOptions extends Omit<RedisBrokerOptions, 'sentinel'> {
   readonly server: Server;
   readonly channels: RoomChannels;
   readonly table: () => SlotTable;
+  /** The latest moment of which it is known that no other server owned its slots. */
+  readonly certainMs: () => number;
   /** What the server said when it refused a channel. Returns whether another one will take it. */
   readonly refused: (reason: string) => boolean;
 }
@@ -39,7 +41,20 @@ export interface Shard {
 
 /** A server of a cluster as the broker for the channels in its slots. */
 export function createShard(options: ShardOptions): Shard {
-  const { server, url, connect = redisLink$, channelPrefix, channels, table, refused, timeoutMs, world, metrics, log } = options;
+  const {
+    server,
+    url,
+    connect = redisLink$,
+    channelPrefix,
+    channels,
+    table,
+    certainMs,
+    refused,
+    timeoutMs,
+    world,
+    metrics,
+    log,
+  } = options;
   const state$ = new BehaviorSubject<ClusterState>({ isOk: true, isCutOff: false });
   const node = redisNode({
     suffix: ` ${server}`,
@@ -59,6 +74,7 @@ export function createShard(options: ShardOptions): Shard {
     metrics,
     log,
     together: bySlot,
+    certainMs,
     refused: (_, error) => error instanceof RefusedError && refused(error.message),
   });
   const statusOf = (status: BrokerStatus, { isOk }: ClusterState): BrokerStatus =>

@@ -46,6 +46,8 @@ export interface RedisSubscriptionOptions {
   readonly onStray: (heardMs: number | undefined) => void;
   /** Which channels one SUBSCRIBE may ask for together. */
   readonly together: (channels: readonly string[]) => readonly (readonly string[])[];
+  /** When the server was certainly the one to listen to, where it can be replaced without knowing; absent: as long as it is proven. */
+  readonly certainMs?: (() => number) | undefined;
   /** Redis refused channels. Returns whether they are somebody else's now; else the life is over. */
   readonly refused: (channels: readonly string[], error: unknown) => boolean;
 }
@@ -264,7 +266,12 @@ export class RedisSubscription {
 
   /** Of a room whose slot moves: two servers may both have had it for a moment, and the last canary may have flown in it. */
   #movedMs(): number {
-    return Math.min(this.#provenMs, this.#options.time.scheduler.now() - CANARY_INTERVAL_MS);
+    return Math.min(this.#certainMs, this.#options.time.scheduler.now() - CANARY_INTERVAL_MS);
+  }
+
+  /** Nothing that was published before was missed: it came through, and from the right server. */
+  get #certainMs(): number {
+    return Math.min(this.#provenMs, this.#options.certainMs?.() ?? Infinity);
   }
 
   /** Never completes; the status follows. */
@@ -343,7 +350,7 @@ export class RedisSubscription {
     this.#isLive = false;
     for (const wanted of this.#wanted.values()) {
       if (wanted.open) {
-        wanted.lostMs = this.#provenMs;
+        wanted.lostMs = this.#certainMs;
         wanted.subscriber.next(false);
       }
       wanted.open = wanted.confirmed = false;

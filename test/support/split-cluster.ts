@@ -43,7 +43,11 @@ export function whyNoNamespaces(): string | undefined {
   }
 }
 
-export async function startSplitCluster(nodeTimeoutMs: number): Promise<SplitCluster> {
+/**
+ * @param nodeTimeoutMs after so long without an answer a server is taken for dead
+ * @param aloneTimeoutMs the same for the first master, which notices later that it is alone where this is more
+ */
+export async function startSplitCluster(nodeTimeoutMs: number, aloneTimeoutMs: number): Promise<SplitCluster> {
   const network = new Network();
   const { alone, many } = network;
   const dir = await mkdtemp(join(tmpdir(), 'chat-api-split-'));
@@ -54,7 +58,12 @@ export async function startSplitCluster(nodeTimeoutMs: number): Promise<SplitClu
       ...['--port', String(port), '--bind', space.address, '127.0.0.1', '--protected-mode', 'no', '--dir', dir],
       ...['--save', '', '--appendonly', 'no', '--repl-diskless-sync-delay', '0'],
       ...['--cluster-enabled', 'yes', '--cluster-config-file', `nodes-${space.name}-${port}.conf`],
-      ...['--cluster-announce-ip', space.address, '--cluster-node-timeout', String(nodeTimeoutMs)],
+      ...[
+        '--cluster-announce-ip',
+        space.address,
+        '--cluster-node-timeout',
+        String(space === alone ? aloneTimeoutMs : nodeTimeoutMs),
+      ],
       ...['--cluster-replica-validity-factor', '0', '--cluster-allow-pubsubshard-when-down', 'yes'],
     ];
     const child = spawn('ip', ['netns', 'exec', space.name, 'redis-server', ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
