@@ -261,7 +261,12 @@ export class RedisSubscription {
       }
       wanted.open = wanted.confirmed = false;
     }
-    this.askAgain();
+    // A server that became a replica takes them again, and hears of what is published at its master some time later.
+    const again$ = defer(() => {
+      this.askAgain();
+      return EMPTY;
+    });
+    this.#output?.add(concat(this.#options.verify(link).pipe(ignoreElements()), again$).subscribe({ error: this.#fail }));
   }
 
   /** Of a room whose slot moves: two servers may both have had it for a moment, and the last canary may have flown in it. */
