@@ -45,6 +45,7 @@ const BUILT_ON_EDGES: ReadonlySet<string> = new Set([
     'redis/canary.ts',
     'redis/master.ts',
     'redis/node.ts',
+    'redis/cluster-view.ts',
   ],
   ...['redis/publisher.ts', 'redis/sentinel.ts', 'redis/shard.ts', 'redis/subscription.ts', 'redis/watch.ts'],
   ...['testing/index.ts', 'testing/report.ts', 'testing/simulation/pod.ts'],

@@ -18,7 +18,8 @@ afterEach(async () => {
 });
 
 /** What docs/operations.md tells operators to allow. */
-const ACL = 'resetchannels &chat-api:* -@all +client|setname +role +cluster|slots +spublish +ssubscribe +sunsubscribe';
+const ACL =
+  'resetchannels &chat-api:* -@all +client|setname +role +cluster|info +cluster|nodes +cluster|slots +spublish +ssubscribe +sunsubscribe';
 
 /** Two pods on a cluster; traffic in a room of its first server, and in one of its second. */
 interface Scene {

@@ -1,14 +1,17 @@
-import { BehaviorSubject, Observable, catchError, distinctUntilChanged, skip, type Subscription } from 'rxjs';
+import { BehaviorSubject, Observable, distinctUntilChanged, interval, skip, tap, type Subscription } from 'rxjs';
 import { PublishError, type Broker, type BrokerEvent, type BrokerStatus } from '../broker/broker.js';
 import type { RedisBrokerOptions } from './broker.js';
+import type { Publication } from '../hub/publication.js';
 import { roomChannels, type RoomChannels } from './channels.js';
 import { redisLink$ } from './link.js';
-import type { Moment } from './moment.js';
+import { momentBefore, type Moment } from './moment.js';
+import { longestWaitMs } from '../operators/within.js';
 import type { Server } from './server.js';
 import { createShard, type Shard } from './shard.js';
-import type { SlotTable } from './slot-table.js';
+import { SlotTable } from './slot-table.js';
 import { slotOf } from './slots.js';
-import { RedisTopology } from './topology.js';
+import { POLL_INTERVAL_MS, RedisTopology } from './topology.js';
+import { RecentRooms, readNotice, writeNotice, type Doubt } from './wrong-owner.js';
 
 /** Where a cluster is; user, password and TLS are those of `address`, whose host is not used. */
 export interface RedisClusterOptions extends Omit<RedisBrokerOptions, 'sentinel'> {
@@ -26,6 +29,17 @@ interface Seat {
   subscription: Subscription | undefined;
   /** While it has no shard: the last proof that it was heard. */
   lostMs: Moment | undefined;
+  /** It is on its way to another shard and not confirmed there yet. */
+  isMoving: boolean;
+  /** When it was confirmed at the shard that it moved to last. What was published before is told. */
+  movedMs: number | undefined;
+}
+
+/** What has to be told to the members of a room. */
+interface Untold extends Doubt {
+  isUnderWay: boolean;
+  /** When the owner of the slot, as far as was known, took it; undefined until then. */
+  toldMs: number | undefined;
 }
 
 /**
@@ -51,6 +65,12 @@ class RedisCluster {
   readonly #topology: RedisTopology;
   readonly #shards = new Map<Server, Shard>();
   readonly #seats = new Map<string, Seat>();
+  readonly #recent = new RecentRooms();
+  /** Rooms to whose members this pod has to tell that it published to a server that may not have been the owner. */
+  readonly #untold = new Map<string, Untold>();
+  readonly #pod: string;
+  /** What the shards were made by. */
+  #table = new SlotTable();
 
   constructor(options: RedisClusterOptions) {
     this.#options = options;
@@ -58,11 +78,12 @@ class RedisCluster {
     this.#topology = new RedisTopology({
       ...options,
       connect: options.connect ?? redisLink$,
-      known: () => [...this.#shards.keys()],
     });
+    this.#pod = options.world.newId();
     this.events$ = new Observable((subscriber) => {
       const hear = (event: BrokerEvent) => {
-        subscriber.next(event);
+        const told = event.kind === 'publication' ? this.#readNotice(event) : event;
+        if (told !== undefined) subscriber.next(told);
       };
       subscriber.add(() => {
         for (const { life } of this.#shards.values()) life.unsubscribe();
@@ -75,6 +96,11 @@ class RedisCluster {
       );
       subscriber.add(this.#watchStatus(this.#topology));
       subscriber.add(this.#topology.connected().subscribe());
+      subscriber.add(
+        interval(POLL_INTERVAL_MS, options.world.scheduler).subscribe(() => {
+          this.#lookAgain();
+        }),
+      );
     });
   }
 
@@ -83,8 +109,12 @@ class RedisCluster {
       let isConfirmed = false;
       const seat: Seat = {
         room,
-        slot: slotOf(this.#channels.channelOf(room)),
+        slot: this.#slotOf(room),
         tell: (confirmed) => {
+          if (confirmed && seat.isMoving) {
+            seat.isMoving = false;
+            seat.movedMs = this.#options.world.scheduler.now();
+          }
           if (confirmed !== isConfirmed) subscriber.next((isConfirmed = confirmed));
         },
         refuse: (error) => {
@@ -93,9 +123,11 @@ class RedisCluster {
         shard: undefined,
         subscription: undefined,
         lostMs: undefined,
+        isMoving: false,
+        movedMs: undefined,
       };
       this.#seats.set(room, seat);
-      this.#place(seat, this.#topology.table$.value);
+      this.#place(seat, this.#table);
       return () => {
         this.#seats.delete(room);
         seat.subscription?.unsubscribe();
@@ -107,27 +139,46 @@ class RedisCluster {
     const channel = this.#channels.channelOf(room);
     const slot = slotOf(channel);
     return new Observable((subscriber) => {
-      const server = this.#topology.table$.value.ownerOf(slot);
+      const server = this.#table.ownerOf(slot);
       const shard = server === undefined ? undefined : this.#shards.get(server);
       if (shard === undefined) {
         subscriber.error(new PublishError('unavailable', 'no server of the cluster owns its slot'));
         return undefined;
       }
+      if (shard.isCutOff) {
+        subscriber.error(new PublishError('unavailable', `${shard.server} is cut off from the majority of the cluster`));
+        return undefined;
+      }
+      // Its members are told before they hear anything newer.
+      if (this.#untold.size > 0) this.#tellMisplaced(room);
       return shard.node.publisher
         .publish(channel, payload)
         .pipe(
-          catchError((error: PublishError) => {
-            this.#topology.hint(error.message);
-            throw error;
+          tap({
+            complete: () => {
+              this.#confirmed(room, slot, shard.server);
+            },
+            error: (error: PublishError) => {
+              this.#topology.hint(error.message, shard.server);
+            },
           }),
         )
         .subscribe(subscriber);
     });
   }
 
+  #confirmed(room: string, slot: number, server: Server): void {
+    const nowMs = this.#options.world.scheduler.now();
+    if (this.#table.ownerOf(slot) === server) this.#recent.confirmed(room, nowMs);
+    // The slot moved while this was under way.
+    else this.#doubt(room, nowMs);
+  }
+
   /** Rooms go where their slots are, and servers that have none left are left. */
   #follow(table: SlotTable, hear: (event: BrokerEvent) => void): void {
     const { owners } = table;
+    const before = this.#table;
+    this.#table = table;
     const born = [...owners].filter((server) => !this.#shards.has(server)).map((server) => this.#create(server));
     for (const seat of this.#seats.values()) this.#place(seat, table);
     for (const [server, { life }] of this.#shards) {
@@ -136,12 +187,95 @@ class RedisCluster {
       this.#shards.delete(server);
     }
     // Not before its rooms are known: a first life tells one gap for all of them.
-    for (const { life, node } of born) {
+    for (const { life, node, status$ } of born) {
       life.add(node.events$.subscribe(hear));
-      life.add(this.#watchStatus(node));
+      life.add(this.#watchStatus({ status$ }));
     }
+    const hasMoved = (room: string) => {
+      const slot = this.#slotOf(room);
+      const owner = before.ownerOf(slot);
+      return owner !== undefined && owner !== table.ownerOf(slot);
+    };
+    for (const [room, confirmedMs] of this.#recent.take(hasMoved))
+      if (confirmedMs >= this.#certainMs) this.#doubt(room, confirmedMs);
+    // Who was told there was perhaps told by the wrong server as well.
+    for (const [room, untold] of this.#untold) if (untold.toldMs !== undefined && hasMoved(room)) untold.toldMs = undefined;
+    this.#lookAgain();
+  }
+
+  /** What was confirmed before was taken by the owner of its slot. */
+  get #certainMs(): number {
+    return this.#topology.agreed.ms - longestWaitMs(this.#options.timeoutMs);
+  }
+
+  /** Asks again for what was refused, tells again what could not be told, and forgets what cannot be in doubt any more. */
+  #lookAgain(): void {
     for (const { node } of this.#shards.values()) node.subscription.askAgain();
+    const certainMs = this.#certainMs;
+    this.#recent.forget(certainMs, this.#options.world.scheduler.now());
+    for (const [room, { toldMs }] of this.#untold) if (toldMs !== undefined && toldMs < certainMs) this.#untold.delete(room);
     this.#tellStatus();
+  }
+
+  /** Messages of the room may have gone to a server that no longer owned its slot, the last of them at that time. */
+  #doubt(room: string, untilMs: number): void {
+    const { agreed } = this.#topology;
+    const { timeoutMs } = this.#options;
+    // A message bears a time from before its publish, by the timeout at most.
+    const since = momentBefore(agreed, longestWaitMs(timeoutMs));
+    const other = this.#untold.get(room);
+    this.#untold.set(room, {
+      since: other !== undefined && other.since.ms < since.ms ? other.since : since,
+      untilMs: Math.max(untilMs, other?.untilMs ?? untilMs),
+      isUnderWay: false,
+      toldMs: undefined,
+    });
+  }
+
+  /** Tells all pods that have members in the room, through the owner of its slot. What fails is told later. */
+  #tellMisplaced(room: string): void {
+    const untold = this.#untold.get(room);
+    const server = this.#table.ownerOf(this.#slotOf(room));
+    const shard = server === undefined ? undefined : this.#shards.get(server);
+    if (untold === undefined || untold.isUnderWay || untold.toldMs !== undefined) return;
+    if (shard === undefined || shard.isCutOff || !shard.node.publisher.status$.value.up) return;
+    untold.isUnderWay = true;
+    const nowMs = this.#options.world.scheduler.now();
+    const sinceAgeMs = nowMs - untold.since.ms;
+    const notice = writeNotice({
+      pod: this.#pod,
+      sinceAgeMs,
+      untilAgeMs: nowMs - untold.untilMs,
+      sinceWallMs: Math.min(untold.since.wallMs, this.#options.world.wallMs() - sinceAgeMs),
+    });
+    shard.node.publisher.publish(this.#channels.channelOf(room), notice, false).subscribe({
+      complete: () => {
+        untold.isUnderWay = false;
+        untold.toldMs =
+          this.#table.ownerOf(this.#slotOf(room)) === shard.server ? this.#options.world.scheduler.now() : undefined;
+      },
+      error: () => {
+        untold.isUnderWay = false;
+      },
+    });
+  }
+
+  /**
+   * A publication, or the gap that another pod's notice means. Nothing where it is this pod's own, or where the room has moved here
+   * after all that the notice speaks of: its members were told that then.
+   */
+  #readNotice(publication: Publication): BrokerEvent | undefined {
+    const { room, payload } = publication;
+    const notice = readNotice(payload);
+    if (notice === undefined) return publication;
+    const { scheduler, wallMs } = this.#options.world;
+    const movedMs = this.#seats.get(room)?.movedMs ?? -Infinity;
+    if (notice.pod === this.#pod || scheduler.now() - notice.untilAgeMs < movedMs) return undefined;
+    return { kind: 'gap', rooms: new Set([room]), sinceMs: Math.min(wallMs() - notice.sinceAgeMs, notice.sinceWallMs) };
+  }
+
+  #slotOf(room: string): number {
+    return slotOf(this.#channels.channelOf(room));
   }
 
   #create(server: Server): Shard {
@@ -149,8 +283,9 @@ class RedisCluster {
       ...this.#options,
       server,
       channels: this.#channels,
-      table: () => this.#topology.table$.value,
-      refused: (reason) => this.#topology.hint(reason),
+      table: () => this.#table,
+      certain: () => this.#topology.agreed,
+      refused: (reason) => this.#topology.hint(reason, server),
     });
     this.#shards.set(server, shard);
     return shard;
@@ -163,7 +298,8 @@ class RedisCluster {
   }
 
   #tellStatus(): void {
-    const all = [this.#topology.status, ...[...this.#shards.values()].map(({ node }) => node.status)];
+    for (const room of this.#untold.keys()) this.#tellMisplaced(room);
+    const all = [this.#topology.status, ...[...this.#shards.values()].map(({ status }) => status)];
     this.status$.next(all.find(({ up }) => !up) ?? { up: true });
   }
 
@@ -171,10 +307,11 @@ class RedisCluster {
     const server = table.ownerOf(seat.slot);
     const shard = server === undefined ? undefined : this.#shards.get(server);
     if (shard === seat.shard) return;
-    const lostMs = seat.shard?.node.subscription.lostMs(seat.room);
+    const lostMs = seat.shard?.node.subscription.lostMs(seat.room) ?? seat.lostMs;
     seat.subscription?.unsubscribe();
     seat.tell(false);
-    seat.lostMs = lostMs ?? seat.lostMs;
+    seat.lostMs = lostMs;
+    seat.isMoving = seat.shard !== undefined || seat.isMoving;
     seat.shard = shard;
     seat.subscription = shard?.node.subscription
       .subscribe(seat.room, seat.lostMs)

@@ -12,7 +12,7 @@ import { RedisSubscription, type RedisSubscriptionOptions } from './subscription
 import type { World } from '../world.js';
 
 export interface RedisNodeOptions
-  extends Pick<RedisSubscriptionOptions, 'together' | 'refused'>, Pick<RedisPublisherOptions, 'misplaced'> {
+  extends Pick<RedisSubscriptionOptions, 'together' | 'refused' | 'certain'>, Pick<RedisPublisherOptions, 'misplaced'> {
   /** What its connections are called in reasons: `publisher` and `subscription`, and what is added here. */
   readonly suffix: string;
   /** Cold; one connection of that name (see `redisLink$`). */
@@ -38,7 +38,8 @@ export interface RedisNode {
 }
 
 export function redisNode(options: RedisNodeOptions): RedisNode {
-  const { suffix, link$, channels, canaryChannel, timeoutMs, world, metrics, log, together, refused, misplaced } = options;
+  const { suffix, link$, channels, canaryChannel, timeoutMs, world, metrics, log, together, refused, certain, misplaced } =
+    options;
   const publisher = new RedisPublisher({ time: world, timeoutMs, verify: options.verify, misplaced });
   // What one connection finds out concerns what went through the other.
   const verify: Verify = (link) =>
@@ -68,6 +69,7 @@ export function redisNode(options: RedisNodeOptions): RedisNode {
     },
     together,
     refused,
+    certain,
     misplacedChannel: misplaced?.channel,
   });
   const life = { verify, world, metrics, log };

@@ -1,5 +1,4 @@
-import { malformed, parts } from './master.js';
-import { isPort, type Server } from './server.js';
+import type { Server } from './server.js';
 import { SLOTS } from './slots.js';
 
 /** Slots from `first` to `last`, both included. */
@@ -28,6 +27,17 @@ export class SlotTable {
       if (told !== undefined) this.#share(told, -1);
       this.#share(server, 1);
     }
+  }
+
+  /** The ranges are the same; corrections are left out. */
+  hasRanges(ranges: readonly SlotRange[]): boolean {
+    return (
+      ranges.length === this.#ranges.length &&
+      ranges.every(({ first, last, server }, at) => {
+        const other = this.#ranges[at];
+        return other?.first === first && other.last === last && other.server === server;
+      })
+    );
   }
 
   /** Who owns at least one slot. */
@@ -66,42 +76,4 @@ export class SlotTable {
     if (share > 0) this.#shares.set(server, share);
     else this.#shares.delete(server);
   }
-}
-
-/**
- * Reads the answer to CLUSTER SLOTS: ranges with the server that owns them, and its replicas.
- *
- * @param host where the answer came from: what a server calls itself before it knows its own address
- * @throws LinkError where it is no such answer
- */
-export function readSlots(answer: unknown, host: string): SlotTable {
-  if (!Array.isArray(answer)) throw malformed('CLUSTER SLOTS');
-  const ranges = answer.map((row: unknown) => readRange(row, host)).sort((a, b) => a.first - b.first);
-  if (ranges.some(({ first }, nth) => first <= (ranges[nth - 1]?.last ?? -1))) throw malformed('CLUSTER SLOTS');
-  return new SlotTable(ranges);
-}
-
-function readRange(row: unknown, host: string): SlotRange {
-  const [first, last, owner] = parts(row);
-  if (!isSlot(first) || !isSlot(last) || first > last) throw malformed('CLUSTER SLOTS');
-  return { first, last, server: readOwner(owner, host) };
-}
-
-function readOwner(owner: unknown, host: string): Server {
-  const [name, port] = parts(owner);
-  if (typeof port !== 'number' || !isPort(port)) throw malformed('CLUSTER SLOTS');
-  if (name === null || name === '' || name === '?') return `${host}:${port}`;
-  if (typeof name !== 'string') throw malformed('CLUSTER SLOTS');
-  return `${name}:${port}`;
-}
-
-function isSlot(given: unknown): given is number {
-  return typeof given === 'number' && Number.isInteger(given) && given >= 0 && given < SLOTS;
-}
-
-/** Where Redis says that a slot is instead: `MOVED 3999 127.0.0.1:6381`. */
-export function readMoved(reason: string): { readonly slot: number; readonly server: Server } | undefined {
-  const [, slot, server] = /^MOVED (\d+) (\S+:\d+)$/.exec(reason) ?? [];
-  if (slot === undefined || server === undefined || server.startsWith(':') || !isSlot(Number(slot))) return undefined;
-  return { slot: Number(slot), server };
 }

@@ -52,6 +52,8 @@ export interface RedisSubscriptionOptions {
   readonly onStray: (heard: Moment | undefined) => void;
   /** Which channels one SUBSCRIBE may ask for together. */
   readonly together: (channels: readonly string[]) => readonly (readonly string[])[];
+  /** When the server was certainly the one to listen to, where it can be replaced without knowing; absent: as long as it is proven. */
+  readonly certain?: (() => Moment) | undefined;
   /** Redis refused channels. Returns whether they are somebody else's now; else the life is over. */
   readonly refused: (channels: readonly string[], error: unknown) => boolean;
 }
@@ -317,12 +319,23 @@ export class RedisSubscription {
       }
       wanted.open = wanted.confirmed = false;
     }
-    this.askAgain();
+    // A server that became a replica takes them again, and hears of what is published at its master some time later.
+    const again$ = defer(() => {
+      this.askAgain();
+      return EMPTY;
+    });
+    this.#output?.add(concat(this.#options.verify(link).pipe(ignoreElements()), again$).subscribe({ error: this.#fail }));
   }
 
   /** Of a room whose slot moves: two servers may both have had it for a moment, and the last canary may have flown in it. */
   #moved(): Moment {
-    return earlierMoment(this.#proven, momentBefore(presentMoment(this.#options.time), CANARY_INTERVAL_MS));
+    return earlierMoment(this.#certain, momentBefore(presentMoment(this.#options.time), CANARY_INTERVAL_MS));
+  }
+
+  /** Nothing that was published before was missed: it came through, and from the right server. */
+  get #certain(): Moment {
+    const certain = this.#options.certain?.();
+    return certain === undefined ? this.#proven : earlierMoment(this.#proven, certain);
   }
 
   /** Never completes; the status follows. */
@@ -419,7 +432,7 @@ export class RedisSubscription {
     this.#isLive = false;
     for (const wanted of this.#wanted.values()) {
       if (wanted.open) {
-        wanted.lostMs = this.#proven;
+        wanted.lostMs = this.#certain;
         wanted.subscriber.next(false);
       }
       wanted.open = wanted.confirmed = false;

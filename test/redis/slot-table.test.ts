@@ -1,6 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { LinkError } from '../../src/redis/link.js';
-import { SlotTable, readMoved, readSlots } from '../../src/redis/slot-table.js';
+import { SlotTable } from '../../src/redis/slot-table.js';
 
 describe('a table of slots', () => {
   const [A, B, C] = ['a:1', 'b:2', 'c:3'] as const;
@@ -46,63 +45,5 @@ describe('a table of slots', () => {
   test('has the corrections that it was given last, and no others', () => {
     const corrected = table.corrected(new Map([[5, A]])).corrected(new Map([[12, A]]));
     expect(ownersOf(corrected, [5, 12])).toEqual([C, A]);
-  });
-});
-
-describe('the answer to CLUSTER SLOTS', () => {
-  test('says who owns which: the first server of each row, for the others are replicas', () => {
-    const table = readSlots(
-      [
-        [0, 1, ['10.0.0.1', 7000, 'id', []], ['10.0.0.2', 7001, 'id', []]],
-        [3, 16_383, ['b.example', 7002, 'id', []]],
-      ],
-      'seed',
-    );
-    expect([0, 1, 2, 3, 16_383].map((slot) => table.ownerOf(slot))).toEqual(
-      ['10.0.0.1:7000', '10.0.0.1:7000', undefined, 'b.example:7002', 'b.example:7002'], //
-    );
-    expect(table.unowned).toBe(1);
-  });
-
-  test.each([null, '', '?'])('may leave the host open (%j): it is the one that was asked', (host) => {
-    expect(readSlots([[0, 0, [host, 7000]]], 'seed').ownerOf(0)).toBe('seed:7000');
-  });
-
-  test.each<[what: string, answer: unknown]>([
-    ['nothing', null],
-    ['a text', 'OK'],
-    ['a number', 1],
-    ['a row that is none', [1]],
-    ['a row without an owner', [[0, 1]]],
-    ['a row whose owner is null', [[0, 1, null]]],
-    ['a slot that is a text', [['0', '1', ['a', 7000]]]],
-    ['a slot that is too high', [[0, 16_384, ['a', 7000]]]],
-    ['a slot below 0', [[-1, 1, ['a', 7000]]]],
-    ['a range that ends before it begins', [[2, 1, ['a', 7000]]]],
-    [
-      'ranges that overlap',
-      [
-        [5, 9, ['a', 7000]],
-        [0, 5, ['b', 7000]],
-      ],
-    ],
-    ['an owner without a port', [[0, 1, ['a']]]],
-    ['a port that is none', [[0, 1, ['a', 0]]]],
-    ['a host that is a number', [[0, 1, [7, 7000]]]],
-  ])('is not %s: that ends the connection', (_, answer) => {
-    expect(() => readSlots(answer, 'seed')).toThrow(LinkError);
-  });
-});
-
-describe('what MOVED says', () => {
-  test.each([
-    ['MOVED 3999 127.0.0.1:6381', { slot: 3999, server: '127.0.0.1:6381' }],
-    ['MOVED 3999 ::1:6381', undefined],
-    ['MOVED 3999 :6381', undefined],
-    ['MOVED 16384 127.0.0.1:6381', undefined],
-    ['CLUSTERDOWN The cluster is down', undefined],
-    ['MOVED', undefined],
-  ])('%s', (reason, moved) => {
-    expect(readMoved(reason)).toEqual(moved);
   });
 });

@@ -740,8 +740,8 @@ describe('a room that its server takes away', () => {
       expect(it.until(3500).slice(-4)).toEqual([
         '3000 hears milk',
         '3000 tea lost',
-        '3001 gap since 625 in tea',
-        '3001 tea confirmed',
+        '3002 gap since 625 in tea',
+        '3002 tea confirmed',
       ]);
     });
   });

@@ -92,6 +92,7 @@ const FAULTS: Readonly<Record<FaultKind, (scene: Scene) => (() => void) | undefi
     redis.moveSlot(`chat-api:room:${chance.pick(machines.rooms)}`);
     return undefined;
   },
+  'bus-cut': ({ redis, master }) => redis.cutBus(master),
   'sentinels-down': ({ redis }) => redis.silence(),
   'kill-links': ({ redis, links, chance }) => {
     throwOut(redis, chance.happens(0.5) ? links : links.filter(() => chance.happens(0.5)));

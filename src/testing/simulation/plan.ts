@@ -34,6 +34,7 @@ export const FAULT_KINDS = {
   crash: { lastsMs: [100, 5000], hits: 'pod' },
   stall: { lastsMs: [100, 6000], hits: 'pod' },
   'slot-move': { lastsMs: [0, 0], hits: 'all', only: 'cluster' },
+  'bus-cut': { lastsMs: [3000, 15_000], hits: 'all', only: 'cluster' },
   'sentinels-down': { lastsMs: [500, 15_000], hits: 'all', only: 'sentinel' },
 } as const satisfies Record<string, FaultProfile>;
 

@@ -58,6 +58,11 @@ export abstract class RedisDeployment implements RedisHost {
     // There are none.
   }
 
+  /** A master of a cluster loses contact with the other servers, and clients reach it as ever; returns what ends that. */
+  cutBus(_master: RedisServer): () => void {
+    return () => undefined;
+  }
+
   /** Those who know the master fall silent, where there are any; returns what ends that. */
   silence(): () => void {
     return () => undefined;

@@ -36,14 +36,15 @@ async function firstViolation(check?: string, settings: Partial<Settings> = {}):
 
 /** What befalls a kind of Redis again and again, and nothing else. */
 const AGAIN_AND_AGAIN = [
-  { kind: 'demotion', redis: 'single', everyMs: 7000 },
-  { kind: 'demotion', redis: 'sentinel', everyMs: 7000 },
-  { kind: 'slot-move', redis: 'cluster', everyMs: 200 },
-] as const satisfies readonly { kind: FaultKind; redis: RedisKind; everyMs: number }[];
+  { kind: 'demotion', redis: 'single', everyMs: 7000, lastsMs: 0 },
+  { kind: 'demotion', redis: 'sentinel', everyMs: 7000, lastsMs: 0 },
+  { kind: 'slot-move', redis: 'cluster', everyMs: 200, lastsMs: 0 },
+  { kind: 'bus-cut', redis: 'cluster', everyMs: 11_000, lastsMs: 9000 },
+] as const satisfies readonly { kind: FaultKind; redis: RedisKind; everyMs: number; lastsMs: number }[];
 
 /** The same, where that befalls it. Pods that began together do what they do every so often together: a lost connection parts them. */
 async function firstViolationOf(
-  { kind, redis, everyMs }: (typeof AGAIN_AND_AGAIN)[number],
+  { kind, redis, everyMs, lastsMs }: (typeof AGAIN_AND_AGAIN)[number],
   seeds = FEWER_SEEDS,
 ): Promise<string> {
   const { planOf } = await import('../../../src/testing/simulation/plan.js');
@@ -51,7 +52,7 @@ async function firstViolationOf(
   for (let seed = 1; seed <= seeds; seed++) {
     const plan = planOf({ ...SMALL, redis, seed });
     const again = Array.from({ length: Math.floor(plan.durationMs / everyMs) - 1 }, (_, nth) => {
-      return { index: nth + 1, kind, atMs: (nth + 1) * everyMs, lastsMs: 0, slot: -1 };
+      return { index: nth + 1, kind, atMs: (nth + 1) * everyMs, lastsMs, slot: -1 };
     });
     const faults = [{ index: 0, kind: 'kill-links', atMs: 2000 + seed * 100, lastsMs: 0, slot: 0 } as const, ...again];
     const [first] = (await play({ ...plan, faults })).violations;
@@ -235,7 +236,7 @@ describe('delivery: once and in order, or told', () => {
     );
   });
 
-  const [demoted, replaced, moved] = AGAIN_AND_AGAIN;
+  const [demoted, replaced, moved, cut] = AGAIN_AND_AGAIN;
 
   test.each([demoted, replaced])(
     'sees what went to a replica ($redis) and is not told to those who had left it',
@@ -287,7 +288,35 @@ describe('delivery: once and in order, or told', () => {
     );
     expect(await firstViolationOf(moved)).toMatch(/^delivery: never heard/);
   });
+
+  test('sees pods of a cluster that each believe one server, which may be cut off', async () => {
+    await breaking<typeof import('../../../src/redis/claims.js')>('redis/claims.js', ({ mergeClaims }) => ({
+      mergeClaims: (_: unknown, testimonies: Parameters<typeof mergeClaims>[1]) => mergeClaims([], testimonies.slice(0, 1)),
+    }));
+    await breaking<typeof import('../../../src/redis/cluster-view.js')>('redis/cluster-view.js', ({ readNodes }) => ({
+      readNodes: (answer: unknown) => ({ ...readNodes(answer), hasMajority: true }),
+      readInfo: () => ({ isOk: true, isCutOff: false }),
+    }));
+    expect(await firstViolationOf(cut)).toMatch(/^delivery: /);
+  });
+
+  test('sees what went to a master that was cut off and is not told to those who had left it', async () => {
+    await breaking<typeof import('../../../src/redis/wrong-owner.js')>('redis/wrong-owner.js', () => ({
+      readNotice: (payload: Buffer) => (payload.toString().startsWith('misplaced') ? { ...UNHEARD } : undefined),
+    }));
+    expect(await firstViolationOf(cut)).toMatch(/^delivery: never heard .* which a replica had taken, nor any gap about it/);
+  });
+
+  test('sees a gap of a cluster that begins when the pod noticed, not when the servers last agreed', async () => {
+    await patching('redis/topology.js', 'RedisTopology', (topology: object) => {
+      Object.defineProperty(topology, 'agreed', { get: () => ({ ms: Infinity, wallMs: Infinity }) });
+    });
+    expect(await firstViolationOf(cut)).toMatch(/^delivery: never heard/);
+  });
 });
+
+/** A notice that says nothing. */
+const UNHEARD = { pod: '', sinceAgeMs: 0, untilAgeMs: 0, sinceWallMs: Infinity };
 
 describe('senders: an echo, an error, or the end', () => {
   test('sees an error that is swallowed', async () => {

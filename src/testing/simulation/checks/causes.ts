@@ -61,12 +61,12 @@ export class CausesCheck implements Check {
   }
 
   /**
-   * Where the master changed, another pod may tell what it misplaced, as soon as it can, and what was wrong there is why: it may
+   * Where the master or the owner of a slot changed, another pod may tell what it misplaced, as soon as it can, and what was wrong there is why: it may
    * have been cut off since.
    */
   #isToldByOthers(toldMs: number): boolean {
     const { weather, plan } = this.#options;
-    return weather.lingers(['demotion', 'failover'], toldMs, plan.settings.pods);
+    return weather.lingers(['demotion', 'failover', 'bus-cut', 'slot-move'], toldMs, plan.settings.pods);
   }
 
   #judgeGap(connection: Connection, reason: string | undefined, sinceMs: number, toldMs: number): void {

@@ -72,10 +72,10 @@ export class DeliveryCheck implements Check {
     else if (fact.kind === 'ended') this.#end(fact, nowMs);
   }
 
-  /** A replica takes what it should not, and a pod has to find that out. What becomes of it is judged at each listener's end. */
+  /** A replica, or a master that was replaced and does not know it, takes what it should not, and a pod has to find that out. What becomes of it is judged at each listener's end. */
   #accept({ counts, id }: Accepted, nowMs: number): void {
     const { weather, blame } = this.#options;
-    if (!counts && !weather.wasBad(-1, nowMs, nowMs, ['demotion', 'failover']))
+    if (!counts && !weather.wasBad(-1, nowMs, nowMs, ['demotion', 'failover', 'bus-cut']))
       blame(`${id} was published at a replica, long after it had become one`);
   }
 
