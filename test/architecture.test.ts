@@ -62,6 +62,11 @@ const WALL_CLOCK_READERS: ReadonlyMap<string, string> = new Map([
   ['connection/ear.ts', '`since` of a gap'],
   ['hub/hub.ts', 'the delay since a `timestamp`, which is shown'],
   ['hub/server-message.ts', 'the `timestamp` of what the server says'],
+  ['redis/moment.ts', '`since` of a gap'],
+  ['redis/announcements.ts', '`since` of a gap'],
+  ['redis/misplaced.ts', '`since` of a gap, as it is announced'],
+  ['redis/publisher.ts', '`since` of a gap, as it is announced'],
+  ['redis/cluster-broker.ts', '`since` of a gap, as it is announced'],
 ]);
 
 /** Packages that neither tell the time nor throw dice nor do anything later; of uuid and of node:net only what is said below. */

@@ -8,7 +8,7 @@ import { isMaster$, type Verify } from './master.js';
 import { redisNode } from './node.js';
 import { Sentinels } from './sentinel.js';
 import { addressOf, type RedisAddress, type Server } from './server.js';
-import { CHANNELS_PER_COMMAND, chunks } from './subscription.js';
+import { CHANNELS_PER_COMMAND, chunks } from './subscribe.js';
 import type { World } from '../world.js';
 
 /** Where Redis is, and what its broker needs of the pod: the same `world`, `metrics` and `log` as `createChatServer` is given. */

@@ -28,7 +28,7 @@ interface Seat {
   shard: Shard | undefined;
   subscription: Subscription | undefined;
   /** While it has no shard: the last proof that it was heard. */
-  lostMs: Moment | undefined;
+  lostSince: Moment | undefined;
   /** It is on its way to another shard and not confirmed there yet. */
   isMoving: boolean;
   /** When it was confirmed at the shard that it moved to last. What was published before is told. */
@@ -122,7 +122,7 @@ class RedisCluster {
         },
         shard: undefined,
         subscription: undefined,
-        lostMs: undefined,
+        lostSince: undefined,
         isMoving: false,
         movedMs: undefined,
       };
@@ -307,16 +307,16 @@ class RedisCluster {
     const server = table.ownerOf(seat.slot);
     const shard = server === undefined ? undefined : this.#shards.get(server);
     if (shard === seat.shard) return;
-    const lostMs = seat.shard?.node.subscription.lostMs(seat.room) ?? seat.lostMs;
+    const lostSince = seat.shard?.node.subscription.lostSince(seat.room) ?? seat.lostSince;
     seat.subscription?.unsubscribe();
     seat.tell(false);
-    seat.lostMs = lostMs;
+    seat.lostSince = lostSince;
     seat.isMoving = seat.shard !== undefined || seat.isMoving;
     seat.shard = shard;
     seat.subscription = shard?.node.subscription
-      .subscribe(seat.room, seat.lostMs)
+      .subscribe(seat.room, seat.lostSince)
       .subscribe({ next: seat.tell, error: seat.refuse });
-    if (shard) seat.lostMs = undefined;
+    if (shard) seat.lostSince = undefined;
   }
 }
 

@@ -10,7 +10,7 @@ import { redisNode, type RedisNode } from './node.js';
 import { addressOf, type Server } from './server.js';
 import type { SlotTable } from './slot-table.js';
 import { SLOTS, slotOf } from './slots.js';
-import { CHANNELS_PER_COMMAND, chunks } from './subscription.js';
+import { CHANNELS_PER_COMMAND, chunks } from './subscribe.js';
 import type { Time } from '../operators/within.js';
 
 /** So many names are tried for a canary; a server that owns one slot in 16,384 needs that many on average. */

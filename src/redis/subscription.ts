@@ -1,16 +1,4 @@
-import {
-  BehaviorSubject,
-  EMPTY,
-  Observable,
-  catchError,
-  concat,
-  defer,
-  ignoreElements,
-  mergeAll,
-  from,
-  tap,
-  type Subscriber,
-} from 'rxjs';
+import { BehaviorSubject, EMPTY, Observable, concat, defer, ignoreElements, tap, type Subscriber } from 'rxjs';
 import { RoomRefusedError, type BrokerEvent, type BrokerStatus } from '../broker/broker.js';
 import { gatherTurn } from '../operators/gatherTurn.js';
 import { longestWaitMs, type Time } from '../operators/within.js';
@@ -18,18 +6,14 @@ import type { Logger } from '../log.js';
 import { Announcements } from './announcements.js';
 import { StrayError, type Canary } from './canary.js';
 import type { RoomChannels } from './channels.js';
-import { LinkError, RefusedError, type RedisLink, type RedisMessage } from './link.js';
+import { LinkError, type RedisLink, type RefusedError, type RedisMessage } from './link.js';
 import { GLOBAL_ROOM } from '../protocol.js';
-import { answered, type Verify } from './master.js';
+import type { Verify } from './master.js';
 import { earlierMoment, earliestWallMs, momentBefore, presentMoment, type Clocks, type Moment } from './moment.js';
 import { CANARY_INTERVAL_MS, proofs$ } from './proof.js';
+import { subscribe$ } from './subscribe.js';
+import { TurnBatch } from './turn-batch.js';
 import { Wanted } from './wanted.js';
-
-/** So many channels are asked for in one SUBSCRIBE, which Redis carries out in one go while others wait. */
-export const CHANNELS_PER_COMMAND = 500;
-
-/** Redis' answer where its user may not hear a channel (`ACL SETUSER … &pattern`). */
-const NO_PERMISSION = /^NOPERM\b.*\bchannel/i;
 
 const NOT_PROVEN: BrokerStatus = { up: false, reason: 'subscription: not proven yet' };
 
@@ -71,10 +55,10 @@ export class RedisSubscription {
   readonly #wanted = new Map<string, Wanted>();
   /** Rooms that were heard elsewhere before and are not confirmed here yet. */
   readonly #returning = new Set<string>();
-  /** Rooms that were entered in this turn. */
-  #soon: string[] = [];
+  /** Rooms that were entered in this turn: with a command for each, a pod that fills up would be felt. */
+  readonly #soon: TurnBatch<string>;
   /** Rooms that were left in this turn. */
-  #leaving: string[] = [];
+  readonly #leaving: TurnBatch<string>;
   #link: RedisLink | undefined;
   #fail: (error: unknown) => void = () => undefined;
   /** Every room that was wanted when the present life began is confirmed. */
@@ -98,6 +82,12 @@ export class RedisSubscription {
     this.#options = options;
     this.#proven = presentMoment(options.time);
     this.#announcements = new Announcements(options.time);
+    this.#soon = new TurnBatch(options.time.turnEnd$, (rooms) => {
+      this.#askFor(rooms.filter((room) => this.#wanted.get(room)?.confirmed === false));
+    });
+    this.#leaving = new TurnBatch(options.time.turnEnd$, (rooms) => {
+      this.#unsubscribe(rooms);
+    });
   }
 
   /** One life: emits what comes through the link until unsubscribed. Errors with `LinkError` when it has proven to be dead or of no use. */
@@ -132,7 +122,7 @@ export class RedisSubscription {
       const { misplacedChannel } = this.#options;
       const ours = misplacedChannel === undefined ? [this.#canaryChannel] : [this.#canaryChannel, misplacedChannel];
       const asked = [...ours, ...this.#channelsOf(this.#wanted.keys())];
-      this.#soon = [];
+      this.#soon.clear();
       subscriber.add(concat(this.#ask(asked), begun$).subscribe({ error: this.#fail }));
     });
   }
@@ -140,14 +130,14 @@ export class RedisSubscription {
   /**
    * See `Broker.subscribe`.
    *
-   * @param lostMs of a room that was heard elsewhere before, the last proof that it was: a gap goes before what comes
+   * @param lostSince of a room that was heard elsewhere before, the last proof that it was: a gap goes before what comes
    */
-  subscribe(room: string, lostMs?: Moment): Observable<boolean> {
+  subscribe(room: string, lostSince?: Moment): Observable<boolean> {
     return new Observable((subscriber) => {
-      const wanted = new Wanted(room, subscriber, lostMs, this);
+      const wanted = new Wanted(room, subscriber, lostSince, this);
       this.#wanted.set(room, wanted);
-      if (lostMs !== undefined) this.#returning.add(room);
-      this.#askSoon(room);
+      if (lostSince !== undefined) this.#returning.add(room);
+      this.#soon.add(room);
       return wanted;
     });
   }
@@ -158,13 +148,13 @@ export class RedisSubscription {
     if (this.#wanted.get(room) !== wanted) return;
     this.#wanted.delete(room);
     if (this.#returning.delete(room) && this.#returning.size === 0 && this.#isLive) this.#openConfirmed();
-    if (this.#link) this.#leaveSoon(room);
+    if (this.#link) this.#leaving.add(room);
   }
 
   /** Of a room that is about to be subscribed to elsewhere and was heard here: when it may have missed something, at the earliest. */
-  lostMs(room: string): Moment | undefined {
+  lostSince(room: string): Moment | undefined {
     const wanted = this.#wanted.get(room);
-    return wanted?.open === true ? this.#moved() : wanted?.lostMs;
+    return wanted?.open === true ? this.#moved() : wanted?.lostSince;
   }
 
   /** Asks once more for what is not confirmed. */
@@ -172,26 +162,11 @@ export class RedisSubscription {
     if (this.#isLive) this.#askFor([...this.#wanted].filter(([, { confirmed }]) => !confirmed).map(([room]) => room));
   }
 
-  /** With one command for all the rooms that are entered in one turn: when a pod fills up, a command for each is felt. */
-  #askSoon(room: string): void {
-    if (this.#soon.push(room) > 1) return;
-    this.#options.time.turnEnd$.subscribe(() => {
-      const rooms = this.#soon.filter((soon) => this.#wanted.get(soon)?.confirmed === false);
-      this.#soon = [];
-      this.#askFor(rooms);
-    });
-  }
-
-  /** With one command for all the rooms that are left in one turn: a crowd that goes would otherwise have Redis answer each by itself. */
-  #leaveSoon(room: string): void {
-    if (this.#leaving.push(room) > 1) return;
-    this.#options.time.turnEnd$.subscribe(() => {
-      const channels = this.#channelsOf(this.#leaving.filter((left) => !this.#wanted.has(left)));
-      this.#leaving = [];
-      // An UNSUBSCRIBE without a channel leaves all of them.
-      if (channels.length === 0) return;
-      for (const some of this.#options.together(channels)) this.#link?.unsubscribe(some);
-    });
+  #unsubscribe(rooms: readonly string[]): void {
+    const channels = this.#channelsOf(rooms.filter((room) => !this.#wanted.has(room)));
+    // An UNSUBSCRIBE without a channel leaves all of them.
+    if (channels.length === 0) return;
+    for (const some of this.#options.together(channels)) this.#link?.unsubscribe(some);
   }
 
   /** As long as the present life lasts; the next one asks for everything. */
@@ -203,58 +178,33 @@ export class RedisSubscription {
   #ask(asked: readonly string[]): Observable<never> {
     const link = this.#link;
     if (link === undefined) return EMPTY;
-    const { timeoutMs, time, together } = this.#options;
     // Who leaves a room and comes back while an answer is under way waits for that to the second question.
-    const asking = asked.map((channel) => [channel, this.#wantedAt(channel)] as const);
-    const wantedAt = new Map(asking);
-    const confirmed$ = together(asked).map((some) => this.#askTogether(link, some, wantedAt));
-    return from(confirmed$).pipe(mergeAll(), answered(link, 'SUBSCRIBE', timeoutMs, time));
+    return this.#subscribe(link, asked, new Map(asked.map((channel) => [channel, this.#wantedAt(channel)])));
   }
 
-  /** One SUBSCRIBE. Redis refuses all of its channels where it refuses one: then they are asked for in halves. */
-  #askTogether(
-    link: RedisLink,
-    channels: readonly string[],
-    wantedAt: ReadonlyMap<string, Wanted | undefined>,
-  ): Observable<never> {
-    // Not before somebody waits for the answer: a refusal that nobody hears would be an unhandled rejection.
-    return defer(() => link.subscribe(channels)).pipe(
-      tap(() => {
-        for (const channel of channels) this.#confirm(channel, wantedAt.get(channel));
-      }),
-      ignoreElements(),
-      catchError((error: unknown) => {
-        if (this.#options.refused(channels, error)) return EMPTY;
-        if (!(error instanceof RefusedError) || !NO_PERMISSION.test(error.message)) throw error;
-        if (channels.length > 1) {
-          const half = Math.ceil(channels.length / 2);
-          return concat(
-            this.#askTogether(link, channels.slice(0, half), wantedAt),
-            this.#askTogether(link, channels.slice(half), wantedAt),
-          );
-        }
-        const [channel = ''] = channels;
-        return this.#refused(link, channel, wantedAt.get(channel), error);
-      }),
-    );
+  #subscribe(link: RedisLink, channels: readonly string[], wantedAt: ReadonlyMap<string, Wanted | undefined>): Observable<never> {
+    return subscribe$(link, channels, {
+      ...this.#options,
+      isElsewhere: this.#options.refused,
+      confirmed: (channel) => {
+        this.#confirm(channel, wantedAt.get(channel));
+      },
+      forbidden: (channel, error) => this.#forbidden(link, channel, wantedAt.get(channel), error),
+    });
   }
 
-  /** The Redis user may not hear the channel. Without the pod's own channels there is no subscription; a room's is that room's affair. */
-  #refused(link: RedisLink, channel: string, wanted: Wanted | undefined, error: RefusedError): Observable<never> {
-    if (wanted === undefined || wanted.room === GLOBAL_ROOM) {
-      throw new LinkError(`channel ${channel}: ${error.message}`);
-    }
+  /** Without the pod's own channels there is no subscription; a room's is that room's affair. */
+  #forbidden(link: RedisLink, channel: string, wanted: Wanted | undefined, error: RefusedError): Observable<never> {
+    if (wanted === undefined || wanted.room === GLOBAL_ROOM) throw new LinkError(`channel ${channel}: ${error.message}`);
     // A user who may hear nothing at all is a mistake that somebody will mend, and no reason to let anybody go.
-    const own$ = this.#mayHear ? EMPTY : this.#askTogether(link, [this.#canaryChannel], new Map());
-    return concat(
-      own$,
-      defer(() => {
-        if (this.#wanted.get(wanted.room) !== wanted) return EMPTY;
-        this.#options.log.warn({ channel, reason: error.message }, 'subscription refused');
-        wanted.subscriber.error(new RoomRefusedError(error.message));
-        return EMPTY;
-      }),
-    );
+    const own$ = this.#mayHear ? EMPTY : this.#subscribe(link, [this.#canaryChannel], new Map());
+    const refused$ = defer(() => {
+      if (this.#wanted.get(wanted.room) !== wanted) return EMPTY;
+      this.#options.log.warn({ channel, reason: error.message }, 'subscription refused');
+      wanted.subscriber.error(new RoomRefusedError(error.message));
+      return EMPTY;
+    });
+    return concat(own$, refused$);
   }
 
   #wantedAt(channel: string): Wanted | undefined {
@@ -291,18 +241,18 @@ export class RedisSubscription {
 
   /** What may have been missed is told before anything comes. */
   #open(rooms: readonly (readonly [room: string, wanted: Wanted])[]): void {
-    const lost = rooms.flatMap(([room, { lostMs }]) => (lostMs === undefined ? [] : [{ room, lostMs }]));
+    const lost = rooms.flatMap(([room, { lostSince }]) => (lostSince === undefined ? [] : [{ room, lostSince }]));
     const [first] = lost;
     if (first) {
       const { time, timeoutMs } = this.#options;
-      const proven = lost.reduce((least, { lostMs }) => earlierMoment(least, lostMs), first.lostMs);
+      const proven = lost.reduce((least, { lostSince }) => earlierMoment(least, lostSince), first.lostSince);
       // What Redis took after the proof may bear a time from before it: a publish is under way for as long as its timeout.
       const sinceMs = earliestWallMs(proven, time) - longestWaitMs(timeoutMs);
       this.#output?.next({ kind: 'gap', rooms: new Set(lost.map(({ room }) => room)), sinceMs });
     }
     for (const [, wanted] of rooms) {
       wanted.open = true;
-      wanted.lostMs = undefined;
+      wanted.lostSince = undefined;
       wanted.subscriber.next(true);
     }
   }
@@ -313,7 +263,7 @@ export class RedisSubscription {
     for (const [room, wanted] of this.#wanted) {
       if (!wanted.confirmed || still.has(this.#options.channels.channelOf(room))) continue;
       if (wanted.open) {
-        wanted.lostMs = this.#moved();
+        wanted.lostSince = this.#moved();
         wanted.subscriber.next(false);
         this.#returning.add(room);
       }
@@ -427,12 +377,12 @@ export class RedisSubscription {
 
   #end(): void {
     this.#link = undefined;
-    this.#leaving = [];
+    this.#leaving.clear();
     this.#output = undefined;
     this.#isLive = false;
     for (const wanted of this.#wanted.values()) {
       if (wanted.open) {
-        wanted.lostMs = this.#certain;
+        wanted.lostSince = this.#certain;
         wanted.subscriber.next(false);
       }
       wanted.open = wanted.confirmed = false;
@@ -442,11 +392,6 @@ export class RedisSubscription {
   #channelsOf(rooms: Iterable<string>): readonly string[] {
     return [...rooms].map((room) => this.#options.channels.channelOf(room));
   }
-}
-
-/** Parts of at most so many. */
-export function chunks<T>(values: readonly T[], size: number): readonly T[][] {
-  return Array.from({ length: Math.ceil(values.length / size) }, (_, at) => values.slice(at * size, (at + 1) * size));
 }
 
 function asLinkError(error: unknown): LinkError {

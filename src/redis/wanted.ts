@@ -10,13 +10,13 @@ export class Wanted implements Unsubscribable {
   /** What comes for it is passed on. */
   open = false;
   /** Of a room that was open once and is not now: the last proof that it was heard. What it may have missed is yet to be told. */
-  lostMs: Moment | undefined;
+  lostSince: Moment | undefined;
   readonly #onLeft: Leaving;
 
-  constructor(room: string, subscriber: Subscriber<boolean>, lostMs: Moment | undefined, onLeft: Leaving) {
+  constructor(room: string, subscriber: Subscriber<boolean>, lostSince: Moment | undefined, onLeft: Leaving) {
     this.room = room;
     this.subscriber = subscriber;
-    this.lostMs = lostMs;
+    this.lostSince = lostSince;
     this.#onLeft = onLeft;
   }
 
