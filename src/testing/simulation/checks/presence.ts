@@ -10,7 +10,12 @@ interface Presence {
   /** The last status that Redis took. */
   told: Status | undefined;
   hasLeft: boolean;
+  /** When it changed last. */
+  changedMs: number;
 }
+
+/** A change is published, and has come back to its pod, within this where all is calm. */
+const TOLD_WITHIN_MS = 1000;
 
 /** What a pod has to tell. */
 interface Teller {
@@ -38,19 +43,20 @@ export class PresenceCheck implements Check {
     this.#options = options;
   }
 
-  see(fact: Fact): void {
+  see(fact: Fact, nowMs: number): void {
     if ('pod' in fact && this.#gone.has(fact.pod.life)) return;
-    if (fact.kind === 'member') this.#change(fact);
+    if (fact.kind === 'member') this.#change(fact, nowMs);
     else if (fact.kind === 'accepted') this.#accept(fact.channel, fact.accepted);
     else if (fact.kind === 'presence') this.#count(fact);
     else if (fact.kind === 'presence-ends') this.#end(fact);
-    else if (fact.kind === 'calm') this.#judgeCalm();
+    else if (fact.kind === 'calm') this.#judgeCalm(nowMs);
   }
 
-  #change({ pod, status, room, clientId, isTold }: Fact & { readonly kind: 'member' }): void {
+  #change({ pod, status, room, clientId, isTold }: Fact & { readonly kind: 'member' }, nowMs: number): void {
     const { presences } = this.#tellerAt(pod);
     const key = keyOf(`chat-api:room:${room}`, clientId);
-    const presence = presences.get(key) ?? { status: undefined, told: undefined, hasLeft: false };
+    const presence = presences.get(key) ?? { status: undefined, told: undefined, hasLeft: false, changedMs: nowMs };
+    presence.changedMs = nowMs;
     presence.status = isTold ? status : undefined;
     if (status === 'offline') presence.hasLeft = true;
     presences.set(key, presence);
@@ -96,17 +102,22 @@ export class PresenceCheck implements Check {
     this.#gone.add(pod.life);
   }
 
-  #judgeCalm(): void {
+  #judgeCalm(nowMs: number): void {
+    const beforeMs = nowMs - TOLD_WITHIN_MS;
     for (const teller of this.#tellers.values()) {
       if (teller.hasStopped) continue;
-      this.#judge(teller);
-      if (teller.waiting > 0) this.#options.blame(`${teller.waiting} changes of presence still wait at ${nameOf(teller)}`);
+      this.#judge(teller, beforeMs);
+      const recent = [...teller.presences.values()].filter(({ changedMs }) => changedMs > beforeMs).length;
+      if (teller.waiting > recent) this.#options.blame(`${teller.waiting} changes of presence still wait at ${nameOf(teller)}`);
     }
   }
 
-  #judge(teller: Teller): void {
+  /** @param beforeMs later changes may be under way */
+  #judge(teller: Teller, beforeMs = Infinity): void {
     // Who came and went before anybody was told need not be told of.
-    const wrong = [...teller.presences].filter(([, { status, told = 'offline' }]) => status !== undefined && told !== status);
+    const wrong = [...teller.presences].filter(
+      ([, { status, told = 'offline', changedMs }]) => status !== undefined && told !== status && changedMs <= beforeMs,
+    );
     const [first] = wrong;
     if (first === undefined || wrong.length <= teller.lost) return;
     const [key, { status = 'offline', told = 'nothing' }] = first;
