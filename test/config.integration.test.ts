@@ -483,7 +483,7 @@ describe('LOG_LEVEL', () => {
     await redis.stop();
     await service.logged('not ready');
     await client.close();
-    expect(await service.logged('presence not told')).toMatchObject({ level: 20 });
+    expect(await service.logged('presence was not published')).toMatchObject({ level: 20 });
   });
 
   test('warn logs that it cannot listen, and nothing of less weight; the exit code is 1', async () => {

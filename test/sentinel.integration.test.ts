@@ -25,7 +25,8 @@ test('a failover of the master under traffic: both pods follow, and nothing is l
   await Promise.all(pods.map((pod) => becomes(pod, 200)));
   await ledger.stop();
   ledger.check();
-  for (const gaps of ledger.gaps()) expect(gaps).toHaveLength(1);
+  // Its own, and one for each pod that announces what it may have published to the old master.
+  for (const gaps of ledger.gaps()) expect(gaps.length).toBeLessThanOrEqual(1 + pods.length);
   expect(Math.max(...sincesOf(ledger))).toBeLessThanOrEqual(faultMs);
   expectInReach(ledger, faultMs);
   for (const pod of pods) expect(await pod.metric('chat_broker_reconnects_total')).toBeGreaterThanOrEqual(2);
@@ -127,9 +128,10 @@ async function traffic(room: string, [one, two]: readonly Service[]): Promise<Le
   return ledger;
 }
 
-/** No gap reaches back further than a canary's interval, and what one may take, before something was wrong. */
+/** No gap reaches back further than a canary's interval, and what a publish may take; one that a pod announced, twice as far. */
 function expectInReach(ledger: Ledger, wrongMs: number): void {
-  for (const sinceMs of sincesOf(ledger)) expect(wrongMs - sinceMs).toBeLessThanOrEqual(CANARY_INTERVAL_MS + PUBLISH_TIMEOUT_MS);
+  const reachMs = 2 * (CANARY_INTERVAL_MS + 1.25 * PUBLISH_TIMEOUT_MS);
+  for (const sinceMs of sincesOf(ledger)) expect(wrongMs - sinceMs).toBeLessThanOrEqual(reachMs);
 }
 
 function sincesOf(ledger: Ledger): number[] {
