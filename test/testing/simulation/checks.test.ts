@@ -675,6 +675,16 @@ describe('presence: told, or counted as lost', () => {
     expect(await firstViolation('presence')).toMatch(/^presence: \d+ changes of presence (still )?wait at/);
   });
 
+  test('sees presence that names the wrong identity', async () => {
+    await patching('hub/presence-changes.js', 'PresenceChanges', (changes: Changes) => {
+      const { note } = changes;
+      changes.note = function (this: Changes, event) {
+        return note.call(this, { ...event, identity: 'another' });
+      };
+    });
+    expect(await firstViolation('presence')).toMatch(/^presence: .* was told that the identity of \S+ is another/);
+  });
+
   test('sees a drain that tells of those whom it closes', async () => {
     await breaking<typeof import('../../../src/hub/presence.js')>('hub/presence.js', (module) => ({
       Presence: class extends module.Presence {
