@@ -73,7 +73,7 @@ export class PresenceChanges {
     return change;
   }
 
-  /** Redis has accepted it. */
+  /** Redis has accepted it, and it has come back where the pod hears the room. */
   told(change: PresenceChange): void {
     change.known = change.sent;
     this.#settle(change, this.#waiting);

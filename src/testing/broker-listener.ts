@@ -19,6 +19,8 @@ export class Listener {
   readonly #texts = new Map<string, string[]>();
   readonly #rooms = new Map<string, Subscription>();
   readonly #unconfirmed = new Set<string>();
+  /** Why subscriptions to rooms ended; each is thrown once. */
+  readonly #failures = new Map<string, Error>();
   readonly #whole = new Subscription();
   readonly #change$ = new Subject<void>();
   readonly #patienceMs: number;
@@ -49,18 +51,28 @@ export class Listener {
     return this.noticed.filter((one) => one.kind === 'status').at(-1)?.status;
   }
 
-  /** Subscribes to a room and resolves when that is confirmed. */
+  /** Subscribes to a room and resolves when that is confirmed; rejects with the error of the subscription. */
   async join(room: string): Promise<void> {
     this.#unconfirmed.add(room);
     this.#rooms.set(
       room,
-      this.broker.subscribe(room).subscribe((confirmed) => {
-        if (confirmed) this.#unconfirmed.delete(room);
-        else this.#unconfirmed.add(room);
-        this.#notice({ kind: 'confirmation', room, confirmed });
+      this.broker.subscribe(room).subscribe({
+        next: (confirmed) => {
+          if (confirmed) this.#unconfirmed.delete(room);
+          else this.#unconfirmed.add(room);
+          this.#notice({ kind: 'confirmation', room, confirmed });
+        },
+        error: (error: Error) => {
+          this.#unconfirmed.delete(room);
+          this.#failures.set(room, error);
+          this.#change$.next();
+        },
       }),
     );
     await this.until(`the subscription to ${JSON.stringify(room)}`, () => !this.#unconfirmed.has(room));
+    const failure = this.#failures.get(room);
+    this.#failures.delete(room);
+    if (failure !== undefined) throw failure;
   }
 
   leave(room: string): void {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { firstValueFrom, lastValueFrom, toArray } from 'rxjs';
-import { PublishError, type Broker } from '../broker/broker.js';
+import { PublishError, RoomRefusedError, type Broker } from '../broker/broker.js';
 import { GLOBAL_ROOM } from '../protocol.js';
 import { Listener, PATIENCE_MS, type Noticed } from './broker-listener.js';
 
@@ -10,6 +10,11 @@ export interface ContractSetup {
   readonly pods: readonly [Broker, Broker];
   /** How their subscriptions can be lost; absent where they never are, and then the cases about it check nothing. */
   readonly outage?: Outage;
+  /**
+   * From now on the medium refuses a room to both pods, which have not subscribed to it; rooms that they have stay theirs. Absent where
+   * it never refuses one, and then the case about it checks nothing.
+   */
+  readonly refuse?: (room: string) => Promise<void>;
   /** Called when the case has unsubscribed from both brokers, whatever came of it. */
   end(): Promise<void>;
 }
@@ -34,6 +39,7 @@ interface Scene {
   readonly ada: Listener;
   readonly ben: Listener;
   readonly outage: Outage | undefined;
+  readonly refuse: ContractSetup['refuse'];
 }
 
 const ROOM = 'tea';
@@ -63,7 +69,7 @@ async function play(
   const [ada, ben] = [new Listener(setup.pods[0], patienceMs), new Listener(setup.pods[1], patienceMs)];
   try {
     for (const pod of [ada, ben]) await pod.until('the status up', () => pod.isWhole);
-    await check({ ada, ben, outage: setup.outage });
+    await check({ ada, ben, outage: setup.outage, refuse: setup.refuse });
   } finally {
     ada.end();
     ben.end();
@@ -220,6 +226,20 @@ const cases: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
     for (const name of all) await ben.publish(name, `to ${name}`);
     for (const name of all) await ada.hears(name, `to ${name}`);
     assert.deepEqual(publications(ada).sort(), all.map((name) => [name, `to ${name}`]).sort());
+  },
+
+  'a room that is refused errors with a RoomRefusedError, and costs no other room anything': async ({ ada, ben, refuse }) => {
+    if (refuse === undefined) return;
+    await Promise.all([ada.join(ROOM), ben.join(ROOM)]);
+    await everybodyHears([ada, ben], ROOM, 'before');
+    await refuse('refused');
+    for (const pod of [ada, ben]) await assert.rejects(pod.join('refused'), RoomRefusedError);
+    await everybodyHears([ada, ben], ROOM, 'after');
+    for (const pod of [ada, ben]) {
+      assert.deepEqual(pod.texts(ROOM), ['before', 'after']);
+      assert.deepEqual(confirmations(pod, ROOM), [true]);
+      assert.ok(pod.isWhole && pod.noticed.every(({ kind }) => kind !== 'gap'));
+    }
   },
 
   'a lost subscription is told, replaced, and told by a gap before anything else comes': async ({ ada, ben, outage }) => {

@@ -34,14 +34,14 @@ export function gap(reason: 'subscription' | 'slow_consumer' | 'handler'): Heard
 /** `shutdown`: the pod goes away. */
 export const shutdown: Heard = system('shutdown');
 
-/** `presence`: somebody came into a room. */
-export function online(clientId: string): Heard {
-  return { type: 'presence', from: 'server', data: { status: 'online', clientId } };
+/** `presence`: a connection came into a room. Its identity is its id where the conversation gives it no other. */
+export function online(clientId: string, identity = clientId): Heard {
+  return { type: 'presence', from: 'server', data: { status: 'online', clientId, identity } };
 }
 
-/** `presence`: somebody went out of a room. */
-export function offline(clientId: string): Heard {
-  return { type: 'presence', from: 'server', data: { status: 'offline', clientId } };
+/** `presence`: a connection went out of a room. */
+export function offline(clientId: string, identity = clientId): Heard {
+  return { type: 'presence', from: 'server', data: { status: 'offline', clientId, identity } };
 }
 
 /**

@@ -9,7 +9,7 @@ import { brokerContract, type ContractSetup } from '../../src/testing/brokerCont
 import { isRedisAddress, readRedisUrl } from '../../src/redis/server.js';
 import type { World } from '../../src/world.js';
 import { nodeWorld } from '../../src/world-node.js';
-import { freePort, startRedis, type TestRedis } from '../support/redis.js';
+import { channelsBut, freePort, startRedis, type TestRedis } from '../support/redis.js';
 
 const PREFIX = 'test';
 const TIMEOUT_MS = 500;
@@ -262,6 +262,9 @@ async function createPods(): Promise<ContractSetup> {
       mend: async () => {
         redis = await startRedis(port);
       },
+    },
+    refuse: async (room) => {
+      await redis.client.acl('SETUSER', 'default', ...channelsBut(room, PREFIX));
     },
     end: () => redis.stop(),
   };

@@ -8,7 +8,7 @@ import { slotOf } from '../../src/redis/slots.js';
 import { Listener } from '../../src/testing/broker-listener.js';
 import { brokerContract, type ContractSetup } from '../../src/testing/brokerContract.js';
 import { nodeWorld } from '../../src/world-node.js';
-import type { TestRedis } from '../support/redis.js';
+import { channelsBut, type TestRedis } from '../support/redis.js';
 import { startCluster, type TestCluster } from '../support/redis-cluster.js';
 
 const TIMEOUT_MS = 500;
@@ -112,8 +112,14 @@ function createPods(): Promise<ContractSetup> {
       },
       mend: () => Promise.resolve(),
     },
-    end: () => Promise.resolve(),
+    refuse: (room) => permit(...channelsBut(room, prefix())),
+    end: () => permit('allchannels'),
   });
+}
+
+/** Changes what the user of the pods may hear, on all servers. */
+async function permit(...rules: readonly string[]): Promise<void> {
+  await Promise.all(cluster.masters.map(({ client }) => client.acl('SETUSER', 'default', ...rules)));
 }
 
 function broker(): Broker {

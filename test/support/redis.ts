@@ -55,6 +55,17 @@ export async function startRedis(
   return { port: at, url, process, client, stop };
 }
 
+/**
+ * The rules of a Redis user who may not hear a room. Redis has no rule for all channels but one: neither may the user hear rooms that
+ * begin with the same letter.
+ *
+ * @param prefix of the pod's channels
+ */
+export function channelsBut(room: string, prefix: string): readonly string[] {
+  const others = `[^${room.charAt(0)}]*`;
+  return ['resetchannels', `&${prefix}:${others}`, `&${prefix}:room:${others}`];
+}
+
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -6,6 +6,7 @@ import {
   Subject,
   catchError,
   concatMap,
+  defer,
   delay,
   filter,
   merge,
@@ -15,7 +16,7 @@ import {
   tap,
   throwError,
 } from 'rxjs';
-import type { Broker, BrokerEvent } from '../../src/broker/broker.js';
+import { RoomRefusedError, type Broker, type BrokerEvent } from '../../src/broker/broker.js';
 import type { Publication } from '../../src/hub/publication.js';
 import { brokerContract, type ContractSetup } from '../../src/testing/brokerContract.js';
 import { TestBroker } from '../../src/testing/conversation/test-broker.js';
@@ -28,10 +29,11 @@ type Fault = (broker: TestBroker, bus: Subject<Publication>) => Partial<Broker>;
 function createPods(fault: Fault): Promise<ContractSetup> {
   const bus = new Subject<Publication>();
   const brokers = [new TestBroker(bus, () => 0), new TestBroker(bus, () => 0)] as const;
+  const refused = new Set<string>();
   const faulty = (broker: TestBroker): Broker => ({
     events$: broker.events$,
     status$: broker.status$,
-    subscribe: (room) => broker.subscribe(room),
+    subscribe: (room) => (refused.has(room) ? refuse() : broker.subscribe(room)),
     publish: (room, payload) => broker.publish(room, payload),
     ...fault(broker, bus),
   });
@@ -47,7 +49,19 @@ function createPods(fault: Fault): Promise<ContractSetup> {
       broker.mend();
     }),
   };
-  return Promise.resolve({ pods: [faulty(brokers[0]), faulty(brokers[1])], outage, end: () => Promise.resolve() });
+  return Promise.resolve({
+    pods: [faulty(brokers[0]), faulty(brokers[1])],
+    outage,
+    refuse: (room) => {
+      refused.add(room);
+      return Promise.resolve();
+    },
+    end: () => Promise.resolve(),
+  });
+}
+
+function refuse(): Observable<never> {
+  return throwError(() => new RoomRefusedError('not for this pod'));
 }
 
 /** The names of the cases that fail. */
@@ -207,6 +221,51 @@ test.each<[what: string, failed: string, fault: Fault]>([
     (broker) => ({ publish: (room, payload) => broker.publish(room.toLowerCase(), payload) }),
   ],
   [
+    'has a room that is refused',
+    'a room that is refused errors with a RoomRefusedError, and costs no other room anything',
+    (broker) => ({ subscribe: (room) => broker.subscribe(room) }),
+  ],
+  [
+    'never confirms a room that is refused, and says nothing',
+    'a room that is refused errors with a RoomRefusedError, and costs no other room anything',
+    (broker) => ({ subscribe: (room) => (room === 'refused' ? NEVER : broker.subscribe(room)) }),
+  ],
+  [
+    'refuses a room with any error',
+    'a room that is refused errors with a RoomRefusedError, and costs no other room anything',
+    (broker) => ({
+      subscribe: (room) => (room === 'refused' ? throwError(() => new Error('NOPERM')) : broker.subscribe(room)),
+    }),
+  ],
+  [
+    'loses all rooms with one that is refused',
+    'a room that is refused errors with a RoomRefusedError, and costs no other room anything',
+    (broker) => {
+      const lost$ = new Subject<boolean>();
+      const lost = defer(() => {
+        lost$.next(false);
+        lost$.next(true);
+        return refuse();
+      });
+      return { subscribe: (room) => (room === 'refused' ? lost : merge(broker.subscribe(room), lost$)) };
+    },
+  ],
+  [
+    'tells a gap for a room that is refused',
+    'a room that is refused errors with a RoomRefusedError, and costs no other room anything',
+    (broker) => {
+      const gap$ = new Subject<BrokerEvent>();
+      const told = defer(() => {
+        gap$.next({ kind: 'gap', sinceMs: 0 });
+        return refuse();
+      });
+      return {
+        events$: merge(broker.events$, gap$),
+        subscribe: (room) => (room === 'refused' ? told : broker.subscribe(room)),
+      };
+    },
+  ],
+  [
     'tells no gap',
     'a lost subscription is told, replaced, and told by a gap before anything else comes',
     ({ events$ }) => ({ events$: events$.pipe(filter(({ kind }) => kind !== 'gap')) }),
@@ -239,12 +298,18 @@ test.each<[what: string, failed: string, fault: Fault]>([
   expect(await failures(fault, failed)).toEqual([failed]);
 });
 
-test('where there is no outage, the cases about it check nothing', async () => {
+test('where there is no outage and no refusal, the cases about them check nothing', async () => {
   const cases = brokerContract(
-    async () => ({ ...(await createPods(() => ({ subscribe: () => NEVER }))), outage: undefined as never }),
+    async () => ({
+      ...(await createPods(() => ({ subscribe: () => NEVER }))),
+      outage: undefined as never,
+      refuse: undefined as never,
+    }),
     { patienceMs: PATIENCE_MS },
   );
-  const last = cases.at(-1);
-  expect(last?.name).toContain('an outage');
-  await last?.run();
+  for (const name of ['a room that is refused', 'an outage']) {
+    const about = cases.filter((one) => one.name.startsWith(name));
+    expect(about).toHaveLength(1);
+    for (const { run } of about) await run();
+  }
 });

@@ -51,8 +51,8 @@ describe('a conversation that goes as the rows say passes', () => {
         bob hears    -----(wB)-
       `,
       {
-        connections: { alice: tea, bob: tea },
-        hears: { w: welcome, A: online('alice'), B: online('bob'), b: offline('bob') },
+        connections: { alice: tea, bob: { ...tea, identity: 'robert' } },
+        hears: { w: welcome, A: online('alice'), B: online('bob', 'robert'), b: offline('bob', 'robert') },
         config: { presenceMaxMembers: 10 },
       },
     );

@@ -15,7 +15,7 @@ export interface Accepted {
   /** It is valid, and was published where it belongs: every member of its room shall have it. */
   readonly counts: boolean;
   /** What it says, where it is presence. */
-  readonly presence: { readonly status: string; readonly clientId: string } | undefined;
+  readonly presence: { readonly status: string; readonly clientId: string; readonly identity: string } | undefined;
 }
 
 /** One connection of a client's, as both ends know it. */

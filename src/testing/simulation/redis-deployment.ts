@@ -119,5 +119,5 @@ function readEnvelope(payload: string): Partial<ReadEnvelope> {
 }
 
 interface ReadEnvelope extends Record<'id' | 'type' | 'from' | 'timestamp', string> {
-  readonly data: { readonly status: string; readonly clientId: string };
+  readonly data: { readonly status: string; readonly clientId: string; readonly identity: string };
 }

@@ -30,7 +30,7 @@ interface Teller {
 
 /**
  * Each change of presence is told or counted as lost: once all is calm, rooms know the last status of each connection. No more waits
- * than there are members, and members that rooms know of. Nobody is told of who is closed by a drain.
+ * than there are members, and members that rooms know of. Nobody is told of who is closed by a drain. Each is told with its identity.
  */
 export class PresenceCheck implements Check {
   readonly #options: CheckOptions;
@@ -65,7 +65,9 @@ export class PresenceCheck implements Check {
 
   #accept(channel: string, { presence: said }: Accepted): void {
     if (said === undefined) return;
-    const { status, clientId } = said;
+    const { status, clientId, identity } = said;
+    // Without authentication the identity of a connection is its id.
+    if (identity !== clientId) this.#options.blame(`${channel} was told that the identity of ${clientId} is ${identity}`);
     const presence = this.#presences.get(keyOf(channel, clientId));
     if (presence === undefined || (status === 'offline' && !presence.hasLeft)) {
       this.#options.blame(`${channel} was told that ${clientId} is ${status}, which it had no reason to be told`);
