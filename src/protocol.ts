@@ -111,6 +111,11 @@ export function writeEnvelope({ id, type, room, from, data, timestamp }: Envelop
   return `{"id":${quoted(id)},"type":${quoted(type)},${place}"from":${quoted(from)},${told},"timestamp":${quoted(timestamp)}}`;
 }
 
+/** An envelope with another timestamp, which is its last member. */
+export function restamped(envelope: string, before: string, now: string): string {
+  return `${envelope.slice(0, envelope.length - before.length - '"}'.length)}${now}"}`;
+}
+
 /** JSON makes `null` of `NaN`, of a date that is none, of an object whose `toJSON` says so; and no envelope has such data. */
 function written(data: unknown): string {
   const text = JSON.stringify(data) as string | undefined;

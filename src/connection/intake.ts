@@ -103,8 +103,10 @@ export class Intake implements Reading {
 
   /** @param bytes of all messages that wait to be handled, as `heldBytesOf` counts them */
   hold(bytes: number): void {
-    this.#held.add(bytes - this.#heldBytes);
+    const more = bytes - this.#heldBytes;
+    // First: the pod may get full or free by it, which can lead back here.
     this.#heldBytes = bytes;
+    this.#held.add(more);
     this.#update();
   }
 

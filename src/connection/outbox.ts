@@ -10,7 +10,7 @@ import type { Membership } from './membership.js';
 import { reject, type Rejection } from '../handling/message.js';
 import { Sink } from '../operators/stage.js';
 import type { ConnectionContext } from '../pod.js';
-import { GLOBAL_ROOM, isWithin, timestamp, writeEnvelope } from '../protocol.js';
+import { GLOBAL_ROOM, isWithin, restamped, timestamp, writeEnvelope } from '../protocol.js';
 import { CONNECTION_BYTES, costOf, type Waiter } from '../hub/publish-budget.js';
 import { isRoomName } from '../hub/room-name.js';
 import { errorBatch } from '../hub/server-message.js';
@@ -21,6 +21,8 @@ interface Letter {
   readonly room: string;
   readonly id: string;
   readonly envelope: string;
+  /** The envelope's. */
+  readonly timestamp: string;
   readonly ref: string | undefined;
   /** What it takes at the broker, in bytes. */
   readonly cost: number;
@@ -79,7 +81,7 @@ export class Outbox implements Waiter {
     const next = this.#waiting?.[0];
     if (next && this.#hasWindow(next)) {
       this.#waiting?.shift();
-      this.#send(next);
+      this.#send(this.#stampedNow(next));
     }
     this.#sendWaiting();
   }
@@ -92,23 +94,32 @@ export class Outbox implements Waiter {
     if (refused) return refused;
     const { maxPublicationBytes, world } = this.#context.pod;
     const id = isUuid(message.id) ? message.id : world.newId();
-    const envelope = this.#envelopeOf(effect, room, id);
+    const stamp = timestamp(world.wallMs());
+    const envelope = this.#envelopeOf(effect, room, id, stamp);
     if (!isWithin(maxPublicationBytes, envelope)) return reject('invalid_message', 'grows too large when written out');
-    return { room, id, envelope, ref, cost: costOf(envelope) };
+    return { room, id, envelope, timestamp: stamp, ref, cost: costOf(envelope) };
   }
 
-  #envelopeOf({ message, as }: Publish, room: string, id: string): string {
-    const { pod, identity } = this.#context;
-    const { wallMs } = pod.world;
+  #envelopeOf({ message, as }: Publish, room: string, id: string, stamp: string): string {
     return writeEnvelope({
       id,
       type: message.type,
       room: room === GLOBAL_ROOM ? undefined : room,
-      from: as ?? identity,
+      from: as ?? this.#context.identity,
       // An envelope has every member, whatever the handler left out.
       data: message.data ?? {},
-      timestamp: timestamp(wallMs()),
+      timestamp: stamp,
     });
+  }
+
+  /**
+   * The same with the time at which it is sent: it may have waited for long, and the `since` of a gap reaches back as far as a
+   * publish can be under way. All times are of one length, so its size stays.
+   */
+  #stampedNow(letter: Letter): Letter {
+    const now = timestamp(this.#context.pod.world.wallMs());
+    if (now === letter.timestamp) return letter;
+    return { ...letter, envelope: restamped(letter.envelope, letter.timestamp, now), timestamp: now };
   }
 
   #post(letter: Letter): void {
@@ -133,7 +144,7 @@ export class Outbox implements Waiter {
     let next = this.#waiting?.[0];
     while (next && this.#hasWindow(next) && this.#isAdmitted(next)) {
       this.#waiting?.shift();
-      this.#send(next);
+      this.#send(this.#stampedNow(next));
       next = this.#waiting?.[0];
     }
     if (next && this.#hasWindow(next)) this.#context.pod.hub.budget.wait(this);

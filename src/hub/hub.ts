@@ -165,12 +165,14 @@ export class Hub {
   }
 
   #join(member: Member, names: readonly string[]): void {
+    // Those that linger first, or one of them might be ended to make room for another that is made here.
+    this.#ask(member, this.#named(names));
     const all = names.map((name) => this.#room(name));
     const rooms = all.filter(({ closed }) => !closed);
+    this.#ask(member, rooms);
     const refused = all.filter(({ closed }) => closed).map(({ name }) => name);
     if (refused.length > 0) member.receive({ kind: 'refused', rooms: refused });
     if (member.closed) return;
-    this.#ask(member, rooms);
     const wait: Wait = { member, rooms, unconfirmed: rooms.filter((room) => !room.isConfirmed).length };
     if (wait.unconfirmed === 0) {
       this.#enter(member, rooms);

@@ -1,4 +1,5 @@
 import { timer, type SchedulerLike, type Subscription } from 'rxjs';
+import { Line } from './line.js';
 import type { Room } from './room.js';
 
 /** So many rooms are ended in one turn of the event loop, which takes about a millisecond. */
@@ -9,6 +10,8 @@ export class Lingering {
   readonly #lingerMs: number;
   readonly #scheduler: SchedulerLike;
   readonly #end: (room: Room) => void;
+  /** In the order in which they end. */
+  readonly #line = new Line<Room>();
   /** When each is to end. */
   readonly #dueMs = new Map<Room, number>();
   #timer: Subscription | undefined;
@@ -21,25 +24,27 @@ export class Lingering {
   }
 
   get size(): number {
-    return this.#dueMs.size;
+    return this.#line.size;
   }
 
   add(room: Room): void {
+    this.#line.add(room);
     this.#dueMs.set(room, this.#scheduler.now() + this.#lingerMs);
     this.#timer ??= this.#wait(this.#lingerMs);
   }
 
   /** It is used again, or has ended. */
   delete(room: Room): void {
-    if (this.#dueMs.delete(room) && this.#dueMs.size === 0) this.stop();
+    this.#dueMs.delete(room);
+    if (this.#line.delete(room) && this.#line.size === 0) this.stop();
   }
 
   /** Ends some before their time, the longest left first. */
   endOldest(count: number): void {
-    let left = count;
-    for (const room of this.#dueMs.keys()) {
-      if (left <= 0) return;
-      left -= 1;
+    for (let left = count; left > 0; left -= 1) {
+      const room = this.#line.peek();
+      if (room === undefined) return;
+      this.delete(room);
       this.#end(room);
     }
   }
@@ -58,15 +63,15 @@ export class Lingering {
 
   #endDue(): void {
     const nowMs = this.#scheduler.now();
-    let ended = 0;
-    for (const [room, dueMs] of this.#dueMs) {
+    for (let ended = 0, room = this.#line.peek(); room !== undefined; ended += 1, room = this.#line.peek()) {
+      const dueMs = this.#dueMs.get(room) ?? nowMs;
       if (dueMs > nowMs || ended === ENDED_PER_TURN) {
         // What ends a room may have left another, for which a timer was begun.
         this.stop();
         this.#timer = this.#wait(Math.max(0, dueMs - nowMs));
         return;
       }
-      ended += 1;
+      this.delete(room);
       this.#end(room);
     }
   }

@@ -1,3 +1,4 @@
+import { Line } from './line.js';
 import type { RoundTrip } from './round-trip.js';
 
 /**
@@ -37,7 +38,7 @@ export interface Waiter {
 export class PublishBudget {
   /** In the order in which they began. */
   readonly #underWay = new Set<RoundTrip>();
-  readonly #waiters = new Set<Waiter>();
+  readonly #waiters = new Line<Waiter>();
   #bytes = 0;
   #isServing = false;
 
@@ -85,12 +86,14 @@ export class PublishBudget {
   #serve(): void {
     if (this.#isServing) return;
     this.#isServing = true;
-    for (const waiter of this.#waiters) {
-      if (!this.#fits(waiter.nextCost)) break;
-      this.#waiters.delete(waiter);
-      waiter.send();
+    try {
+      for (let next = this.#waiters.peek(); next !== undefined && this.#fits(next.nextCost); next = this.#waiters.peek()) {
+        this.#waiters.delete(next);
+        next.send();
+      }
+    } finally {
+      this.#isServing = false;
     }
-    this.#isServing = false;
   }
 
   /** A message that is larger than the whole budget goes alone. */

@@ -1,5 +1,6 @@
 import { Sink } from '../operators/stage.js';
 import { elementsOf, has, sizeOf, withAdded, withRemoved, type Few } from './few.js';
+import { Line } from './line.js';
 import type { Member, Wait } from './member.js';
 import type { Publication } from './publication.js';
 import type { RoundTrip } from './round-trip.js';
@@ -23,8 +24,8 @@ export interface Arrivals {
 interface Busy {
   arrivals: Arrivals | undefined;
   waits: Few<Wait>;
-  /** Publishes of this pod that have not come back yet, by the id of their message. */
-  roundTrips: Map<string, RoundTrip> | undefined;
+  /** Publishes of this pod that have not come back yet, by the id of their message: a client may use one id for several messages. */
+  roundTrips: Map<string, RoundTrip | Line<RoundTrip>> | undefined;
 }
 
 /**
@@ -111,32 +112,32 @@ export class Room extends Sink<boolean> {
     this.#rest();
   }
 
-  /** A publish to the room is under way and will come back. A client may use one id for several messages: the latest names the one before. */
+  /** A publish to the room is under way and will come back. */
   expect(trip: RoundTrip): void {
-    const trips = (this.#makeBusy().roundTrips ??= new Map<string, RoundTrip>());
-    trip.sameId = trips.get(trip.id);
-    trips.set(trip.id, trip);
+    const trips = (this.#makeBusy().roundTrips ??= new Map<string, RoundTrip | Line<RoundTrip>>());
+    const earlier = trips.get(trip.id);
+    if (earlier instanceof Line) earlier.add(trip);
+    else trips.set(trip.id, earlier === undefined ? trip : new Line([earlier, trip]));
   }
 
   /** It failed, and is expected no more. */
   forget(trip: RoundTrip): void {
-    // One that stands behind another of the same id is skipped when its turn comes.
-    if (this.#busy?.roundTrips?.get(trip.id) === trip) this.#replace(trip);
+    const trips = this.#busy?.roundTrips?.get(trip.id);
+    if (trips === trip) this.#forgetId(trip.id);
+    else if (trips instanceof Line && trips.delete(trip) && trips.size === 0) this.#forgetId(trip.id);
   }
 
-  /** A message with this id has arrived. @returns the publish that it is the echo of */
+  /** A message with this id has arrived. @returns the publish that it is the echo of: the oldest, for a room has one order */
   takeReturned(id: string): RoundTrip | undefined {
-    const trip = this.#busy?.roundTrips?.get(id);
-    if (trip !== undefined) this.#replace(trip);
+    const trips = this.#busy?.roundTrips?.get(id);
+    const trip = trips instanceof Line ? trips.take() : trips;
+    if (trip !== undefined && (trip === trips || (trips instanceof Line && trips.size === 0))) this.#forgetId(id);
     return trip;
   }
 
   /** Publishes to the room that have not come back, as they are now. */
   roundTrips(): readonly RoundTrip[] {
-    const trips: RoundTrip[] = [];
-    for (const latest of this.#busy?.roundTrips?.values() ?? [])
-      for (let trip: RoundTrip | undefined = latest; trip; trip = trip.sameId) if (!trip.isOver) trips.push(trip);
-    return trips;
+    return [...(this.#busy?.roundTrips?.values() ?? [])].flatMap((trips) => (trips instanceof Line ? [...trips] : [trips]));
   }
 
   protected override _next(isConfirmed: boolean): void {
@@ -151,12 +152,9 @@ export class Room extends Sink<boolean> {
     this.#host.refused(this, error);
   }
 
-  #replace({ id, sameId }: RoundTrip): void {
-    let next = sameId;
-    while (next?.isOver === true) next = next.sameId;
+  #forgetId(id: string): void {
     const busy = this.#makeBusy();
-    if (next) busy.roundTrips?.set(id, next);
-    else busy.roundTrips?.delete(id);
+    busy.roundTrips?.delete(id);
     if (busy.roundTrips?.size === 0) busy.roundTrips = undefined;
     this.#rest();
   }

@@ -27,8 +27,6 @@ export class RoundTrip extends Stage<never, never> {
   readonly startedMs: number;
   /** Set by `PublishBudget.overdue`. */
   overdueSinceMs: number | undefined;
-  /** An earlier publish of the same room with the same id; see `Room.expect`. */
-  sameId: RoundTrip | undefined;
   readonly #bytes: number;
   readonly #budget: PublishBudget;
   /** Undefined where nothing is expected to come back, or has come. */
@@ -53,10 +51,6 @@ export class RoundTrip extends Stage<never, never> {
 
   get isAccepted(): boolean {
     return this.#isAccepted;
-  }
-
-  get isOver(): boolean {
-    return this.#isOver;
   }
 
   /** Its message has arrived at this pod. The room has forgotten it already. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import type { Envelope } from '../../src/protocol.js';
 import { concat, ignoreElements, map, throwError, timer, type Observable } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 import { validate } from 'uuid';
@@ -72,6 +73,22 @@ describe('more publishes of one message than the window takes', () => {
       expectObservable(ask(e1, inRooms(pod, 'ada', ['tea'])), unsub).toBe(expected, HEARD);
       flush();
       expect(published).toEqual(['a at 1', 'b at 1', 'c at 6', 'd at 6']);
+    });
+  });
+
+  test('bear the time at which they are sent, not that at which they began to wait', () => {
+    marbles(({ hot, flush }, scheduler) => {
+      const { pod } = slowly(scheduler);
+      const times: string[] = [];
+      pod.broker.events$.subscribe((event) => {
+        if (event.kind !== 'publication') return;
+        const { data, timestamp } = JSON.parse(event.payload.toString()) as Envelope & { data: { content: string } };
+        times.push(`${data.content} of ${Date.parse(timestamp)} at ${scheduler.now()}`);
+      });
+      ask(hot('-f', SAID), inRooms(pod, 'ada', ['tea'])).subscribe();
+      scheduler.maxFrames = 30;
+      flush();
+      expect(times).toEqual(['a of 1 at 6', 'b of 1 at 6', 'c of 6 at 11', 'd of 6 at 11']);
     });
   });
 

@@ -604,6 +604,16 @@ describe('the rooms that a pod may hear', () => {
   });
 });
 
+describe('a room that lingers', () => {
+  test('is not ended to make room for another that is joined together with it', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const hub = createHub(scheduler, {}, { maxRooms: 2 });
+      row(hub, 'ada', hot('(jl)', { j: join('a', 'b'), l: leave('a', 'b') })).subscribe();
+      expectObservable(row(hub, 'ben', hot('-----j', { j: join('a', 'c') })), '9ms !').toBe('-----j', { j: 'joined a c' });
+    });
+  });
+});
+
 describe('metrics', () => {
   function measured(run: (helpers: RunHelpers, hub: (script: Script) => Hub, log: string[]) => void): readonly string[] {
     const log: string[] = [];

@@ -42,4 +42,17 @@ describe('a line', () => {
     line.add(2);
     expect(taken(line)).toEqual([3, 1, 2, undefined]);
   });
+
+  test('shows its first, which stays until it is taken or removed', () => {
+    const line = lineOf(1, 2, 3);
+    expect([line.peek(), line.peek(), line.size]).toEqual([1, 1, 3]);
+    line.delete(1);
+    expect(line.peek()).toBe(2);
+    // Seen and added again, it stands at the end.
+    line.delete(2);
+    line.add(2);
+    expect([...line]).toEqual([3, 2]);
+    expect(taken(line)).toEqual([3, 2, undefined]);
+    expect(line.peek()).toBeUndefined();
+  });
 });

@@ -191,6 +191,29 @@ describe('a publish', () => {
 });
 
 describe('publishes with one id', () => {
+  test('come back in the order in which they were published, so that none waits for ever while others follow', () => {
+    const { log, logged, hub } = scene((it) => {
+      it.broker.accept = () => [];
+      // One more is under way with each that comes back.
+      it.publish('0', { id: 'x' });
+      for (let nth = 1; nth <= 8; nth += 1) {
+        it.at(nth * 10_000, () => {
+          it.publish(String(nth), { id: 'x' });
+          it.return('x');
+          it.hub.tick();
+        });
+      }
+      it.at(90_000, () => {
+        it.return('x');
+      });
+    });
+    expect(log.filter((line) => !line.endsWith('heard')).map((line) => line.split(' ').slice(1).join(' '))).toEqual(
+      Array.from({ length: 9 }, (_, nth) => `${nth} done`),
+    );
+    expect(logged).toEqual([]);
+    expect(hub.budget.underWayBytes).toBe(0);
+  });
+
   test('come back one by one', () => {
     const { log, hub } = scene((it) => {
       it.publish('first', { id: 'x' });
