@@ -1,6 +1,7 @@
+import { setImmediate } from 'node:timers/promises';
 import { afterEach, expect, test } from '@jest/globals';
 import { connect } from './support/client.js';
-import { clientFrame, rawConnect, statusOf, upgradeRequest, type Raw } from './support/raw.js';
+import { clientFrame, rawConnect, rawUpgrade, statusOf, upgradeRequest, type Raw } from './support/raw.js';
 import { freePort, startRedis, type TestRedis } from './support/redis.js';
 import { startService, type Service } from './support/service.js';
 import { swarm } from './support/swarm.js';
@@ -11,6 +12,8 @@ const FINAL_TEXT = 0x81;
 const HEAP_MB = 256;
 const MAX_ROOMS = 200_000;
 const ROOMS_EACH = 100;
+/** The most changes of presence that wait. */
+const PRESENCE_CHANGES = 100_000;
 const MESSAGE_BYTES = 65_000;
 /** How many connections hold a message when the pod is full: V8 may need two bytes for a character. */
 const MOST_HOLDING = (HEAP_MB * MB) / 4 / (2 * MESSAGE_BYTES);
@@ -24,13 +27,11 @@ afterEach(async () => {
 test('a pod with the heap of a 512 MB container holds all that it may hold, refuses what is beyond, and lives', async () => {
   const port = await freePort();
   const { redis, service } = await start(port);
-  const crowd = await swarm({
-    port: service.port,
-    size: MAX_ROOMS / ROOMS_EACH,
-    path: (nth) => `/ws?${Array.from({ length: ROOMS_EACH }, (_, room) => `room=room-${nth}-${room}`).join('&')}`,
-  });
+  const all = await swarm({ port: service.port, size: MAX_ROOMS / ROOMS_EACH, path: pathOf });
+  const leaving = all.slice(0, PRESENCE_CHANGES / ROOMS_EACH);
+  const crowd = all.slice(leaving.length);
   ends.push(() => {
-    for (const { socket } of crowd) socket.destroy();
+    for (const { socket } of all) socket.destroy();
   });
   expect(await service.metric('chat_rooms')).toBe(MAX_ROOMS);
   expect(await statusOf(service.port, upgradeRequest('/ws/one-more'))).toBe(503);
@@ -38,6 +39,18 @@ test('a pod with the heap of a 512 MB container holds all that it may hold, refu
 
   await redis.stop();
   await service.logged('not ready');
+  // Nobody can be told that they leave, and others come in their place.
+  for (const { socket } of leaving) socket.destroy();
+  await until(
+    () => service.metric('chat_connections'),
+    (connections) => connections === crowd.length,
+  );
+  expect(await service.metric('chat_presence_waiting')).toBeGreaterThan(PRESENCE_CHANGES * 0.9);
+  const others = await Promise.all(leaving.map((_, nth) => rawUpgrade(service.port, pathOf(nth))));
+  ends.push(() => {
+    for (const { socket } of others) socket.destroy();
+  });
+  expect(await statusOf(service.port, upgradeRequest('/ws/one-more'))).toBe(503);
   const holding = await fill(service);
   expect(holding.length).toBeGreaterThan(MOST_HOLDING / 2);
   expect(holding.length).toBeLessThanOrEqual(MOST_HOLDING * 1.1 + 1);
@@ -48,12 +61,21 @@ test('a pod with the heap of a 512 MB container holds all that it may hold, refu
 
   const again = await startRedis(port);
   ends.push(() => again.stop());
-  await Promise.all(holding.map((raw) => raw.receives((received) => received.includes('"event":"welcome"'))));
+  await Promise.all([...others, ...holding].map((raw) => raw.receives((received) => received.includes('"event":"welcome"'))));
   const late = await connect(service.port, '/ws/room-0-0');
   late.chat('all is well');
   await late.hearsChat('all is well');
   expect(crowd.filter(({ closeCode, socket }) => closeCode !== undefined || socket.destroyed)).toEqual([]);
 });
+
+/** Rooms of one's own. */
+function pathOf(nth: number): string {
+  return `/ws?${Array.from({ length: ROOMS_EACH }, (_, room) => `room=room-${nth}-${room}`).join('&')}`;
+}
+
+async function until<T>(value: () => Promise<T>, is: (value: T) => boolean): Promise<void> {
+  while (!is(await value())) await setImmediate();
+}
 
 async function start(port: number): Promise<{ redis: TestRedis; service: Service }> {
   const redis = await startRedis(port);
@@ -61,7 +83,6 @@ async function start(port: number): Promise<{ redis: TestRedis; service: Service
   const service = await startService({
     REDIS_URL: redis.url,
     NODE_OPTIONS: `--max-old-space-size=${HEAP_MB}`,
-    PRESENCE_MAX_MEMBERS: '0',
     MAX_ROOMS: String(MAX_ROOMS),
     MAX_HELD_BYTES: String((HEAP_MB * MB) / 4),
   });

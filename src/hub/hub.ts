@@ -211,7 +211,8 @@ export class Hub {
     const { log } = this.#options;
     const members = new Set(room.members);
     for (const { member } of room.waits) members.add(member);
-    log.warn({ room: room.name, err: error }, 'room refused by the broker');
+    // A client may ask for as many rooms as it likes; the broker says within bounds what it refused.
+    log.debug({ room: room.name, err: error }, 'room refused by the broker');
     this.#end(room);
     for (const member of members) {
       this.#exit(member, room);

@@ -28,7 +28,8 @@ export interface PresenceChange {
  */
 export class PresenceChanges {
   readonly #capacity: number;
-  readonly #changes = new Map<string, Map<string, PresenceChange>>();
+  /** By connection. Most connections have one: a `Map` of their own would take more memory than all else of it. */
+  readonly #changes = new Map<string, PresenceChange | Map<string, PresenceChange>>();
   /** Changes to be published. */
   readonly #waiting = new Line<PresenceChange>();
   /** Changes whose publish failed, to be published once more when `retry` says so. */
@@ -102,7 +103,9 @@ export class PresenceChanges {
   }
 
   #find(clientId: string, room: string): PresenceChange | undefined {
-    return this.#changes.get(clientId)?.get(room);
+    const own = this.#changes.get(clientId);
+    if (own instanceof Map) return own.get(room);
+    return own?.room === room ? own : undefined;
   }
 
   #add({ kind: status, room, clientId, identity }: MembershipEvent): number {
@@ -115,9 +118,10 @@ export class PresenceChanges {
     }
     const known = status === 'online' ? 'offline' : 'online';
     const change: PresenceChange = { room, clientId, identity, status, known, sent: undefined, hasFailed: false };
-    const rooms = this.#changes.get(clientId);
-    if (rooms === undefined) this.#changes.set(clientId, new Map([[room, change]]));
-    else rooms.set(room, change);
+    const own = this.#changes.get(clientId);
+    if (own === undefined) this.#changes.set(clientId, change);
+    else if (own instanceof Map) own.set(room, change);
+    else this.#changes.set(clientId, new Map([own, change].map((each) => [each.room, each])));
     this.#size += 1;
     this.#waiting.add(change);
     return isFull ? 1 : 0;
@@ -125,9 +129,9 @@ export class PresenceChanges {
 
   #remove(change: PresenceChange): void {
     const { clientId, room } = change;
-    const rooms = this.#changes.get(clientId);
-    rooms?.delete(room);
-    if (rooms?.size === 0) this.#changes.delete(clientId);
+    const own = this.#changes.get(clientId);
+    if (own instanceof Map) own.delete(room);
+    if (own === change || (own instanceof Map && own.size === 0)) this.#changes.delete(clientId);
     this.#size -= 1;
     if (!this.#waiting.delete(change)) this.#failed.delete(change);
   }

@@ -13,8 +13,8 @@ export const PRESENCE_WINDOW = 256;
 /** The most publishes that are begun in one turn of the event loop, which takes about 2 ms: chat is served between the turns. */
 const BEGUN_PER_TURN = 128;
 
-/** The most changes that are kept, of 150 to 330 bytes each; beyond them, changes are given up and counted. */
-const MAX_CHANGES = 250_000;
+/** The most changes that are kept: 25 MB, and the names of rooms and connections that are gone. Beyond them, changes are given up and counted. */
+const MAX_CHANGES = 100_000;
 
 /** How often it is tried whether changes that failed can be published now. */
 export const RETRY_INTERVAL_MS = 1000;

@@ -4,7 +4,11 @@ import { Observable, fromEvent, throwError, timeout, type ObservableInput } from
 import type { RedisAddress } from './server.js';
 
 /** A connection to Redis that is over, or that never came to be; the message says why. */
-export class LinkError extends Error {}
+export class LinkError extends Error {
+  static of(error: unknown): LinkError {
+    return error instanceof LinkError ? error : new LinkError(error instanceof Error ? error.message : String(error));
+  }
+}
 
 /** A command was certainly not carried out: Redis refused it, or it never left. */
 export class RefusedError extends Error {}

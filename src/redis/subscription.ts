@@ -11,9 +11,10 @@ import { GLOBAL_ROOM } from '../protocol.js';
 import type { Verify } from './master.js';
 import { earlierMoment, earliestWallMs, momentBefore, presentMoment, type Clocks, type Moment } from './moment.js';
 import { CANARY_INTERVAL_MS, proofs$ } from './proof.js';
+import { RefusalLog } from './refusal-log.js';
 import { subscribe$ } from './subscribe.js';
 import { TurnBatch } from './turn-batch.js';
-import { Wanted } from './wanted.js';
+import { Wanted, unconfirmed } from './wanted.js';
 
 const NOT_PROVEN: BrokerStatus = { up: false, reason: 'subscription: not proven yet' };
 
@@ -77,11 +78,13 @@ export class RedisSubscription {
   /** The present life has heard one. */
   #isProven = false;
   readonly #announcements: Announcements;
+  readonly #refusals: RefusalLog;
 
   constructor(options: RedisSubscriptionOptions) {
     this.#options = options;
     this.#proven = presentMoment(options.time);
     this.#announcements = new Announcements(options.time);
+    this.#refusals = new RefusalLog(options.log, () => options.time.scheduler.now());
     this.#soon = new TurnBatch(options.time.turnEnd$, (rooms) => {
       this.#askFor(rooms.filter((room) => this.#wanted.get(room)?.confirmed === false));
     });
@@ -100,7 +103,7 @@ export class RedisSubscription {
       this.#canaryChannel = this.#options.canary.channel;
       this.#mayHear = false;
       this.#fail = (error) => {
-        subscriber.error(asLinkError(error));
+        subscriber.error(LinkError.of(error));
       };
       subscriber.add(() => {
         this.#end();
@@ -159,7 +162,7 @@ export class RedisSubscription {
 
   /** Asks once more for what is not confirmed. */
   askAgain(): void {
-    if (this.#isLive) this.#askFor([...this.#wanted].filter(([, { confirmed }]) => !confirmed).map(([room]) => room));
+    if (this.#isLive) this.#askFor(unconfirmed(this.#wanted.values()));
   }
 
   #unsubscribe(rooms: readonly string[]): void {
@@ -200,7 +203,7 @@ export class RedisSubscription {
     const own$ = this.#mayHear ? EMPTY : this.#subscribe(link, [this.#canaryChannel], new Map());
     const refused$ = defer(() => {
       if (this.#wanted.get(wanted.room) !== wanted) return EMPTY;
-      this.#options.log.warn({ channel, reason: error.message }, 'subscription refused');
+      this.#refusals.refused(channel, error.message);
       wanted.subscriber.error(new RoomRefusedError(error.message));
       return EMPTY;
     });
@@ -392,8 +395,4 @@ export class RedisSubscription {
   #channelsOf(rooms: Iterable<string>): readonly string[] {
     return [...rooms].map((room) => this.#options.channels.channelOf(room));
   }
-}
-
-function asLinkError(error: unknown): LinkError {
-  return error instanceof LinkError ? error : new LinkError(error instanceof Error ? error.message : String(error));
 }

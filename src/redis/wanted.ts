@@ -29,3 +29,10 @@ export class Wanted implements Unsubscribable {
 interface Leaving {
   left(wanted: Wanted): void;
 }
+
+/** The rooms that Redis has not confirmed. Most are: no copy is made of the 200,000 that a pod may have. */
+export function unconfirmed(all: Iterable<Wanted>): readonly string[] {
+  const rooms: string[] = [];
+  for (const { room, confirmed } of all) if (!confirmed) rooms.push(room);
+  return rooms;
+}

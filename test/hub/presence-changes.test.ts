@@ -1,5 +1,18 @@
+import { getHeapStatistics, setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from '@jest/globals';
 import { PresenceChanges, type PresenceChange } from '../../src/hub/presence-changes.js';
+
+/** Collects all garbage and returns the bytes that are left. */
+function garbageCollector(): () => number {
+  setFlagsFromString('--expose-gc');
+  const gc = runInNewContext('gc') as () => void;
+  return () => {
+    gc();
+    gc();
+    return getHeapStatistics().used_heap_size;
+  };
+}
 
 type Kind = 'online' | 'offline';
 
@@ -32,6 +45,37 @@ class Scene {
     return told;
   }
 }
+
+describe('changes of one connection', () => {
+  test('are one for each of its rooms, and each goes alone', () => {
+    const scene = new Scene();
+    for (const room of ['tea', 'milk', 'jam']) scene.note('online', 'ada', room);
+    expect(scene.changes.size).toBe(3);
+    // Left before anybody was told.
+    scene.note('offline', 'ada', 'milk');
+    scene.note('offline', 'ada', 'tea');
+    expect([scene.changes.size, scene.take().room]).toEqual([1, 'jam']);
+    scene.changes.forget({ kind: 'offline', room: 'jam', clientId: 'ada', identity: 'ada', members: 9 });
+    expect(scene.changes.size).toBe(0);
+    scene.note('online', 'ada', 'milk');
+    scene.changes.forget({ kind: 'offline', room: 'tea', clientId: 'ada', identity: 'ada', members: 9 });
+    expect([scene.changes.size, scene.take().room]).toEqual([1, 'milk']);
+  });
+
+  test('take at most 300 bytes each, and its names', () => {
+    const collect = garbageCollector();
+    const count = 20_000;
+    const changes = new PresenceChanges(count);
+    const events = Array.from({ length: count }, (_, nth) => {
+      const clientId = `client ${nth}`;
+      return { kind: 'online', room: 'tea', clientId, identity: clientId, members: 1 } as const;
+    });
+    const before = collect();
+    for (const event of events) changes.note(event);
+    expect((collect() - before) / count).toBeLessThan(300);
+    expect([changes.size, events.length]).toEqual([count, count]);
+  });
+});
 
 describe('what waits', () => {
   test('is taken in its order, and is gone when it was told', () => {
