@@ -47,7 +47,14 @@ const BUILT_ON_EDGES: ReadonlySet<string> = new Set([
     'redis/node.ts',
     'redis/cluster-view.ts',
   ],
-  ...['redis/publisher.ts', 'redis/sentinel.ts', 'redis/shard.ts', 'redis/subscribe.ts', 'redis/subscription.ts', 'redis/watch.ts'],
+  ...[
+    'redis/publisher.ts',
+    'redis/sentinel.ts',
+    'redis/shard.ts',
+    'redis/subscribe.ts',
+    'redis/subscription.ts',
+    'redis/watch.ts',
+  ],
   ...['testing/index.ts', 'testing/report.ts', 'testing/simulation/pod.ts'],
 ]);
 
