@@ -1,6 +1,9 @@
 import type { Accepted, Fact, PodName } from '../facts.js';
 import type { Check, CheckOptions } from './check.js';
 
+/** A change takes at most this long to Redis and back where all is calm: a client that vanished long ago may be given up just then. */
+const UNDER_WAY_MS = 100;
+
 type Status = 'online' | 'offline';
 
 /** The presence of one connection in one room. */
@@ -9,6 +12,8 @@ interface Presence {
   status: Status | undefined;
   /** The last status that Redis took. */
   told: Status | undefined;
+  /** When it changed last. */
+  changedMs: number;
   hasLeft: boolean;
 }
 
@@ -38,19 +43,20 @@ export class PresenceCheck implements Check {
     this.#options = options;
   }
 
-  see(fact: Fact): void {
+  see(fact: Fact, nowMs: number): void {
     if ('pod' in fact && this.#gone.has(fact.pod.life)) return;
-    if (fact.kind === 'member') this.#change(fact);
+    if (fact.kind === 'member') this.#change(fact, nowMs);
     else if (fact.kind === 'accepted') this.#accept(fact.channel, fact.accepted);
     else if (fact.kind === 'presence') this.#count(fact);
     else if (fact.kind === 'presence-ends') this.#end(fact);
-    else if (fact.kind === 'calm') this.#judgeCalm();
+    else if (fact.kind === 'calm') this.#judgeCalm(nowMs - UNDER_WAY_MS);
   }
 
-  #change({ pod, status, room, clientId, isTold }: Fact & { readonly kind: 'member' }): void {
+  #change({ pod, status, room, clientId, isTold }: Fact & { readonly kind: 'member' }, nowMs: number): void {
     const { presences } = this.#tellerAt(pod);
     const key = keyOf(`chat-api:room:${room}`, clientId);
-    const presence = presences.get(key) ?? { status: undefined, told: undefined, hasLeft: false };
+    const presence = presences.get(key) ?? { status: undefined, told: undefined, changedMs: nowMs, hasLeft: false };
+    presence.changedMs = nowMs;
     presence.status = isTold ? status : undefined;
     if (status === 'offline') presence.hasLeft = true;
     presences.set(key, presence);
@@ -98,17 +104,21 @@ export class PresenceCheck implements Check {
     this.#gone.add(pod.life);
   }
 
-  #judgeCalm(): void {
+  /** @param untilMs changes after that may be under way */
+  #judgeCalm(untilMs: number): void {
     for (const teller of this.#tellers.values()) {
       if (teller.hasStopped) continue;
-      this.#judge(teller);
-      if (teller.waiting > 0) this.#options.blame(`${teller.waiting} changes of presence still wait at ${nameOf(teller)}`);
+      this.#judge(teller, untilMs);
+      const underWay = [...teller.presences.values()].filter(({ changedMs }) => changedMs > untilMs).length;
+      if (teller.waiting > underWay) this.#options.blame(`${teller.waiting} changes of presence still wait at ${nameOf(teller)}`);
     }
   }
 
-  #judge(teller: Teller): void {
+  #judge(teller: Teller, untilMs = Infinity): void {
     // Who came and went before anybody was told need not be told of.
-    const wrong = [...teller.presences].filter(([, { status, told = 'offline' }]) => status !== undefined && told !== status);
+    const wrong = [...teller.presences].filter(
+      ([, { status, told = 'offline', changedMs }]) => status !== undefined && told !== status && changedMs <= untilMs,
+    );
     const [first] = wrong;
     if (first === undefined || wrong.length <= teller.lost) return;
     const [key, { status = 'offline', told = 'nothing' }] = first;
