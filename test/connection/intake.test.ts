@@ -216,12 +216,55 @@ describe("an intake's clock", () => {
     expect(pausedMs('-w-pp 4ms 3 4ms p-?')).toEqual([12]);
   });
 
+  /** The same of a story in which the pod fills up (`F`), is so no longer (`E`), and the intake looks (`l`). */
+  function pausedMsInPod(story: string): number[] {
+    const read: number[] = [];
+    marbles(({ hot, flush }, scheduler) => {
+      const held = new HeldBytes(1000);
+      const intake = new Intake(2, scheduler.now, held);
+      hot(story).subscribe((what) => {
+        if (what === '?') read.push(intake.pausedMs);
+        else if (what === 'F') held.add(1000);
+        else if (what === 'E') held.add(-1000);
+        else if (what === 'l') intake.look();
+        else happen(intake, what);
+      });
+      flush();
+    });
+    return read;
+  }
+
+  test('goes on while the pod is full, which reads no socket then, from one look to the next', () => {
+    expect(pausedMsInPod('-w-F-l 9ms ? 9ms E-l-? 99ms ?')).toEqual([10, 22, 22]);
+  });
+
+  test('stands though somebody looks, where the pod is not full', () => {
+    expect(pausedMsInPod('-w-l 9ms l-?')).toEqual([0]);
+  });
+
+  test('goes on after the pod is full no longer while the connection itself is not read', () => {
+    expect(pausedMsInPod('-w-F-l-p-p-E-l-? 9ms c-?')).toEqual([10, 20]);
+  });
+
+  test('learns of a full pod by whatever happens to the connection, too', () => {
+    expect(pausedMsInPod('-w-F-p 9ms ? 9ms E-c-? 99ms ?')).toEqual([10, 22, 22]);
+  });
+
   test('goes on for good once the pod goes away', () => {
     expect(pausedMs('-w-d-c-0-? 99ms ?')).toEqual([6, 106]);
   });
 });
 
 describe("an intake's streams", () => {
+  test('say nothing of a full pod, which sees to its sockets itself', () => {
+    const held = new HeldBytes(1000);
+    const intake = new Intake(2, () => 0, held);
+    intake.welcome();
+    held.add(1000);
+    intake.look();
+    expect([present(intake.open$), present(intake.paused$), intake.isPaused]).toEqual([true, false, false]);
+  });
+
   test('begin with the present answer, whenever they are asked for', () => {
     const intake = new Intake(2, () => 0, new HeldBytes(1000));
     const say = () => [present(intake.open$), present(intake.paused$), present(intake.settled$)];

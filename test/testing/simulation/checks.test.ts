@@ -124,8 +124,8 @@ function isSaid(event: MemberEvent | Outbound): boolean {
   return event.kind === 'batch' && event.publishedAtMs !== undefined;
 }
 
-// A few seconds each by itself; other work on the machine makes it more.
-jest.setTimeout(120_000);
+// Some seconds each by itself; other work on the machine makes it minutes.
+jest.setTimeout(400_000);
 
 afterEach(() => {
   for (const path of broken) jest.unstable_unmockModule(path);
@@ -211,7 +211,7 @@ describe('delivery: once and in order, or told', () => {
   test('sees a lost subscription that is not told', async () => {
     await breaking<typeof import('../../../src/hub/server-message.js')>('hub/server-message.js', ({ gapBatch }) => ({
       gapBatch: (reason: 'subscription' | 'slow_consumer', _sinceMs: number, world: Parameters<typeof gapBatch>[2]) =>
-        gapBatch(reason, world.scheduler.now(), world),
+        gapBatch(reason, world.wallMs(), world),
     }));
     expect(await firstViolation()).toMatch(/^delivery: never heard/);
   });
@@ -339,7 +339,8 @@ describe('senders: an echo, an error, or the end', () => {
         };
       },
     );
-    expect(await firstViolation()).toMatch(/^senders: said .* and heard nothing/);
+    // Presence that was lost is seen too.
+    expect(await firstViolation('senders')).toMatch(/^senders: said .* and heard nothing/);
   });
 
   test('sees a publish that is told as not published, and was', async () => {

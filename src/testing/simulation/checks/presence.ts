@@ -1,6 +1,9 @@
 import type { Accepted, Fact, PodName } from '../facts.js';
 import type { Check, CheckOptions } from './check.js';
 
+/** A change takes at most this long to Redis and back where all is calm: a client that vanished long ago may be given up just then. */
+const UNDER_WAY_MS = 100;
+
 type Status = 'online' | 'offline';
 
 /** The presence of one connection in one room. */
@@ -9,13 +12,10 @@ interface Presence {
   status: Status | undefined;
   /** The last status that Redis took. */
   told: Status | undefined;
-  hasLeft: boolean;
   /** When it changed last. */
   changedMs: number;
+  hasLeft: boolean;
 }
-
-/** A change is published, and has come back to its pod, within this where all is calm. */
-const TOLD_WITHIN_MS = 1000;
 
 /** What a pod has to tell. */
 interface Teller {
@@ -49,13 +49,13 @@ export class PresenceCheck implements Check {
     else if (fact.kind === 'accepted') this.#accept(fact.channel, fact.accepted);
     else if (fact.kind === 'presence') this.#count(fact);
     else if (fact.kind === 'presence-ends') this.#end(fact);
-    else if (fact.kind === 'calm') this.#judgeCalm(nowMs);
+    else if (fact.kind === 'calm') this.#judgeCalm(nowMs - UNDER_WAY_MS);
   }
 
   #change({ pod, status, room, clientId, isTold }: Fact & { readonly kind: 'member' }, nowMs: number): void {
     const { presences } = this.#tellerAt(pod);
     const key = keyOf(`chat-api:room:${room}`, clientId);
-    const presence = presences.get(key) ?? { status: undefined, told: undefined, hasLeft: false, changedMs: nowMs };
+    const presence = presences.get(key) ?? { status: undefined, told: undefined, changedMs: nowMs, hasLeft: false };
     presence.changedMs = nowMs;
     presence.status = isTold ? status : undefined;
     if (status === 'offline') presence.hasLeft = true;
@@ -104,21 +104,20 @@ export class PresenceCheck implements Check {
     this.#gone.add(pod.life);
   }
 
-  #judgeCalm(nowMs: number): void {
-    const beforeMs = nowMs - TOLD_WITHIN_MS;
+  /** @param untilMs changes after that may be under way */
+  #judgeCalm(untilMs: number): void {
     for (const teller of this.#tellers.values()) {
       if (teller.hasStopped) continue;
-      this.#judge(teller, beforeMs);
-      const recent = [...teller.presences.values()].filter(({ changedMs }) => changedMs > beforeMs).length;
-      if (teller.waiting > recent) this.#options.blame(`${teller.waiting} changes of presence still wait at ${nameOf(teller)}`);
+      this.#judge(teller, untilMs);
+      const underWay = [...teller.presences.values()].filter(({ changedMs }) => changedMs > untilMs).length;
+      if (teller.waiting > underWay) this.#options.blame(`${teller.waiting} changes of presence still wait at ${nameOf(teller)}`);
     }
   }
 
-  /** @param beforeMs later changes may be under way */
-  #judge(teller: Teller, beforeMs = Infinity): void {
+  #judge(teller: Teller, untilMs = Infinity): void {
     // Who came and went before anybody was told need not be told of.
     const wrong = [...teller.presences].filter(
-      ([, { status, told = 'offline', changedMs }]) => status !== undefined && told !== status && changedMs <= beforeMs,
+      ([, { status, told = 'offline', changedMs }]) => status !== undefined && told !== status && changedMs <= untilMs,
     );
     const [first] = wrong;
     if (first === undefined || wrong.length <= teller.lost) return;
