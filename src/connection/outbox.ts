@@ -68,10 +68,10 @@ export class Outbox implements Waiter {
   }
 
   /** A publish has come back, or has failed. */
-  settled({ envelope, cost }: Letter): void {
+  settled(cost: number, heldBytes: number): void {
     this.#underWay -= 1;
     this.#underWayBytes -= cost;
-    this.#context.pod.held.add(-heldBytesOf(envelope));
+    this.#context.pod.held.add(-heldBytes);
     this.#sendWaiting();
     this.#intake.settled();
   }
@@ -161,11 +161,11 @@ export class Outbox implements Waiter {
   }
 
   #send(letter: Letter): void {
-    const { room, id, envelope, cost } = letter;
+    const { room, id, envelope, ref, cost } = letter;
     const { hub, log } = this.#context.pod;
     this.#underWay += 1;
     this.#underWayBytes += cost;
-    hub.publish(room, id, envelope, cost).subscribe(new Publishing(this, log, letter));
+    hub.publish(room, id, envelope, cost).subscribe(new Publishing(this, log, ref, cost, heldBytesOf(envelope)));
   }
 }
 
@@ -176,25 +176,29 @@ export class Outbox implements Waiter {
 class Publishing extends Sink<never> {
   readonly #outbox: Outbox;
   readonly #log: ConnectionContext['pod']['log'];
-  readonly #letter: Letter;
+  readonly #ref: string | undefined;
+  readonly #cost: number;
+  readonly #heldBytes: number;
 
-  constructor(outbox: Outbox, log: ConnectionContext['pod']['log'], letter: Letter) {
+  constructor(outbox: Outbox, log: ConnectionContext['pod']['log'], ref: string | undefined, cost: number, heldBytes: number) {
     super();
     this.#outbox = outbox;
     this.#log = log;
-    this.#letter = letter;
+    this.#ref = ref;
+    this.#cost = cost;
+    this.#heldBytes = heldBytes;
   }
 
   protected override _complete(): void {
-    this.#outbox.settled(this.#letter);
+    this.#outbox.settled(this.#cost, this.#heldBytes);
     this.unsubscribe();
   }
 
   protected override _error(error: unknown): void {
     // A broker promises no other error; where one breaks its promise, somebody has to know.
     if (!(error instanceof PublishError)) this.#log.error({ err: error }, 'broker failed');
-    this.#outbox.complain(asRejection(error, this.#letter.ref));
-    this.#outbox.settled(this.#letter);
+    this.#outbox.complain(asRejection(error, this.#ref));
+    this.#outbox.settled(this.#cost, this.#heldBytes);
     this.unsubscribe();
   }
 }

@@ -119,8 +119,9 @@ export class Hub {
   publish(room: string, id: string, envelope: string, bytes: number): Observable<never> {
     const { broker, world } = this.#options;
     return new Observable((subscriber) => {
-      const options = { id, bytes, room: this.#rooms.get(room), budget: this.budget, startedMs: world.scheduler.now() };
-      broker.publish(room, envelope).subscribe(new RoundTrip(subscriber, options));
+      const trip = new RoundTrip(subscriber, id, bytes, this.budget, world.scheduler.now());
+      trip.expectedIn(this.#rooms.get(room));
+      broker.publish(room, envelope).subscribe(trip);
     });
   }
 

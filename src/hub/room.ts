@@ -20,13 +20,8 @@ export interface Arrivals {
   sinceMs: number;
 }
 
-/** What few rooms have at a moment. */
-interface Busy {
-  arrivals: Arrivals | undefined;
-  waits: Few<Wait>;
-  /** Publishes of this pod that have not come back yet, by the id of their message: a client may use one id for several messages. */
-  roundTrips: Map<string, RoundTrip | Line<RoundTrip>> | undefined;
-}
+/** Publishes by the id of their message: a client may use one id for several messages. */
+type RoundTrips = Map<string, RoundTrip | Line<RoundTrip>>;
 
 /**
  * One room on this pod: its members, and the broker's subscription that they share. It is itself the subscriber to the broker's
@@ -34,9 +29,13 @@ interface Busy {
  */
 export class Room extends Sink<boolean> {
   readonly name: string;
+  /** Undefined while nothing has arrived in this turn. */
+  arrivals: Arrivals | undefined;
   readonly #host: RoomHost;
   #members: Few<Member>;
-  #busy: Busy | undefined;
+  #waits: Few<Wait>;
+  /** Publishes of this pod that have not come back yet: mostly none or one, which needs no map. */
+  #trips: RoundTrip | RoundTrips | undefined;
   /** Connections that are in the room, or wait to be. */
   #users = 0;
   #isConfirmed = false;
@@ -65,17 +64,7 @@ export class Room extends Sink<boolean> {
   }
 
   get waits(): Iterable<Wait> {
-    return elementsOf(this.#busy?.waits);
-  }
-
-  /** Undefined while nothing has arrived in this turn. */
-  get arrivals(): Arrivals | undefined {
-    return this.#busy?.arrivals;
-  }
-
-  set arrivals(arrivals: Arrivals | undefined) {
-    this.#makeBusy().arrivals = arrivals;
-    this.#rest();
+    return elementsOf(this.#waits);
   }
 
   acquire(): void {
@@ -102,19 +91,21 @@ export class Room extends Sink<boolean> {
   }
 
   addWait(wait: Wait): void {
-    const busy = this.#makeBusy();
-    busy.waits = withAdded(busy.waits, wait);
+    this.#waits = withAdded(this.#waits, wait);
   }
 
   removeWait(wait: Wait): void {
-    const busy = this.#makeBusy();
-    busy.waits = withRemoved(busy.waits, wait);
-    this.#rest();
+    this.#waits = withRemoved(this.#waits, wait);
   }
 
   /** A publish to the room is under way and will come back. */
   expect(trip: RoundTrip): void {
-    const trips = (this.#makeBusy().roundTrips ??= new Map<string, RoundTrip | Line<RoundTrip>>());
+    if (this.#trips === undefined) {
+      this.#trips = trip;
+      return;
+    }
+    const trips = this.#trips instanceof Map ? this.#trips : (new Map([[this.#trips.id, this.#trips]]) as RoundTrips);
+    this.#trips = trips;
     const earlier = trips.get(trip.id);
     if (earlier instanceof Line) earlier.add(trip);
     else trips.set(trip.id, earlier === undefined ? trip : new Line([earlier, trip]));
@@ -122,22 +113,32 @@ export class Room extends Sink<boolean> {
 
   /** It failed, and is expected no more. */
   forget(trip: RoundTrip): void {
-    const trips = this.#busy?.roundTrips?.get(trip.id);
-    if (trips === trip) this.#forgetId(trip.id);
-    else if (trips instanceof Line && trips.delete(trip) && trips.size === 0) this.#forgetId(trip.id);
+    if (this.#trips === trip) this.#trips = undefined;
+    if (!(this.#trips instanceof Map)) return;
+    const trips = this.#trips.get(trip.id);
+    if (trips === trip) this.#forgetId(trip.id, this.#trips);
+    else if (trips instanceof Line && trips.delete(trip) && trips.size === 0) this.#forgetId(trip.id, this.#trips);
   }
 
   /** A message with this id has arrived. @returns the publish that it is the echo of: the oldest, for a room has one order */
   takeReturned(id: string): RoundTrip | undefined {
-    const trips = this.#busy?.roundTrips?.get(id);
+    const all = this.#trips;
+    if (all === undefined) return undefined;
+    if (!(all instanceof Map)) {
+      if (all.id !== id) return undefined;
+      this.#trips = undefined;
+      return all;
+    }
+    const trips = all.get(id);
     const trip = trips instanceof Line ? trips.take() : trips;
-    if (trip !== undefined && (trip === trips || (trips instanceof Line && trips.size === 0))) this.#forgetId(id);
+    if (trip !== undefined && (trip === trips || (trips instanceof Line && trips.size === 0))) this.#forgetId(id, all);
     return trip;
   }
 
   /** Publishes to the room that have not come back, as they are now. */
   roundTrips(): readonly RoundTrip[] {
-    return [...(this.#busy?.roundTrips?.values() ?? [])].flatMap((trips) => (trips instanceof Line ? [...trips] : [trips]));
+    if (!(this.#trips instanceof Map)) return this.#trips === undefined ? [] : [this.#trips];
+    return [...this.#trips.values()].flatMap((trips) => (trips instanceof Line ? [...trips] : [trips]));
   }
 
   protected override _next(isConfirmed: boolean): void {
@@ -152,20 +153,9 @@ export class Room extends Sink<boolean> {
     this.#host.refused(this, error);
   }
 
-  #forgetId(id: string): void {
-    const busy = this.#makeBusy();
-    busy.roundTrips?.delete(id);
-    if (busy.roundTrips?.size === 0) busy.roundTrips = undefined;
-    this.#rest();
-  }
-
-  #makeBusy(): Busy {
-    return (this.#busy ??= { arrivals: undefined, waits: undefined, roundTrips: undefined });
-  }
-
   /** Gives the memory back that a quiet room does not need. */
-  #rest(): void {
-    const { arrivals, waits, roundTrips } = this.#makeBusy();
-    if (arrivals === undefined && waits === undefined && roundTrips === undefined) this.#busy = undefined;
+  #forgetId(id: string, trips: RoundTrips): void {
+    trips.delete(id);
+    if (trips.size === 0) this.#trips = undefined;
   }
 }

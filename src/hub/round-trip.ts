@@ -4,17 +4,6 @@ import { Stage } from '../operators/stage.js';
 import type { PublishBudget } from './publish-budget.js';
 import type { Room } from './room.js';
 
-export interface RoundTripOptions {
-  /** The message's. */
-  readonly id: string;
-  /** As `costOf` counts them. */
-  readonly bytes: number;
-  /** The room as this pod has it; undefined where it has none. */
-  readonly room: Room | undefined;
-  readonly budget: PublishBudget;
-  readonly startedMs: number;
-}
-
 /**
  * One publish under way: completes when the broker has accepted it and it has come back to this pod, where the pod hears its room.
  *
@@ -36,17 +25,24 @@ export class RoundTrip extends Stage<never, never> {
   #lostReason: string | undefined;
   #isOver = false;
 
-  constructor(output: Subscriber<never>, { id, bytes, room, budget, startedMs }: RoundTripOptions) {
+  /**
+   * @param id the message's
+   * @param bytes as `costOf` counts them
+   */
+  constructor(output: Subscriber<never>, id: string, bytes: number, budget: PublishBudget, startedMs: number) {
     super(output);
     this.id = id;
     this.startedMs = startedMs;
     this.#bytes = bytes;
     this.#budget = budget;
-    if (room?.isConfirmed === true) {
-      this.#room = room;
-      room.expect(this);
-    }
     budget.take(this, bytes);
+  }
+
+  /** @param room the room as this pod has it; undefined where it has none. Nothing comes back from a room that is not confirmed. */
+  expectedIn(room: Room | undefined): void {
+    if (room?.isConfirmed !== true) return;
+    this.#room = room;
+    room.expect(this);
   }
 
   get isAccepted(): boolean {

@@ -8,7 +8,8 @@ import { RoundTrip } from '../../src/hub/round-trip.js';
 function begin(budget: PublishBudget, bytes: number, startedMs = 0, room?: Room): RoundTrip {
   let trip: RoundTrip | undefined;
   new Observable<never>((subscriber) => {
-    trip = new RoundTrip(subscriber, { id: `of ${startedMs}`, bytes, room, budget, startedMs });
+    trip = new RoundTrip(subscriber, `of ${startedMs}`, bytes, budget, startedMs);
+    trip.expectedIn(room);
   }).subscribe();
   if (trip === undefined) throw new Error('not subscribed to');
   return trip;

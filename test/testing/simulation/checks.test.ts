@@ -531,8 +531,8 @@ describe('lines: told in time, and no more under way than Redis keeps', () => {
     await breaking<typeof import('../../../src/hub/round-trip.js')>('hub/round-trip.js', ({ RoundTrip }) => ({
       // A publish that is under way until Redis has confirmed it, not until it has come back.
       RoundTrip: class extends RoundTrip {
-        constructor(...[output, options]: ConstructorParameters<typeof RoundTrip>) {
-          super(output, { ...options, room: undefined });
+        override expectedIn(): void {
+          // Nothing is.
         }
       },
     }));
