@@ -14,11 +14,6 @@ export class Announcements {
     this.#clocks = clocks;
   }
 
-  /** Some are heard and not told yet. */
-  get areUntold(): boolean {
-    return this.#since !== undefined;
-  }
-
   /**
    * One came. An age from another machine is added to an age of this one's; the clocks themselves are never compared.
    *

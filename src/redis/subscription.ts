@@ -361,15 +361,10 @@ export class RedisSubscription {
    * come, need not reach back that far, and only this machine's clocks tell what does: so the announcement always becomes a gap.
    */
   #hearMisplaced(payload: Buffer): void {
-    const { time, timeoutMs } = this.#options;
-    const wereUntold = this.#announcements.areUntold;
     // It was under way to Redis for as long as a publish can be, and Redis took it after the last canary that came back.
-    this.#announcements.hear(payload, this.#takenMs - longestWaitMs(timeoutMs));
-    if (wereUntold) return;
-    // Several that come together become one gap.
-    time.turnEnd$.subscribe(() => {
-      this.#tellAnnounced();
-    });
+    this.#announcements.hear(payload, this.#takenMs - longestWaitMs(this.#options.timeoutMs));
+    // At once: the pod that announced it publishes to this server now, and what it says comes behind.
+    this.#tellAnnounced();
   }
 
   /** Now, or as soon as the present life is whole: what comes before that is dropped. */

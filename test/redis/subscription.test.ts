@@ -688,14 +688,31 @@ describe('what another pod misplaced', () => {
     expect(gaps.filter((line) => line.endsWith('all'))).toEqual([`1101 gap since ${1000 - MOST_UNDER_WAY_MS - 700} in all`]);
   });
 
-  test('is one gap where several come together, and where one is repeated', () => {
+  test('is a gap before what comes right behind it, which the other pod publishes to this server now', () => {
+    scene((it) => {
+      it.join('tea');
+      it.live();
+      it.at(2000, () => {
+        it.link.say('test:misplaced', '2 a 700 9000');
+        it.link.say('test:room:tea', 'later');
+      });
+      expect(
+        it
+          .until(2001)
+          .slice(-2)
+          .map((line) => line.replace(/ since.*/, '')),
+      ).toEqual(['2000 gap', '2000 hears tea']);
+    });
+  });
+
+  test('is a gap for each that comes, but none where one is repeated', () => {
     expect(
       gapsOf([
         [2000, '2 a 700 9000'],
         [2000, '2 b 900 9000'],
         [2500, '2 a 1200 9000'],
       ]),
-    ).toEqual([`2000 gap since ${provenMs - 900} in all`]);
+    ).toEqual([`2000 gap since ${provenMs - 700} in all`, `2000 gap since ${provenMs - 900} in all`]);
   });
 
   test('is heard from a pod of the version before, too', () => {

@@ -135,7 +135,7 @@ afterEach(() => {
 
 interface Publishing {
   publish: (effect: Publish) => void;
-  settled: (letter: { readonly envelope: string; readonly cost: number }) => void;
+  settled: (cost: number, heldBytes: number) => void;
 }
 
 interface Receive {
@@ -483,7 +483,7 @@ describe('bounds', () => {
       const { publish } = outbox;
       outbox.publish = function (this: typeof outbox, effect) {
         publish.call(this, effect);
-        this.settled({ envelope: '', cost: 0 });
+        this.settled(0, 0);
       };
     });
     expect(await firstViolation()).toMatch(/^bounds: .*unconfirmed/);
