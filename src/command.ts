@@ -34,7 +34,7 @@ function serve(config: Config, onStoppable: OnStoppable): void {
   const server = createChatServer({ config, logger });
   const fail = (error: unknown) => {
     logger.fatal({ err: error }, 'failed');
-    // Who wants no log still has to know why there is no service.
+    // An operator who turned the log off still has to know why there is no service.
     if (config.logLevel === 'silent') tell(String(error));
     process.exit(1);
   };

@@ -27,9 +27,9 @@ export interface Metrics {
   errorSent(code: string): void;
   /** Publishing and receiving work, or do not. */
   brokerUp(up: boolean): void;
-  /** So many changes of presence wait to be published, or are under way. */
+  /** The number of changes of presence that wait to be published, or are under way. */
   presenceWaiting(changes: number): void;
-  /** So many changes of presence were given up. */
+  /** The number of changes of presence that were given up. */
   presenceLost(changes: number): void;
   /** A connection to the broker was lost. */
   brokerReconnected(): void;

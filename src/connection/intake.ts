@@ -110,7 +110,7 @@ export class Intake implements Reading {
     this.#update();
   }
 
-  /** So many rooms are asked for and not confirmed. */
+  /** The number of rooms that were asked for and are not confirmed. */
   joining(rooms: number): void {
     this.#joining = rooms;
     this.#update();

@@ -24,7 +24,7 @@ interface Letter {
   /** The envelope's. */
   readonly timestamp: string;
   readonly ref: string | undefined;
-  /** What it takes at the broker, in bytes. */
+  /** The bytes that it takes at the broker. */
   readonly cost: number;
 }
 

@@ -1,10 +1,10 @@
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { devNull } from 'node:os';
 
-/** So many descriptors are left to what is no client: Redis, the keys of tokens, handlers, and requests for the state of the pod. */
+/** The number of descriptors that are left to what is no client: Redis, the keys of tokens, handlers, and requests for the state of the pod. */
 const RESERVED = 64;
 
-/** So many of them are held open by the pod itself, to be given back when all others are used up: else nobody could ask what is wrong. */
+/** The number of them that the pod itself holds open, to be given back when all others are used up: else nobody could ask what is wrong. */
 const SPARE = 8;
 
 /** Of connections that come, each of so many is asked whether descriptors get scarce. */

@@ -31,7 +31,7 @@ export interface SitesOptions {
 }
 
 /**
- * So many connections may wait while the pod does something else, as far as the kernel lets it (`net.core.somaxconn`). Who finds no place tries again a
+ * The number of connections that may wait while the pod does something else, as far as the kernel lets it (`net.core.somaxconn`). Who finds no place tries again a
  * second later, and two, and four: with Node's 511, thousands who come back at once would take ten seconds.
  */
 const BACKLOG = 4096;

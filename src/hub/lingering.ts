@@ -2,7 +2,7 @@ import { timer, type SchedulerLike, type Subscription } from 'rxjs';
 import { Line } from './line.js';
 import type { Room } from './room.js';
 
-/** So many rooms are ended in one turn of the event loop, which takes about a millisecond. */
+/** The most rooms that are ended in one turn of the event loop, which takes about a millisecond. */
 const ENDED_PER_TURN = 1000;
 
 /** Rooms that nobody uses any more, the one that was left first in front: one timer for all of them. */

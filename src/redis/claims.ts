@@ -22,7 +22,7 @@ export interface Testimony {
  * One claim for each server, from what several servers say and from what was known before. Of one server's claims the one with the
  * greatest epoch counts, and among equals its own word, then the newest. A server that nobody knows any more is forgotten.
  *
- * What was known before takes part so that a server which is behind cannot turn the table back.
+ * The claims that were known before take part, so that a server which is behind cannot turn the table back.
  */
 export function mergeClaims(before: readonly PlacedClaim[], testimonies: readonly Testimony[]): readonly PlacedClaim[] {
   const known = new Set(testimonies.flatMap(({ view }) => view.claims.map(({ id }) => id)));
@@ -44,7 +44,7 @@ export function mergeClaims(before: readonly PlacedClaim[], testimonies: readonl
   return [...merged.values()];
 }
 
-/** Who owns which slot: of several that claim it, the one with the greatest epoch, and among equals who claims it itself. */
+/** The owner of each slot: of several servers that claim it, the one with the greatest epoch, and among equals who claims it itself. */
 export function rangesOf(claims: readonly PlacedClaim[]): readonly SlotRange[] {
   const rising = [...claims].sort((a, b) => a.epoch - b.epoch || Number(a.isOwn) - Number(b.isOwn));
   // By its place among the claims, from 1; 0 is nobody's.

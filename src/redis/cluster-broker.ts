@@ -198,12 +198,12 @@ class RedisCluster {
     };
     for (const [room, confirmedMs] of this.#recent.take(hasMoved))
       if (confirmedMs >= this.#certainMs) this.#doubt(room, confirmedMs);
-    // Who was told there was perhaps told by the wrong server as well.
+    // The notice there was perhaps taken by the wrong server as well.
     for (const [room, untold] of this.#untold) if (untold.toldMs !== undefined && hasMoved(room)) untold.toldMs = undefined;
     this.#lookAgain();
   }
 
-  /** What was confirmed before was taken by the owner of its slot. */
+  /** Publishes that were confirmed before this were taken by the owner of their slot. */
   get #certainMs(): number {
     return this.#topology.agreed.ms - longestWaitMs(this.#options.timeoutMs);
   }

@@ -78,7 +78,7 @@ interface DatedTestimony extends Testimony {
 }
 
 /**
- * Who owns which slot of a cluster. Every master is asked, and what they say is merged by epoch, since one server alone may be cut off
+ * The owners of the slots of a cluster. Every master is asked, and what they say is merged by epoch, since one server alone may be cut off
  * from the others and not know it yet. A server that has no contact with a majority of the masters is not believed.
  */
 export class RedisTopology {

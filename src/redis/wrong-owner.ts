@@ -19,7 +19,7 @@ export class RecentRooms {
     this.#young.set(room, atMs);
   }
 
-  /** What was confirmed before a time matters no more. It is forgotten by halves, which costs nothing for each room. */
+  /** Confirmations from before a time matter no more. It is forgotten by halves, which costs nothing for each room. */
   forget(beforeMs: number, nowMs: number): void {
     if (this.#youngSinceMs >= beforeMs) return;
     this.#old = this.#young;
