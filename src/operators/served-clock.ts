@@ -18,7 +18,7 @@ export class ServedClock {
     this.#partMs = waitMs / PARTS;
   }
 
-  /** What it shows at a time of the scheduler's, which is the present. */
+  /** The clock's reading at the present, which is given by the scheduler's time. */
   at(nowMs: number): number {
     return this.#readMs === undefined ? this.#servedMs : this.#servedMs + Math.min(nowMs - this.#readMs, this.#partMs);
   }

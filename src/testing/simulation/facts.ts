@@ -14,7 +14,7 @@ export interface Accepted {
   readonly timestampMs: number;
   /** It is valid, and was published where it belongs: every member of its room shall have it. */
   readonly counts: boolean;
-  /** What it says, where it is presence. */
+  /** The message's data, where it is presence. */
   readonly presence: { readonly status: string; readonly clientId: string; readonly identity: string } | undefined;
 }
 

@@ -24,7 +24,7 @@ export class MachineClock {
     this.#settings = [{ fromMs: -Infinity, offMs: errorOf(chance) }];
   }
 
-  /** What it shows. */
+  /** The clock's reading. */
   at(ms: number): number {
     return Math.floor(ms + this.#offAt(ms, this.#settingAt(ms)));
   }

@@ -130,7 +130,7 @@ export class Lane {
 export class Pipe {
   readonly #lane: Lane;
   readonly #to: Timeline;
-  /** Whose timers the lane's are. */
+  /** The machine whose timers the lane uses. */
   readonly #outside: Timeline;
   #held: (() => void)[] = [];
   #lastMs = 0;
@@ -148,7 +148,7 @@ export class Pipe {
     lane.add(this);
   }
 
-  /** What was sent and is not delivered. */
+  /** Packets that were sent and are not delivered. */
   get pendingBytes(): number {
     return this.#pendingBytes;
   }

@@ -115,7 +115,7 @@ export class PresenceCheck implements Check {
   }
 
   #judge(teller: Teller, untilMs = Infinity): void {
-    // Who came and went before anybody was told need not be told of.
+    // A connection that came and went before anybody was told need not be told of.
     const wrong = [...teller.presences].filter(
       ([, { status, told = 'offline', changedMs }]) => status !== undefined && told !== status && changedMs <= untilMs,
     );
