@@ -57,13 +57,13 @@ export class PublishBudget {
     this.#waiters.add(waiter);
   }
 
-  take(trip: RoundTrip, bytes: number): void {
+  take(trip: RoundTrip): void {
     this.#underWay.add(trip);
-    this.#bytes += bytes;
+    this.#bytes += trip.bytes;
   }
 
-  give(trip: RoundTrip, bytes: number): void {
-    if (this.#underWay.delete(trip)) this.#bytes -= bytes;
+  give(trip: RoundTrip): void {
+    if (this.#underWay.delete(trip)) this.#bytes -= trip.bytes;
     this.#serve();
   }
 
