@@ -13,7 +13,7 @@ export default {
     '^chat-api/testing$': '<rootDir>/src/testing/index.ts',
   },
   // It has a package.json and a build of its own, which are nobody's module here.
-  modulePathIgnorePatterns: ['<rootDir>/bench/'],
+  modulePathIgnorePatterns: ['<rootDir>/bench/', '<rootDir>/simulation/.build/'],
   // A test that hangs is to end, and one on a machine that does other work as well is not.
   testTimeout: 60_000,
   // Integration tests wait more than they work; by default Jest would leave one of two cores idle.

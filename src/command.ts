@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { config as rxjsConfig } from 'rxjs';
-import { ConfigError, describeConfig, readConfig, type Config } from './config.js';
-import { createLogger, type Logger } from './log.js';
-import { setUpCollector } from './memory.js';
-import { createChatServer } from './server.js';
+import { ConfigError, describeConfig, readConfig, type Config } from './config/config.js';
+import { createLogger, type Logger } from './runtime/log.js';
+import { setUpCollector } from './runtime/memory.js';
+import { createChatServer } from './server/server.js';
 
 const BAD_USAGE = 2;
 

@@ -1,11 +1,11 @@
-export { type Authorize, type Grant, type Identity, authorizeByClaims } from './entrance/authorize.js';
+export { type Authorize, type Grant, type Identity, authorizeByClaims } from './auth/grant.js';
 export { type Broker, type BrokerEvent, type BrokerStatus, type Gap, PublishError, RoomRefusedError } from './broker/broker.js';
-export type { Networks } from './entrance/address.js';
+export type { Networks } from './http/address.js';
 export { memoryBroker } from './broker/memory.js';
 export { redisBroker, type RedisBrokerOptions } from './redis/broker.js';
 export type { RedisAddress } from './redis/server.js';
-export { redisClusterBroker, type RedisClusterOptions } from './redis/cluster-broker.js';
-export { type Config, ConfigError, type Settings, readConfig } from './config.js';
+export { redisClusterBroker, type RedisClusterOptions } from './redis/cluster/cluster-broker.js';
+export { type Config, ConfigError, type Settings, readConfig } from './config/config.js';
 export {
   type Cause,
   type Close,
@@ -21,14 +21,14 @@ export {
   leave,
   publish,
   reply,
-} from './handling/effect.js';
-export { type HandledMessage, type Handler, type HandlerContext, type HandlerOptions, handler } from './handling/handler.js';
-export { builtInHandlers } from './handlers/index.js';
-export { type Logger, type LogLine, createLogger, silentLogger } from './log.js';
-export { type Rejection, reject } from './handling/message.js';
-export { type Metrics, type MetricsOptions, type ScrapedMetrics, prometheusMetrics } from './metrics.js';
-export { type PerMessageOptions, perMessage } from './handling/per-message.js';
-export type { Hearing } from './pod.js';
+} from './handlers/effect.js';
+export { type HandledMessage, type Handler, type HandlerContext, type HandlerOptions, handler } from './handlers/handler.js';
+export { builtInHandlers } from './handlers/built-in/index.js';
+export { type Logger, type LogLine, createLogger, silentLogger } from './runtime/log.js';
+export { type Rejection, reject } from './handlers/rejection.js';
+export { type Metrics, type MetricsOptions, type ScrapedMetrics, prometheusMetrics } from './runtime/metrics.js';
+export { type PerMessageOptions, perMessage } from './handlers/per-message.js';
+export type { Hearing } from './connection/context.js';
 export {
   CloseCode,
   type ClientMessage,
@@ -41,9 +41,9 @@ export {
   MAX_ROOMS,
   SERVER_ID,
   SUBPROTOCOL,
-} from './protocol.js';
-export type { Publication } from './hub/publication.js';
-export { type ChatServer, type ChatServerOptions, createChatServer } from './server.js';
-export type { World } from './world.js';
-export { nodeWorld } from './world-node.js';
-export { type Handle, type Wrap, wrap } from './handling/wrap.js';
+} from './protocol/protocol.js';
+export type { Publication } from './broker/broker.js';
+export { type ChatServer, type ChatServerOptions, createChatServer } from './server/server.js';
+export type { World } from './runtime/world.js';
+export { nodeWorld } from './runtime/world-node.js';
+export { type Handle, type Wrap, wrap } from './handlers/middleware.js';

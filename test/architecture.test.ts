@@ -11,26 +11,26 @@ const MAX_LINES = 400;
 const EDGES: ReadonlyMap<string, string> = new Map([
   ['main.ts', 'the process: its signals'],
   ['command.ts', 'the process: arguments, environment, output, its end'],
-  ['server.ts', 'composition: listens and closes, which end later'],
-  ['entrance/http.ts', 'HTTP servers'],
-  ['entrance/descriptors.ts', 'the file descriptors of the process'],
-  ['entrance/answer.ts', 'HTTP responses'],
-  ['entrance/turns.ts', 'the sockets of requests'],
-  ['entrance/sites.ts', 'servers that listen and close, which end later'],
-  ['entrance/auth.ts', 'jose and its promises'],
-  ['entrance/key-set.ts', 'keys that are fetched'],
-  ['entrance/reception.ts', 'the sockets of upgrades'],
-  ['entrance/websocket.ts', 'ws and its sockets'],
+  ['server/server.ts', 'composition: listens and closes, which end later'],
+  ['http/server.ts', 'HTTP servers'],
+  ['runtime/descriptors.ts', 'the file descriptors of the process'],
+  ['http/answer.ts', 'HTTP responses'],
+  ['http/turns.ts', 'the sockets of requests'],
+  ['gateway/listeners.ts', 'servers that listen and close, which end later'],
+  ['auth/verify.ts', 'jose and its promises'],
+  ['auth/key-set.ts', 'keys that are fetched'],
+  ['gateway/connections.ts', 'the sockets of upgrades'],
+  ['gateway/websocket.ts', 'ws and its sockets'],
   ['redis/link.ts', 'ioredis and its promises'],
-  ['world-node.ts', 'the clock, the event loop, ids and chance'],
-  ['metrics.ts', 'prom-client'],
-  ['log.ts', 'pino'],
-  ['memory.ts', "V8's heap"],
-  ['testing/simulation/simulate.ts', 'the command line of the simulation'],
-  ['testing/simulation/simulation.ts', 'promises of simulated links, which have their turn between two events'],
-  ['testing/simulation/play.ts', 'runs that end later'],
-  ['testing/simulation/shrink.ts', 'runs that end later'],
-  ['testing/simulation/redis-connection.ts', 'the promises of a link'],
+  ['runtime/world-node.ts', 'the clock, the event loop, ids and chance'],
+  ['runtime/metrics.ts', 'prom-client'],
+  ['runtime/log.ts', 'pino'],
+  ['runtime/memory.ts', "V8's heap"],
+  ['../simulation/simulate.ts', 'the command line of the simulation'],
+  ['../simulation/simulation.ts', 'promises of simulated links, which have their turn between two events'],
+  ['../simulation/play.ts', 'runs that end later'],
+  ['../simulation/shrink.ts', 'runs that end later'],
+  ['../simulation/redis-connection.ts', 'the promises of a link'],
   ['testing/brokerContract.ts', 'brokers as they are, in real time'],
   ['testing/broker-listener.ts', 'the same'],
 ]);
@@ -38,42 +38,42 @@ const EDGES: ReadonlyMap<string, string> = new Map([
 /** What builds on an edge's values and yet is pure itself: it says what is exported, or speaks to Redis through its link. */
 const BUILT_ON_EDGES: ReadonlySet<string> = new Set([
   ...[
-    'config.ts',
+    'config/config.ts',
     'index.ts',
     'redis/broker.ts',
-    'redis/cluster-broker.ts',
-    'redis/canary.ts',
+    'redis/cluster/cluster-broker.ts',
+    'redis/liveness/canary.ts',
     'redis/master.ts',
     'redis/node.ts',
-    'redis/cluster-view.ts',
+    'redis/cluster/cluster-view.ts',
   ],
   ...[
     'redis/publisher.ts',
     'redis/sentinel.ts',
-    'redis/shard.ts',
+    'redis/cluster/shard.ts',
     'redis/subscribe.ts',
     'redis/subscription.ts',
     'redis/watch.ts',
   ],
-  ...['testing/index.ts', 'testing/report.ts', 'testing/simulation/pod.ts'],
+  ...['testing/index.ts', 'testing/report.ts', '../simulation/pod.ts'],
 ]);
 
 /** All that may read the machine's clock; each with what it needs it for. Ages, intervals and durations go by the scheduler. */
 const WALL_CLOCK_READERS: ReadonlyMap<string, string> = new Map([
-  ['world.ts', 'its declaration'],
-  ['world-node.ts', 'its source'],
-  ['entrance/auth.ts', '`exp` and `nbf`, which were signed'],
+  ['runtime/world.ts', 'its declaration'],
+  ['runtime/world-node.ts', 'its source'],
+  ['auth/verify.ts', '`exp` and `nbf`, which were signed'],
   ['connection/expiry.ts', '`exp`, which was signed'],
-  ['connection/outbox.ts', 'the `timestamp` of what is published'],
+  ['connection/publisher.ts', 'the `timestamp` of what is published'],
   ['connection/send-buffer.ts', '`since` of a gap'],
   ['connection/ear.ts', '`since` of a gap'],
   ['hub/hub.ts', 'the delay since a `timestamp`, which is shown'],
   ['hub/server-message.ts', 'the `timestamp` of what the server says'],
-  ['redis/moment.ts', '`since` of a gap'],
-  ['redis/announcements.ts', '`since` of a gap'],
-  ['redis/misplaced.ts', '`since` of a gap, as it is announced'],
+  ['redis/liveness/moment.ts', '`since` of a gap'],
+  ['redis/liveness/announcements.ts', '`since` of a gap'],
+  ['redis/liveness/misplaced.ts', '`since` of a gap, as it is announced'],
   ['redis/publisher.ts', '`since` of a gap, as it is announced'],
-  ['redis/cluster-broker.ts', '`since` of a gap, as it is announced'],
+  ['redis/cluster/cluster-broker.ts', '`since` of a gap, as it is announced'],
 ]);
 
 /** Packages that neither tell the time nor throw dice nor do anything later; of uuid and of node:net only what is said below. */
@@ -270,14 +270,14 @@ describe('this test itself', () => {
 
   test('has found the sources', () => {
     expect(sources.map(({ path }) => path)).toEqual(
-      expect.arrayContaining(['hub/hub.ts', 'handlers/chat.ts', 'operators/gatherTurn.ts']),
+      expect.arrayContaining(['hub/hub.ts', 'handlers/built-in/chat.ts', 'operators/gatherTurn.ts']),
     );
   });
 });
 
 describe('the edges', () => {
   test('ws is imported by websocket.ts alone', () => {
-    expect(importersOf('ws')).toEqual(['entrance/websocket.ts']);
+    expect(importersOf('ws')).toEqual(['gateway/websocket.ts']);
   });
 
   test('ioredis is imported by redis-link.ts alone', () => {
@@ -285,7 +285,7 @@ describe('the edges', () => {
   });
 
   test('jose is imported by auth.ts and key-set.ts alone', () => {
-    expect(new Set(importersOf('jose'))).toEqual(new Set(['entrance/auth.ts', 'entrance/key-set.ts']));
+    expect(new Set(importersOf('jose'))).toEqual(new Set(['auth/verify.ts', 'auth/key-set.ts']));
   });
 
   test.each([...EDGES])('%s is there and needs to be an edge, for %s', (path) => {
@@ -300,7 +300,7 @@ describe('clocks', () => {
   const clock = (what: string) => ['Date.now', 'new Date()', 'Date()', 'performance'].includes(what);
 
   test('are read by world-node.ts alone, edges too: all others ask the World', () => {
-    const own = sources.filter(({ path }) => path !== 'world-node.ts' && !path.startsWith('testing/'));
+    const own = sources.filter(({ path }) => path !== 'runtime/world-node.ts' && !path.startsWith('testing/'));
     expect(offences(own, ({ impurities }) => impurities.filter(clock))).toEqual([]);
   });
 
@@ -357,7 +357,7 @@ describe('the marble kit', () => {
 
 describe('the sources', () => {
   test('protocol.ts imports nothing and uses nothing of Node’s, so that clients can share it', () => {
-    const protocol = sources.find(({ path }) => path === 'protocol.ts');
+    const protocol = sources.find(({ path }) => path === 'protocol/protocol.ts');
     expect(protocol?.imports).toEqual([]);
     const nodes = ['Buffer', 'process', 'require', 'global', '__dirname', '__filename', 'NodeJS'];
     expect([...(protocol?.names ?? nodes)].filter((name) => nodes.includes(name))).toEqual([]);

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from '@jest/globals';
-import { slotOf } from '../src/redis/slots.js';
+import { slotOf } from '../src/redis/cluster/slots.js';
 import { connect, type Client } from './support/client.js';
 import { Ledger } from './support/ledger.js';
 import { becomes } from './support/ready.js';

@@ -3,7 +3,7 @@ import { NEVER, Subject, timer, type Observable } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 import { connection } from '../src/connection/connection.js';
 import type { Batch } from '../src/hub/frame.js';
-import type { Pod } from '../src/pod.js';
+import type { Pod } from '../src/connection/context.js';
 import type { Inbound } from '../src/connection/transport.js';
 import { ScriptedBroker } from './support/broker.js';
 import { READY } from './support/consumer.js';

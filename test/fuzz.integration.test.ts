@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { judge } from '../src/handling/judge.js';
+import { judge } from '../src/dispatch/check.js';
 import { builtInHandlers } from '../src/index.js';
 import { frameBytes, requestBytes, texts } from './fuzz/inputs.js';
 import { BAD_MESSAGES, MAX_MESSAGE_BYTES, mayConnect, outcomeOf, type Claims, type Outcome, type Sender } from './fuzz/model.js';

@@ -1,12 +1,12 @@
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { Observable, Subject, timer } from 'rxjs';
 import { connection } from '../src/connection/connection.js';
-import { drain, type Drainable } from '../src/connection/drain.js';
+import { drain, type Drainable } from '../src/server/drain.js';
 import type { Inbound } from '../src/connection/transport.js';
 import { Presence } from '../src/hub/presence.js';
-import { silentLogger } from '../src/log.js';
-import { noMetrics } from '../src/metrics.js';
-import type { Pod } from '../src/pod.js';
+import { silentLogger } from '../src/runtime/log.js';
+import { noMetrics } from '../src/runtime/metrics.js';
+import type { Pod } from '../src/connection/context.js';
 import { redisBroker } from '../src/redis/broker.js';
 import { LinkError, type RedisLink } from '../src/redis/link.js';
 import { Timeline, VirtualScheduler } from '../src/testing/virtual-scheduler.js';

@@ -1,5 +1,4 @@
 import type { Observable } from 'rxjs';
-import type { Publication } from '../hub/publication.js';
 
 /**
  * Messages to these rooms may be missing: a subscription was replaced, a pod spoke to another server than this one, or what arrived
@@ -54,4 +53,11 @@ export interface Broker {
   subscribe(room: string): Observable<boolean>;
   /** Cold: publishes when subscribed to and completes when the broker has accepted it. Errors with `PublishError` and nothing else. */
   publish(room: string, payload: string): Observable<never>;
+}
+
+/** What the broker delivers: the bytes of an envelope, published to a room (or to `GLOBAL_ROOM`) by a pod or by any other service. */
+export interface Publication {
+  readonly kind: 'publication';
+  readonly room: string;
+  readonly payload: Buffer;
 }

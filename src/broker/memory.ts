@@ -1,6 +1,6 @@
 import { NEVER, Observable, Subject, concat, filter, of } from 'rxjs';
 import type { Broker } from './broker.js';
-import type { Publication } from '../hub/publication.js';
+import type { Publication } from './broker.js';
 
 /**
  * The in-process broker: one pod without Redis, or several pods of one process that share a bus.

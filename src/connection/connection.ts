@@ -1,14 +1,14 @@
 import { Observable, type MonoTypeOperatorFunction, type OperatorFunction, type Subscriber } from 'rxjs';
 import { TokenExpiredError, untilExpired } from './expiry.js';
-import { OwnContext } from '../handling/handler-context.js';
+import { OwnContext } from '../dispatch/handler-context.js';
 import { Inbox } from './inbox.js';
-import { Intake } from './intake.js';
-import { Membership } from './membership.js';
+import { Intake } from './publish-window.js';
+import { Membership } from './rooms.js';
 import { BufferOverflowError, boundedBuffer, type Consumer } from '../operators/boundedBuffer.js';
 import { HeartbeatTimeoutError, heartbeat } from '../operators/heartbeat.js';
 import { Stage } from '../operators/stage.js';
-import type { ConnectionContext } from '../pod.js';
-import { CloseCode } from '../protocol.js';
+import type { ConnectionContext } from './context.js';
+import { CloseCode } from '../protocol/protocol.js';
 import { shut, type Inbound, type Mail, type Outbound, type Shut } from './transport.js';
 
 /** Whose operator it is that the pod has for those whom it connects. */

@@ -1,8 +1,8 @@
 import { Subject, Subscription, type MonoTypeOperatorFunction, type Observer, type Subscriber } from 'rxjs';
 import { payloads, publicationBatch, type Batch } from '../hub/frame.js';
-import type { ConnectionContext } from '../pod.js';
-import { GLOBAL_ROOM, writeEnvelope, type Envelope } from '../protocol.js';
-import type { Publication } from '../hub/publication.js';
+import type { ConnectionContext } from './context.js';
+import { GLOBAL_ROOM, writeEnvelope, type Envelope } from '../protocol/protocol.js';
+import type { Publication } from '../broker/broker.js';
 import { gapBatch } from '../hub/server-message.js';
 import type { Outbound } from './transport.js';
 

@@ -1,8 +1,8 @@
 import { Observable, type MonoTypeOperatorFunction, type Subscriber } from 'rxjs';
-import type { Access } from '../entrance/authorize.js';
+import type { Access } from '../auth/grant.js';
 import { Stage } from '../operators/stage.js';
 import type { Inbound } from './transport.js';
-import type { World } from '../world.js';
+import type { World } from '../runtime/world.js';
 
 /** The token's time is over. */
 export class TokenExpiredError extends Error {}

@@ -1,7 +1,7 @@
-import type { Grant } from '../entrance/authorize.js';
-import { reject, type Rejection } from '../handling/message.js';
-import type { ConnectionContext } from '../pod.js';
-import { GLOBAL_ROOM } from '../protocol.js';
+import type { Grant } from '../auth/grant.js';
+import { reject, type Rejection } from '../handlers/rejection.js';
+import type { ConnectionContext } from './context.js';
+import { GLOBAL_ROOM } from '../protocol/protocol.js';
 
 /** Why a connection may not be in some of the rooms; undefined where it may. */
 export function refusedToJoin(rooms: readonly string[], context: ConnectionContext): Rejection | undefined {

@@ -1,10 +1,10 @@
 import { NEVER, Observable, Subject, concat, map, merge, switchMap, timer, type Subscriber } from 'rxjs';
-import { conversation } from './conversation.js';
-import type { Intake } from './intake.js';
-import type { Membership } from './membership.js';
+import { conversation } from './carry-out.js';
+import type { Intake } from './publish-window.js';
+import type { Membership } from './rooms.js';
 import { Stage } from '../operators/stage.js';
-import type { ConnectionContext } from '../pod.js';
-import { CloseCode } from '../protocol.js';
+import type { ConnectionContext } from './context.js';
+import { CloseCode } from '../protocol/protocol.js';
 import { systemBatch } from '../hub/server-message.js';
 import { PAUSE, shut, type Drain, type Mail, type Outbound } from './transport.js';
 

@@ -1,8 +1,8 @@
 import type { HeartbeatOptions } from '../operators/heartbeat.js';
 import type { Limits } from './limits.js';
-import type { Pulse } from './pulse.js';
+import type { Pulse } from './clock.js';
 import { PING, type Alive, type Inbound, type Tick } from './transport.js';
-import type { World } from '../world.js';
+import type { World } from '../runtime/world.js';
 
 /** The heartbeat of all connections of a pod (spec: "The life of a connection", 5). */
 export type KeepAlive = HeartbeatOptions<Inbound, typeof PING, Tick, Alive>;

@@ -1,10 +1,10 @@
 import { withoutOldest, type Batch } from '../hub/frame.js';
-import type { Metrics } from '../metrics.js';
+import type { Metrics } from '../runtime/metrics.js';
 import type { BoundedBufferOptions, DropOldest, Weight } from '../operators/boundedBuffer.js';
 import type { Limits } from './limits.js';
 import { gapBatch } from '../hub/server-message.js';
 import type { Outbound } from './transport.js';
-import type { World } from '../world.js';
+import type { World } from '../runtime/world.js';
 
 /** The bounds of what waits for a full socket, and what gives when they are reached (spec: "The life of a connection", 4). */
 export type SendBuffer = BoundedBufferOptions<Outbound>;

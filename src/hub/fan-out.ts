@@ -1,5 +1,5 @@
 import { mergeBatches, publicationBatch, type Batch } from './frame.js';
-import type { Member } from './member.js';
+import type { Member } from './room.js';
 import type { Room } from './room.js';
 
 /**

@@ -1,4 +1,4 @@
-import type { Publication } from './publication.js';
+import type { Publication } from '../broker/broker.js';
 
 /**
  * Whole WebSocket text frames (RFC 6455 section 5.2), ready to be written to a socket: the unit that waits in a send buffer.

@@ -1,18 +1,19 @@
 import { Observable, Subject, Subscription } from 'rxjs';
 import type { Broker, BrokerEvent, Gap } from '../broker/broker.js';
 import { fanOut } from './fan-out.js';
-import type { Logger } from '../log.js';
+import type { Logger } from '../runtime/log.js';
 import { Lingering } from './lingering.js';
-import { Member, type MemberEvent, type MemberHost, type MembershipChange, type Wait } from './member.js';
-import type { Metrics } from '../metrics.js';
+import { Member, type MemberEvent, type MemberHost, type MembershipChange, type Wait } from './room.js';
+import type { Metrics } from '../runtime/metrics.js';
 import { gatherTurn } from '../operators/gatherTurn.js';
-import { GLOBAL_ROOM } from '../protocol.js';
-import { checkPublication, type Publication } from './publication.js';
+import { GLOBAL_ROOM } from '../protocol/protocol.js';
+import { checkPublication } from './publication.js';
+import type { Publication } from '../broker/broker.js';
 import { PublishBudget } from './publish-budget.js';
 import { Room, type RoomHost } from './room.js';
 import type { RoundTrip, RoundTripHost } from './round-trip.js';
 import { gapBatch } from './server-message.js';
-import type { World } from '../world.js';
+import type { World } from '../runtime/world.js';
 
 /** A connection came into a room or went out of it. */
 export interface MembershipEvent {
@@ -60,7 +61,7 @@ export class Hub {
   readonly membership$ = new Subject<MembershipEvent>();
   readonly #options: HubOptions;
   /** What the pod has under way at the broker. */
-  readonly budget = new PublishBudget();
+  readonly budget = new PublishBudget<RoundTrip>();
   readonly #rooms = new Map<string, Room>();
   readonly #lingering: Lingering;
   readonly #connection = new Subscription();

@@ -1,8 +1,10 @@
 import { NEVER, Observable, Subject, Subscription, defer, share, takeUntil, timer, type Subscriber } from 'rxjs';
 import { PublishError } from '../broker/broker.js';
-import type { MembershipEvent } from './hub.js';
+import type { Hub, MembershipEvent } from './hub.js';
+import type { Logger } from '../runtime/log.js';
+import type { Metrics } from '../runtime/metrics.js';
+import type { World } from '../runtime/world.js';
 import { Stage } from '../operators/stage.js';
-import type { Pod } from '../pod.js';
 import { PresenceChanges, type PresenceChange } from './presence-changes.js';
 import { costOf } from './publish-budget.js';
 import { RoundTrip } from './round-trip.js';
@@ -23,6 +25,14 @@ export const RETRY_INTERVAL_MS = 1000;
 /** The number of failed changes with which that is tried. One that succeeds brings all others back at the next interval. */
 const TRIED_AT_ONCE = 256;
 
+/** What presence needs of a pod. */
+export interface PresenceOptions {
+  readonly hub: Hub;
+  readonly world: World;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+}
+
 /**
  * Publishes to each room who joins and leaves it.
  *
@@ -34,7 +44,7 @@ const TRIED_AT_ONCE = 256;
  * @param until$ joins and leaves after it emits are not told; those before it still are
  * @returns never emits; completes when `until$` has emitted, or the hub is closed, and what was noted before has been told or has failed
  */
-export function presence(pod: Pod, maxMembers: number, until$: Observable<unknown> = NEVER): Observable<never> {
+export function presence(pod: PresenceOptions, maxMembers: number, until$: Observable<unknown> = NEVER): Observable<never> {
   return new Observable((subscriber) =>
     pod.hub.membership$.pipe(takeUntil(until$)).subscribe(new Telling(subscriber, pod, maxMembers)),
   );
@@ -45,7 +55,7 @@ export class Presence extends Subscription {
   readonly #stopped$ = new Subject<void>();
   readonly #telling$: Observable<never>;
 
-  constructor(pod: Pod, maxMembers: number) {
+  constructor(pod: PresenceOptions, maxMembers: number) {
     super();
     this.#telling$ = presence(pod, maxMembers, this.#stopped$).pipe(share({ resetOnComplete: false }));
     this.add(this.#telling$.subscribe());
@@ -59,7 +69,7 @@ export class Presence extends Subscription {
 }
 
 class Telling extends Stage<MembershipEvent, never> {
-  readonly #pod: Pod;
+  readonly #pod: PresenceOptions;
   readonly #maxMembers: number;
   readonly #changes = new PresenceChanges(MAX_CHANGES);
   readonly #underWay = new Set<Publishing>();
@@ -72,7 +82,7 @@ class Telling extends Stage<MembershipEvent, never> {
   #hasRecovered = false;
   #isEnding = false;
 
-  constructor(output: Subscriber<never>, pod: Pod, maxMembers: number) {
+  constructor(output: Subscriber<never>, pod: PresenceOptions, maxMembers: number) {
     super(output);
     this.#pod = pod;
     this.#maxMembers = maxMembers;

@@ -1,12 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import { ENVELOPE_BYTES, GLOBAL_ROOM, LARGEST_MESSAGE_BYTES, PRIVATE_TYPES } from '../protocol.js';
-
-/** What the broker delivers: the bytes of an envelope, published to a room (or to `GLOBAL_ROOM`) by a pod or by any other service. */
-export interface Publication {
-  readonly kind: 'publication';
-  readonly room: string;
-  readonly payload: Buffer;
-}
+import type { Publication } from '../broker/broker.js';
+import { ENVELOPE_BYTES, GLOBAL_ROOM, LARGEST_MESSAGE_BYTES, PRIVATE_TYPES } from '../protocol/protocol.js';
 
 /** The check's result: the id and the time that the envelope bears (milliseconds since the epoch), or what is wrong with it. */
 export type Check =

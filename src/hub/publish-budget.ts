@@ -1,5 +1,4 @@
 import { Line } from './line.js';
-import type { RoundTrip } from './round-trip.js';
 
 /**
  * All publishes of a pod that are under way take at most this, counted as `costOf` does. Redis drops a subscriber whose buffer
@@ -23,6 +22,18 @@ export function costOf(envelope: string): number {
   return Buffer.byteLength(envelope) + MESSAGE_OVERHEAD_BYTES;
 }
 
+/** A publish that is under way. */
+export interface UnderWay {
+  /** What it takes of the budget, as `costOf` counts. */
+  readonly bytes: number;
+  /** By the monotonic clock. */
+  readonly startedMs: number;
+  /** Whether the broker has accepted it. */
+  readonly isAccepted: boolean;
+  /** Set by `PublishBudget.overdue`. */
+  overdueSinceMs: number | undefined;
+}
+
 /** A connection whose next publish waits for its turn. */
 export interface Waiter {
   /** What the next publish costs, in bytes. */
@@ -35,9 +46,9 @@ export interface Waiter {
  * What a pod has under way at the broker, in bytes. Connections whose publish does not fit wait in a queue and send one message a
  * turn, so that the connection that sends most waits most.
  */
-export class PublishBudget {
+export class PublishBudget<T extends UnderWay = UnderWay> {
   /** In the order in which they began. */
-  readonly #underWay = new Set<RoundTrip>();
+  readonly #underWay = new Set<T>();
   readonly #waiters = new Line<Waiter>();
   #bytes = 0;
   #isServing = false;
@@ -57,12 +68,12 @@ export class PublishBudget {
     this.#waiters.add(waiter);
   }
 
-  take(trip: RoundTrip): void {
+  take(trip: T): void {
     this.#underWay.add(trip);
     this.#bytes += trip.bytes;
   }
 
-  give(trip: RoundTrip): void {
+  give(trip: T): void {
     if (this.#underWay.delete(trip)) this.#bytes -= trip.bytes;
     this.#serve();
   }
@@ -71,8 +82,8 @@ export class PublishBudget {
    * Those that the broker accepted and that were seen here, to be called now and then, for longer than the timeout. A broker that
    * keeps its promises leaves none.
    */
-  overdue(nowMs: number, timeoutMs: number): readonly RoundTrip[] {
-    const overdue: RoundTrip[] = [];
+  overdue(nowMs: number, timeoutMs: number): readonly T[] {
+    const overdue: T[] = [];
     for (const trip of this.#underWay) {
       if (nowMs - trip.startedMs < timeoutMs) break;
       if (!trip.isAccepted) continue;

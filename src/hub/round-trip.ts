@@ -1,12 +1,19 @@
 import { PublishError } from '../broker/broker.js';
-import type { PublishOutcome } from '../metrics.js';
+import type { PublishOutcome } from '../runtime/metrics.js';
 import { Sink } from '../operators/stage.js';
-import type { PublishBudget } from './publish-budget.js';
-import type { Room } from './room.js';
+import type { PublishBudget, UnderWay } from './publish-budget.js';
+
+/** A room, as a publish to it that is under way sees it. */
+export interface ReturnRoom {
+  /** Whether what is published now will come back. */
+  readonly isConfirmed: boolean;
+  expect(trip: RoundTrip): void;
+  forget(trip: RoundTrip): void;
+}
 
 /** The hub, as a publish under way sees it. */
 export interface RoundTripHost {
-  readonly budget: PublishBudget;
+  readonly budget: PublishBudget<RoundTrip>;
   /** The broker has answered. */
   answered(trip: RoundTrip, outcome: PublishOutcome): void;
 }
@@ -19,7 +26,7 @@ export interface RoundTripHost {
  *
  * It is itself the subscriber to the broker's publish: a message in a small room costs one object, not a chain of them.
  */
-export abstract class RoundTrip extends Sink<never> {
+export abstract class RoundTrip extends Sink<never> implements UnderWay {
   readonly id: string;
   /** What it takes of the budget, as `costOf` counts. */
   readonly bytes: number;
@@ -29,7 +36,7 @@ export abstract class RoundTrip extends Sink<never> {
   overdueSinceMs: number | undefined;
   #host: RoundTripHost | undefined;
   /** Undefined where nothing is expected to come back, or has come. */
-  #room: Room | undefined;
+  #room: ReturnRoom | undefined;
   #isAccepted = false;
   /** Set where it cannot be expected back and the broker has not answered yet. */
   #lostReason: string | undefined;
@@ -51,7 +58,7 @@ export abstract class RoundTrip extends Sink<never> {
   protected abstract failed(error: unknown): void;
 
   /** For the hub. @param room the room as this pod has it; undefined where it has none. Nothing comes back from a room that is not confirmed. */
-  begin(host: RoundTripHost, startedMs: number, room: Room | undefined): void {
+  begin(host: RoundTripHost, startedMs: number, room: ReturnRoom | undefined): void {
     this.#host = host;
     this.startedMs = startedMs;
     host.budget.take(this);

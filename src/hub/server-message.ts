@@ -1,6 +1,6 @@
 import { ownBatch, type Batch } from './frame.js';
-import { SERVER_ID, timestamp, writeEnvelope, type ErrorCode } from '../protocol.js';
-import type { World } from '../world.js';
+import { SERVER_ID, timestamp, writeEnvelope, type ErrorCode } from '../protocol/protocol.js';
+import type { World } from '../runtime/world.js';
 
 /** What the server itself says; it decides the rest of the envelope. */
 export interface ServerMessage {

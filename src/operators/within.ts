@@ -13,7 +13,7 @@ import {
   type MonoTypeOperatorFunction,
   type Observable,
 } from 'rxjs';
-import type { World } from '../world.js';
+import type { World } from '../runtime/world.js';
 
 /** The clock, and the event loop's turns. */
 export type Time = Pick<World, 'scheduler' | 'turnEnd$'>;

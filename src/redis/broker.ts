@@ -1,7 +1,7 @@
 import { NEVER, concat, defer, merge, switchMap, tap, type Observable } from 'rxjs';
 import type { Broker } from '../broker/broker.js';
-import type { Logger } from '../log.js';
-import type { Metrics } from '../metrics.js';
+import type { Logger } from '../runtime/log.js';
+import type { Metrics } from '../runtime/metrics.js';
 import { roomChannels } from './channels.js';
 import { redisLink$, type Connect, type RedisLink } from './link.js';
 import { isMaster$, type Verify } from './master.js';
@@ -9,7 +9,7 @@ import { redisNode } from './node.js';
 import { Sentinels } from './sentinel.js';
 import { addressOf, type RedisAddress, type Server } from './server.js';
 import { CHANNELS_PER_COMMAND, chunks } from './subscribe.js';
-import type { World } from '../world.js';
+import type { World } from '../runtime/world.js';
 
 /** Where Redis is, and what its broker needs of the pod: the same `world`, `metrics` and `log` as `createChatServer` is given. */
 export interface RedisBrokerOptions {

@@ -1,4 +1,4 @@
-import { GLOBAL_ROOM } from '../protocol.js';
+import { GLOBAL_ROOM } from '../protocol/protocol.js';
 
 /** Which Redis channel carries what (spec: "Redis"): `{prefix}:room:{room}`, and `{prefix}:global`. */
 export interface RoomChannels {

@@ -1,15 +1,15 @@
 import { combineLatest, distinctUntilChanged, filter, ignoreElements, map, merge, tap, type Observable } from 'rxjs';
 import type { BrokerEvent, BrokerStatus } from '../broker/broker.js';
-import type { Logger } from '../log.js';
-import type { Metrics } from '../metrics.js';
-import { Canary } from './canary.js';
+import type { Logger } from '../runtime/log.js';
+import type { Metrics } from '../runtime/metrics.js';
+import { Canary } from './liveness/canary.js';
 import type { RoomChannels } from './channels.js';
 import type { RedisLink } from './link.js';
-import { lives$ } from './lives.js';
+import { lives$ } from './liveness/reconnects.js';
 import { DemotedError, type Verify } from './master.js';
 import { RedisPublisher, type RedisPublisherOptions } from './publisher.js';
 import { RedisSubscription, type RedisSubscriptionOptions } from './subscription.js';
-import type { World } from '../world.js';
+import type { World } from '../runtime/world.js';
 
 export interface RedisNodeOptions
   extends Pick<RedisSubscriptionOptions, 'together' | 'refused' | 'certain'>, Pick<RedisPublisherOptions, 'misplaced'> {

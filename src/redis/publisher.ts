@@ -20,11 +20,11 @@ import {
 import { PublishError, type BrokerStatus } from '../broker/broker.js';
 import { ServedClock } from '../operators/served-clock.js';
 import { longestWaitMs } from '../operators/within.js';
-import type { World } from '../world.js';
+import type { World } from '../runtime/world.js';
 import { LinkError, RefusedError, type RedisLink } from './link.js';
 import { DemotedError, type Verify } from './master.js';
-import { Misplaced, writeAnnouncement, type PastLife, type Untold } from './misplaced.js';
-import { earlierMoment, earliestWallMs, momentBefore, presentMoment, type Moment } from './moment.js';
+import { Misplaced, writeAnnouncement, type PastLife, type Untold } from './liveness/misplaced.js';
+import { earlierMoment, earliestWallMs, momentBefore, presentMoment, type Moment } from './liveness/moment.js';
 
 /** So many bytes may be on their way to Redis unconfirmed; what would go beyond is refused rather than queued. */
 const MAX_UNCONFIRMED_BYTES = 64 * 1024 * 1024;

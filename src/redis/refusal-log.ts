@@ -1,4 +1,4 @@
-import type { Logger } from '../log.js';
+import type { Logger } from '../runtime/log.js';
 
 /** At most this many refused channels are logged in an interval. */
 export const MOST_LINES = 10;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { firstValueFrom, lastValueFrom, toArray } from 'rxjs';
 import { PublishError, RoomRefusedError, type Broker } from '../broker/broker.js';
-import { GLOBAL_ROOM } from '../protocol.js';
+import { GLOBAL_ROOM } from '../protocol/protocol.js';
 import { Listener, PATIENCE_MS, type Noticed } from './broker-listener.js';
 
 /** What a case is played on: made for it alone, and ended after it. */

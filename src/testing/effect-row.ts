@@ -1,4 +1,4 @@
-import type { Effect } from '../handling/effect.js';
+import type { Effect } from '../handlers/effect.js';
 import { Including } from './diagram/difference.js';
 import { Legend } from './diagram/legend.js';
 import { show } from './diagram/show.js';

@@ -1,4 +1,4 @@
-import { timestamp, type Envelope } from '../protocol.js';
+import { timestamp, type Envelope } from '../protocol/protocol.js';
 
 /** An envelope for a test of what a connection hears: a `chat` from `someone` in `tea`, where it is not said otherwise. */
 export function envelope(members: Partial<Envelope>): Envelope {

@@ -1,4 +1,4 @@
-import type { Envelope } from '../protocol.js';
+import type { Envelope } from '../protocol/protocol.js';
 
 export interface ReadFrame {
   readonly message: Envelope;

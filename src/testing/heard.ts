@@ -1,4 +1,4 @@
-import type { Envelope, ErrorCode } from '../protocol.js';
+import type { Envelope, ErrorCode } from '../protocol/protocol.js';
 import { Including, including } from './diagram/difference.js';
 import { show } from './diagram/show.js';
 

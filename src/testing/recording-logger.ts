@@ -1,4 +1,4 @@
-import type { LogLine, Logger } from '../log.js';
+import type { LogLine, Logger } from '../runtime/log.js';
 
 /** A line that was logged. */
 export interface Logged {

@@ -1,5 +1,5 @@
-import type { Logger } from '../log.js';
-import { noMetrics, type Metrics } from '../metrics.js';
+import type { Logger } from '../runtime/log.js';
+import { noMetrics, type Metrics } from '../runtime/metrics.js';
 import { show } from './diagram/show.js';
 import { recordingLogger, type Logged } from './recording-logger.js';
 import type { VirtualTest } from './virtual-test.js';

@@ -1,11 +1,11 @@
 import { Subject } from 'rxjs';
-import { authorizeByClaims, type Grant, type Identity } from '../entrance/authorize.js';
-import { checkConfig, type Settings } from '../config.js';
-import type { Handler } from '../handling/handler.js';
-import { builtInHandlers } from '../handlers/index.js';
-import type { Hearing } from '../pod.js';
-import type { Publication } from '../hub/publication.js';
-import type { Wrap } from '../handling/wrap.js';
+import { authorizeByClaims, type Grant, type Identity } from '../auth/grant.js';
+import { checkConfig, type Settings } from '../config/config.js';
+import type { Handler } from '../handlers/handler.js';
+import { builtInHandlers } from '../handlers/built-in/index.js';
+import type { Hearing } from '../connection/context.js';
+import type { Publication } from '../broker/broker.js';
+import type { Wrap } from '../handlers/middleware.js';
 import { Participant, legends } from './conversation/participant.js';
 import { TestPod } from './conversation/test-pod.js';
 import { Legend } from './diagram/legend.js';

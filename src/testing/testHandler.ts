@@ -1,4 +1,4 @@
-import type { Handler } from '../handling/handler.js';
+import type { Handler } from '../handlers/handler.js';
 import { COMPLETE } from './diagram/rows.js';
 import { SubscriptionLog } from './diagram/subscription-log.js';
 import { effectLegend } from './effect-row.js';

@@ -1,6 +1,6 @@
-import type { Handler } from '../handling/handler.js';
-import { builtInHandlers } from '../handlers/index.js';
-import type { Wrap } from '../handling/wrap.js';
+import type { Handler } from '../handlers/handler.js';
+import { builtInHandlers } from '../handlers/built-in/index.js';
+import type { Wrap } from '../handlers/middleware.js';
 import { COMPLETE } from './diagram/rows.js';
 import { SubscriptionLog } from './diagram/subscription-log.js';
 import { effectLegend } from './effect-row.js';

@@ -1,5 +1,5 @@
 import type { Observable } from 'rxjs';
-import type { World } from '../world.js';
+import type { World } from '../runtime/world.js';
 import { compare, expectedOf, type Came, type Expected } from './diagram/comparison.js';
 import { failureOf, time, type PlayedRow } from './diagram/failure.js';
 import { Legend } from './diagram/legend.js';

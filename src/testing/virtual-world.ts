@@ -1,5 +1,5 @@
 import { timer, type SchedulerLike } from 'rxjs';
-import type { World } from '../world.js';
+import type { World } from '../runtime/world.js';
 
 /**
  * A world for tests: time is that of a scheduler, ids count up (`id-1`, `id-2`, …), and the dice always show the same.

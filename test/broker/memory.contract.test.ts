@@ -1,7 +1,7 @@
 import { test } from '@jest/globals';
 import { Subject } from 'rxjs';
 import { memoryBroker } from '../../src/broker/memory.js';
-import type { Publication } from '../../src/hub/publication.js';
+import type { Publication } from '../../src/broker/broker.js';
 import { brokerContract, type ContractSetup } from '../../src/testing/brokerContract.js';
 
 for (const { name, run } of brokerContract(createPods)) test(`a memory broker: ${name}`, run);

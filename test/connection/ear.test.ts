@@ -17,12 +17,13 @@ import {
 } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 import { connection } from '../../src/connection/connection.js';
-import { hear } from '../../src/handling/effect.js';
-import { builtInHandlers } from '../../src/handlers/index.js';
-import { silentLogger, type Logger } from '../../src/log.js';
+import { hear } from '../../src/handlers/effect.js';
+import { builtInHandlers } from '../../src/handlers/built-in/index.js';
+import { silentLogger, type Logger } from '../../src/runtime/log.js';
 import type { Batch } from '../../src/hub/frame.js';
-import type { Pod, PodParts } from '../../src/pod.js';
-import type { Envelope } from '../../src/protocol.js';
+import type { PodParts } from '../../src/server/pod.js';
+import type { Pod } from '../../src/connection/context.js';
+import type { Envelope } from '../../src/protocol/protocol.js';
 import type { Inbound } from '../../src/connection/transport.js';
 import { act, acting } from '../support/acting.js';
 import { ask, text } from '../support/ask.js';

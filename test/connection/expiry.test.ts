@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { Subject, ignoreElements, interval, map } from 'rxjs';
-import type { Access } from '../../src/entrance/authorize.js';
+import type { Access } from '../../src/auth/grant.js';
 import { TokenExpiredError, untilExpired } from '../../src/connection/expiry.js';
 import type { Inbound } from '../../src/connection/transport.js';
 import { marbles, virtualWorld } from '../support/marbles.js';

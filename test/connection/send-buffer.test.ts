@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { TestScheduler } from 'rxjs/testing';
-import { readConfig } from '../../src/config.js';
+import { readConfig } from '../../src/config/config.js';
 import { publicationBatch } from '../../src/hub/frame.js';
-import { noMetrics } from '../../src/metrics.js';
+import { noMetrics } from '../../src/runtime/metrics.js';
 import { sendBuffer } from '../../src/connection/send-buffer.js';
 import type { Outbound } from '../../src/connection/transport.js';
 import { virtualWorld } from '../support/marbles.js';

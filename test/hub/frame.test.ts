@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { mergeBatches, ownBatch, publicationBatch, withoutOldest, type Batch } from '../../src/hub/frame.js';
-import type { Publication } from '../../src/hub/publication.js';
+import type { Publication } from '../../src/broker/broker.js';
 
 const publication = (text: string): Publication => ({ kind: 'publication', room: 'tea', payload: Buffer.from(text) });
 

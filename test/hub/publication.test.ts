@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { ENVELOPE_BYTES, GLOBAL_ROOM, LARGEST_MESSAGE_BYTES } from '../../src/protocol.js';
+import { ENVELOPE_BYTES, GLOBAL_ROOM, LARGEST_MESSAGE_BYTES } from '../../src/protocol/protocol.js';
 import { checkPublication } from '../../src/hub/publication.js';
 
 const MAX_BYTES = 1000;

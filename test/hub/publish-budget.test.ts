@@ -5,7 +5,7 @@ import type { RoundTrip } from '../../src/hub/round-trip.js';
 import { TestTrip } from '../support/round-trip.js';
 
 /** A publish under way; ends with `unsubscribe`. */
-function begin(budget: PublishBudget, bytes: number, startedMs = 0, room?: Room): RoundTrip {
+function begin(budget: PublishBudget<RoundTrip>, bytes: number, startedMs = 0, room?: Room): RoundTrip {
   const trip = new TestTrip(`of ${startedMs}`, bytes);
   trip.begin({ budget, answered: () => undefined }, startedMs, room);
   return trip;
@@ -13,7 +13,7 @@ function begin(budget: PublishBudget, bytes: number, startedMs = 0, room?: Room)
 
 /** A connection with messages of these costs, each under way until `settle`. */
 class Sender implements Waiter {
-  readonly #budget: PublishBudget;
+  readonly #budget: PublishBudget<RoundTrip>;
   readonly #name: string;
   readonly #costs: number[];
   readonly #sent: string[];
@@ -42,20 +42,20 @@ class Sender implements Waiter {
 }
 
 interface Scene {
-  readonly budget: PublishBudget;
+  readonly budget: PublishBudget<RoundTrip>;
   readonly sent: string[];
   readonly trips: RoundTrip[];
 }
 
 /** A budget that is used up. */
 function full(): Scene & { readonly all: RoundTrip } {
-  const budget = new PublishBudget();
+  const budget = new PublishBudget<RoundTrip>();
   return { budget, sent: [], trips: [], all: begin(budget, POD_BYTES) };
 }
 
 describe('a publish budget', () => {
   test('counts what is under way, each publish once', () => {
-    const budget = new PublishBudget();
+    const budget = new PublishBudget<RoundTrip>();
     const [a, b] = [begin(budget, 100), begin(budget, 50)];
     expect(budget.underWayBytes).toBe(150);
     a.unsubscribe();
@@ -67,21 +67,21 @@ describe('a publish budget', () => {
   });
 
   test('admits what fits, to the last byte', () => {
-    const budget = new PublishBudget();
+    const budget = new PublishBudget<RoundTrip>();
     begin(budget, 1000);
     expect(budget.admits(POD_BYTES - 1000, false)).toBe(true);
     expect(budget.admits(POD_BYTES - 999, false)).toBe(false);
   });
 
   test('admits a message that is larger than all of it, alone', () => {
-    const budget = new PublishBudget();
+    const budget = new PublishBudget<RoundTrip>();
     expect(budget.admits(POD_BYTES * 2, false)).toBe(true);
     begin(budget, 1);
     expect(budget.admits(POD_BYTES * 2, false)).toBe(false);
   });
 
   test('admits nothing past those who wait, though it would fit', () => {
-    const scene: Scene = { budget: new PublishBudget(), sent: [], trips: [] };
+    const scene: Scene = { budget: new PublishBudget<RoundTrip>(), sent: [], trips: [] };
     begin(scene.budget, 1000);
     expect(scene.budget.admits(1000, false)).toBe(true);
     new Sender('a', [POD_BYTES], scene);
@@ -146,7 +146,7 @@ describe('a publish budget', () => {
   });
 
   test('names what is overdue: accepted, old, and seen as such for the timeout', () => {
-    const budget = new PublishBudget();
+    const budget = new PublishBudget<RoundTrip>();
     const room = new Room('tea', { confirmed: () => undefined, refused: () => undefined });
     room.next(true);
     const [old, , young] = [0, 0, 500].map((startedMs) => begin(budget, 1, startedMs, room));

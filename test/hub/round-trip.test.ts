@@ -3,8 +3,8 @@ import { EMPTY, NEVER, Observable, Subject, concat, of, throwError, timer } from
 import type { TestScheduler } from 'rxjs/testing';
 import { PublishError, type BrokerEvent } from '../../src/broker/broker.js';
 import { Hub } from '../../src/hub/hub.js';
-import { silentLogger } from '../../src/log.js';
-import { noMetrics } from '../../src/metrics.js';
+import { silentLogger } from '../../src/runtime/log.js';
+import { noMetrics } from '../../src/runtime/metrics.js';
 import { ScriptedBroker } from '../support/broker.js';
 import { marbles, virtualWorld } from '../support/marbles.js';
 import { TestTrip } from '../support/round-trip.js';

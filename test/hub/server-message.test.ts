@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { TestScheduler } from 'rxjs/testing';
 import type { Batch } from '../../src/hub/frame.js';
 import { errorBatch, gapBatch, serverBatch, systemBatch, writeServerMessage } from '../../src/hub/server-message.js';
-import type { World } from '../../src/world.js';
+import type { World } from '../../src/runtime/world.js';
 import { virtualWorld } from '../support/marbles.js';
 import { readable } from '../support/pod.js';
 

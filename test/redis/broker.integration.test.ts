@@ -1,14 +1,14 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { redisBroker } from '../../src/redis/broker.js';
 import type { Broker } from '../../src/broker/broker.js';
-import { silentLogger } from '../../src/log.js';
-import { noMetrics } from '../../src/metrics.js';
-import { GLOBAL_ROOM } from '../../src/protocol.js';
+import { silentLogger } from '../../src/runtime/log.js';
+import { noMetrics } from '../../src/runtime/metrics.js';
+import { GLOBAL_ROOM } from '../../src/protocol/protocol.js';
 import { Listener } from '../../src/testing/broker-listener.js';
 import { brokerContract, type ContractSetup } from '../../src/testing/brokerContract.js';
 import { isRedisAddress, readRedisUrl } from '../../src/redis/server.js';
-import type { World } from '../../src/world.js';
-import { nodeWorld } from '../../src/world-node.js';
+import type { World } from '../../src/runtime/world.js';
+import { nodeWorld } from '../../src/runtime/world-node.js';
 import { channelsBut, freePort, startRedis, type TestRedis } from '../support/redis.js';
 
 const PREFIX = 'test';

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { GLOBAL_ROOM } from '../../src/protocol.js';
+import { GLOBAL_ROOM } from '../../src/protocol/protocol.js';
 import { roomChannels } from '../../src/redis/channels.js';
 
 const channels = roomChannels('chat-api');

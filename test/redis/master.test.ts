@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { lastValueFrom, of } from 'rxjs';
 import { LinkError } from '../../src/redis/link.js';
 import { DemotedError, isMaster$ } from '../../src/redis/master.js';
-import { nodeWorld } from '../../src/world-node.js';
+import { nodeWorld } from '../../src/runtime/world-node.js';
 import { ScriptedLink } from '../support/redis-link.js';
 
 /** A link whose server answers ROLE so. */

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { silentLogger } from '../../src/log.js';
+import { silentLogger } from '../../src/runtime/log.js';
 import { INTERVAL_MS, MOST_LINES, RefusalLog } from '../../src/redis/refusal-log.js';
 
 test('refused channels are logged by name, a bounded number of them in an interval, and the others are counted', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { NEVER, concat, of, throwError, type Observable } from 'rxjs';
-import { silentLogger } from '../../src/log.js';
+import { silentLogger } from '../../src/runtime/log.js';
 import { LinkError, type RedisLink } from '../../src/redis/link.js';
 import { DemotedError } from '../../src/redis/master.js';
 import { Sentinels } from '../../src/redis/sentinel.js';

@@ -14,11 +14,11 @@ import {
 } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 import { PublishError, RoomRefusedError } from '../../src/broker/broker.js';
-import { silentLogger } from '../../src/log.js';
-import { Canary } from '../../src/redis/canary.js';
+import { silentLogger } from '../../src/runtime/log.js';
+import { Canary } from '../../src/redis/liveness/canary.js';
 import { roomChannels } from '../../src/redis/channels.js';
 import { isMaster$ } from '../../src/redis/master.js';
-import { CANARY_INTERVAL_MS } from '../../src/redis/proof.js';
+import { CANARY_INTERVAL_MS } from '../../src/redis/liveness/proof.js';
 import { RedisSubscription } from '../../src/redis/subscription.js';
 import { marbles, virtualWorld } from '../support/marbles.js';
 import { ScriptedLink } from '../support/redis-link.js';

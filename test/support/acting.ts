@@ -1,7 +1,7 @@
 import { concatMap, from, type ObservableInput } from 'rxjs';
 import Type from 'typebox';
-import type { Effect } from '../../src/handling/effect.js';
-import { handler, type Handler } from '../../src/handling/handler.js';
+import type { Effect } from '../../src/handlers/effect.js';
+import { handler, type Handler } from '../../src/handlers/handler.js';
 import type { Inbound } from '../../src/connection/transport.js';
 import { text } from './ask.js';
 

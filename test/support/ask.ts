@@ -1,7 +1,7 @@
 import { map, type Observable } from 'rxjs';
 import { connection } from '../../src/connection/connection.js';
 import type { Consumer } from '../../src/operators/boundedBuffer.js';
-import type { ConnectionContext } from '../../src/pod.js';
+import type { ConnectionContext } from '../../src/connection/context.js';
 import type { Inbound } from '../../src/connection/transport.js';
 import { brief } from './brief.js';
 import { READY } from './consumer.js';

@@ -1,4 +1,4 @@
-import type { Envelope } from '../../src/protocol.js';
+import type { Envelope } from '../../src/protocol/protocol.js';
 import type { Outbound } from '../../src/connection/transport.js';
 import { readable } from './pod.js';
 

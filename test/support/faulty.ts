@@ -1,11 +1,12 @@
 import { map, scan } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 import Type from 'typebox';
-import { reply } from '../../src/handling/effect.js';
-import { handler, type Handler } from '../../src/handling/handler.js';
-import { builtInHandlers } from '../../src/handlers/index.js';
-import { silentLogger, type Logger } from '../../src/log.js';
-import type { ConnectionContext, PodParts } from '../../src/pod.js';
+import { reply } from '../../src/handlers/effect.js';
+import { handler, type Handler } from '../../src/handlers/handler.js';
+import { builtInHandlers } from '../../src/handlers/built-in/index.js';
+import { silentLogger, type Logger } from '../../src/runtime/log.js';
+import type { PodParts } from '../../src/server/pod.js';
+import type { ConnectionContext } from '../../src/connection/context.js';
 import { inRooms, virtualPod } from './pod.js';
 
 /** Counts what it is sent, and fails at what it is told to. */

@@ -1,10 +1,11 @@
 import { map, merge, type Observable, type SchedulerLike } from 'rxjs';
 import { memoryBroker } from '../../src/broker/memory.js';
-import { readConfig } from '../../src/config.js';
-import { builtInHandlers } from '../../src/handlers/index.js';
-import { silentLogger } from '../../src/log.js';
-import { noMetrics } from '../../src/metrics.js';
-import { createPod, type ConnectionContext, type Pod, type PodParts } from '../../src/pod.js';
+import { readConfig } from '../../src/config/config.js';
+import { builtInHandlers } from '../../src/handlers/built-in/index.js';
+import { silentLogger } from '../../src/runtime/log.js';
+import { noMetrics } from '../../src/runtime/metrics.js';
+import { createPod, type PodParts } from '../../src/server/pod.js';
+import type { ConnectionContext, Pod } from '../../src/connection/context.js';
 import { readFrames } from '../../src/testing/frames.js';
 import { TICK, type Inbound, type Outbound } from '../../src/connection/transport.js';
 import { virtualWorld } from './marbles.js';

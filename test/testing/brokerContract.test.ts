@@ -17,7 +17,7 @@ import {
   throwError,
 } from 'rxjs';
 import { RoomRefusedError, type Broker, type BrokerEvent } from '../../src/broker/broker.js';
-import type { Publication } from '../../src/hub/publication.js';
+import type { Publication } from '../../src/broker/broker.js';
 import { brokerContract, type ContractSetup } from '../../src/testing/brokerContract.js';
 import { TestBroker } from '../../src/testing/conversation/test-broker.js';
 

@@ -1,12 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import { filter, interval, map, mergeMap, switchMap, take } from 'rxjs';
 import Type from 'typebox';
-import { close, join, leave, reply } from '../../src/handling/effect.js';
-import { handler } from '../../src/handling/handler.js';
-import { builtInHandlers } from '../../src/handlers/index.js';
+import { close, join, leave, reply } from '../../src/handlers/effect.js';
+import { handler } from '../../src/handlers/handler.js';
+import { builtInHandlers } from '../../src/handlers/built-in/index.js';
 import { closed, error, gap, joined, left, offline, online, shutdown, welcome, type Heard } from '../../src/testing/heard.js';
 import { testConversation } from '../../src/testing/testConversation.js';
-import { wrap } from '../../src/handling/wrap.js';
+import { wrap } from '../../src/handlers/middleware.js';
 import { failing, lines } from '../support/failing.js';
 
 const say = (content: string, more: object = {}) => ({ type: 'chat', data: { content }, ...more });

@@ -1,10 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import { interval, map, mergeMap, switchMap, take, tap, throttleTime, type Observable } from 'rxjs';
 import Type from 'typebox';
-import { close, hear, join, leave, publish, reply, type Effect } from '../../src/handling/effect.js';
-import { handler } from '../../src/handling/handler.js';
-import { reject } from '../../src/handling/message.js';
-import { perMessage } from '../../src/handling/per-message.js';
+import { close, hear, join, leave, publish, reply, type Effect } from '../../src/handlers/effect.js';
+import { handler } from '../../src/handlers/handler.js';
+import { reject } from '../../src/handlers/rejection.js';
+import { perMessage } from '../../src/handlers/per-message.js';
 import { testHandler } from '../../src/testing/testHandler.js';
 import { failing, lines } from '../support/failing.js';
 

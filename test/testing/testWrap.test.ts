@@ -1,11 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import { filter, map, mergeMap, of, type Observable } from 'rxjs';
-import { publish, reply, type Effect } from '../../src/handling/effect.js';
-import { chat } from '../../src/handlers/chat.js';
-import { reject } from '../../src/handling/message.js';
-import type { ClientMessage } from '../../src/protocol.js';
+import { publish, reply, type Effect } from '../../src/handlers/effect.js';
+import { chat } from '../../src/handlers/built-in/chat.js';
+import { reject } from '../../src/handlers/rejection.js';
+import type { ClientMessage } from '../../src/protocol/protocol.js';
 import { testWrap } from '../../src/testing/testWrap.js';
-import { wrap, type Handle } from '../../src/handling/wrap.js';
+import { wrap, type Handle } from '../../src/handlers/middleware.js';
 import { failing, lines } from '../support/failing.js';
 
 /** Takes one message in so many milliseconds. */

@@ -1,7 +1,7 @@
 import { BehaviorSubject, Observable, Subject, filter, map, merge, throwError } from 'rxjs';
 import { memoryBroker } from '../../broker/memory.js';
 import { PublishError, type Broker, type BrokerEvent, type BrokerStatus, type Gap } from '../../broker/broker.js';
-import type { Publication } from '../../hub/publication.js';
+import type { Publication } from '../../broker/broker.js';
 import { SubscriptionLog } from '../diagram/subscription-log.js';
 
 /** An in-process broker that can lose its way to the others. */

@@ -1,9 +1,9 @@
 import { Subject, Subscription } from 'rxjs';
 import { connection } from '../../connection/connection.js';
-import type { Drainable } from '../../connection/drain.js';
+import type { Drainable } from '../../server/drain.js';
 import type { Consumer } from '../../operators/boundedBuffer.js';
-import type { ConnectionContext } from '../../pod.js';
-import type { Envelope } from '../../protocol.js';
+import type { ConnectionContext } from '../../connection/context.js';
+import type { Envelope } from '../../protocol/protocol.js';
 import { ALIVE, BINARY, type Drain, type Inbound, type Outbound } from '../../connection/transport.js';
 import { readFrames } from '../frames.js';
 import type { Closed } from '../heard.js';

@@ -1,11 +1,12 @@
 import { Subject, Subscription } from 'rxjs';
-import type { Access, Authorize } from '../../entrance/authorize.js';
-import type { Config } from '../../config.js';
-import { drain } from '../../connection/drain.js';
-import { createPod, type Pod, type PodParts } from '../../pod.js';
+import type { Access, Authorize } from '../../auth/grant.js';
+import type { Config } from '../../config/config.js';
+import { drain } from '../../server/drain.js';
+import { createPod, type PodParts } from '../../server/pod.js';
+import type { Pod } from '../../connection/context.js';
 import { Presence } from '../../hub/presence.js';
-import { GLOBAL_ROOM, type Envelope } from '../../protocol.js';
-import type { Publication } from '../../hub/publication.js';
+import { GLOBAL_ROOM, type Envelope } from '../../protocol/protocol.js';
+import type { Publication } from '../../broker/broker.js';
 import { TICK } from '../../connection/transport.js';
 import { MarbleError } from '../diagram/marble-error.js';
 import type { Closed } from '../heard.js';

@@ -1,6 +1,6 @@
 import { test } from '@jest/globals';
 import { Subject } from 'rxjs';
-import type { Publication } from '../../../src/hub/publication.js';
+import type { Publication } from '../../../src/broker/broker.js';
 import { brokerContract, type ContractSetup } from '../../../src/testing/brokerContract.js';
 import { TestBroker } from '../../../src/testing/conversation/test-broker.js';
 

@@ -1,0 +1,35 @@
+import type { Observable } from 'rxjs';
+import type { Failures } from './failures.js';
+import type { Handler } from '../handlers/handler.js';
+import type { Wrap } from '../handlers/middleware.js';
+import type { Logger } from '../runtime/log.js';
+import type { Metrics } from '../runtime/metrics.js';
+import type { World } from '../runtime/world.js';
+
+/** What checking and handling the messages of one connection needs to know. */
+export interface DispatchContext {
+  /** The connection's. */
+  readonly id: string;
+  /** `from` of what it publishes. */
+  readonly identity: string;
+  readonly pod: DispatchPod;
+}
+
+/** What all connections of a process share, as far as handling needs it. */
+export interface DispatchPod {
+  readonly handlers: ReadonlyMap<string, Handler>;
+  readonly around: readonly Wrap[];
+  readonly failures: Failures;
+  readonly limits: { readonly maxMessageBytes: number };
+  readonly world: World;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+}
+
+/** The rooms that a connection is in. */
+export interface CurrentRooms {
+  /** In the order in which it came into them. */
+  readonly rooms: readonly string[];
+  /** The present ones, then those after each change. */
+  readonly rooms$: Observable<readonly string[]>;
+}

@@ -1,0 +1,56 @@
+import { Observable } from 'rxjs';
+import type { HandlerContext } from '../handlers/handler.js';
+import type { Logger } from '../runtime/log.js';
+import type { CurrentRooms, DispatchContext } from './context.js';
+
+/** What one handler of one connection may use, each made when it is asked for. */
+export class OwnContext implements HandlerContext {
+  readonly #connection: DispatchContext;
+  readonly #membership: Pick<CurrentRooms, 'rooms$'>;
+  readonly #type: string;
+  #log: Logger | undefined;
+
+  /** @param type the handler's, or the name of what goes around all */
+  constructor(connection: DispatchContext, membership: Pick<CurrentRooms, 'rooms$'>, type: string) {
+    this.#connection = connection;
+    this.#membership = membership;
+    this.#type = type;
+  }
+
+  get connectionId(): string {
+    return this.#connection.id;
+  }
+
+  get identity(): string {
+    return this.#connection.identity;
+  }
+
+  get rooms$(): Observable<readonly string[]> {
+    return this.#membership.rooms$;
+  }
+
+  get scheduler(): HandlerContext['scheduler'] {
+    return this.#connection.pod.world.scheduler;
+  }
+
+  get newId(): HandlerContext['newId'] {
+    return this.#connection.pod.world.newId;
+  }
+
+  get random(): HandlerContext['random'] {
+    return this.#connection.pod.world.random;
+  }
+
+  get log(): Logger {
+    return (this.#log ??= this.#connection.pod.log.child({ handler: this.#type, connection: this.#connection.id }));
+  }
+
+  /** A function of its own, so that it can be taken out of its context. */
+  get count(): HandlerContext['count'] {
+    const { metrics } = this.#connection.pod;
+    const type = this.#type;
+    return (event) => {
+      metrics.handlerEvent(type, event);
+    };
+  }
+}

@@ -1,9 +1,0 @@
-import { map } from 'rxjs';
-import Type from 'typebox';
-import { reply } from '../handling/effect.js';
-import { handler } from '../handling/handler.js';
-
-/** A client's own heartbeat, for those that cannot send WebSocket pings: answered with the same `id` and `data`. */
-export const ping = handler('ping', Type.Unknown(), (message$) =>
-  message$.pipe(map(({ id, data }) => reply({ type: 'pong', id, data: data ?? {} }))),
-);

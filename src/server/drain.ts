@@ -1,0 +1,99 @@
+import {
+  EMPTY,
+  Observable,
+  bufferCount,
+  concat,
+  concatMap,
+  defer,
+  first,
+  from,
+  ignoreElements,
+  map,
+  merge,
+  of,
+  startWith,
+  takeUntil,
+  tap,
+  timer,
+} from 'rxjs';
+import type { Drain } from '../connection/transport.js';
+import type { World } from '../runtime/world.js';
+
+/** A connection as the drain sees it. */
+export interface Drainable {
+  order(drain: Drain): void;
+  terminate(): void;
+}
+
+export interface DrainOptions {
+  /** Those that are open, now and later. */
+  readonly connections: ReadonlySet<Drainable>;
+  /** Emits when one of them has ended. */
+  readonly ended$: Observable<unknown>;
+  /** For load balancers to notice. */
+  readonly delayMs: number;
+  /** For all closes. */
+  readonly timeoutMs: number;
+  readonly world: World;
+  /** Subscribed to when the delay is over, before the first connection is ordered to close; it may take until the timeout. */
+  readonly closing$?: Observable<never> | undefined;
+}
+
+/** A connection that is to close so long after the drain's beginning. */
+interface Due {
+  readonly connection: Drainable;
+  readonly closeMs: number;
+}
+
+/** Closes are spread over at most this part of the timeout; the rest is for closing handshakes. */
+const SPREAD = 0.8;
+
+/** At most about one close per millisecond, so that those who stay longer are served and a small pod is gone at once. */
+const CLOSE_SPACING_MS = 1;
+
+/** So many are told in one turn of the event loop, which takes a few milliseconds: those who stay longer are served between the turns. */
+const TOLD_PER_TURN = 200;
+
+/** Clients are told to come back within at least this, and one per millisecond, so that other pods are not overrun. */
+const MIN_RECONNECT_SPREAD_MS = 5000;
+
+/**
+ * The end of a pod: waits, orders every connection to close at a moment of its own, and terminates those that are left when the
+ * time is over. Completes when no connection is left and `closing$` has completed. Spec: "Shutdown".
+ */
+export function drain({ connections, ended$, delayMs, timeoutMs, world, closing$ = EMPTY }: DrainOptions): Observable<never> {
+  const { scheduler, random, turnEnd$ } = world;
+  const empty$ = ended$.pipe(
+    startWith(undefined),
+    first(() => connections.size === 0),
+  );
+  const ordered$ = defer(() => {
+    const spreadMs = Math.min(SPREAD * timeoutMs, connections.size * CLOSE_SPACING_MS);
+    const reconnectSpreadMs = Math.max(MIN_RECONNECT_SPREAD_MS, connections.size);
+    const startMs = scheduler.now();
+    const tell = ({ connection, closeMs }: Due) => {
+      if (!connections.has(connection)) return;
+      const closeInMs = Math.max(0, closeMs - (scheduler.now() - startMs));
+      connection.order({ kind: 'drain', closeInMs, reconnectInMs: Math.floor(random() * (reconnectSpreadMs + 1)) });
+    };
+    const dues = [...connections].map((connection) => ({ connection, closeMs: random() * spreadMs }));
+    // Who closes last is told first, so that closes don't hold up the telling.
+    const told$ = from(dues.sort((a, b) => b.closeMs - a.closeMs)).pipe(
+      bufferCount(TOLD_PER_TURN),
+      concatMap((some, nth) => (nth === 0 ? of(some) : turnEnd$.pipe(map(() => some)))),
+      tap((some) => {
+        some.forEach(tell);
+      }),
+      ignoreElements(),
+    );
+    return concat(told$, empty$);
+  });
+  const late$ = timer(timeoutMs, scheduler).pipe(
+    tap(() => {
+      for (const connection of connections) connection.terminate();
+    }),
+  );
+  const closed$ = merge(ordered$, late$.pipe(ignoreElements())).pipe(first());
+  const ending$ = merge(closing$.pipe(takeUntil(timer(timeoutMs, scheduler))), closed$);
+  return concat(timer(delayMs, scheduler), ending$).pipe(ignoreElements());
+}

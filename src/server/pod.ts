@@ -1,0 +1,73 @@
+import type { Hearing, Pod } from '../connection/context.js';
+import type { Broker } from '../broker/broker.js';
+import { ConfigError } from '../config/config.js';
+import { Failures } from '../dispatch/failures.js';
+import type { Handler } from '../handlers/handler.js';
+import { Hub } from '../hub/hub.js';
+import { HeldBytes } from '../connection/held-bytes.js';
+import { heartbeatTickMs, keepAlive } from '../connection/keep-alive.js';
+import type { Limits } from '../connection/limits.js';
+import type { Logger } from '../runtime/log.js';
+import type { Metrics } from '../runtime/metrics.js';
+import { ENVELOPE_BYTES, SERVER_TYPES } from '../protocol/protocol.js';
+import { pulse } from '../connection/clock.js';
+import { sendBuffer } from '../connection/send-buffer.js';
+import type { World } from '../runtime/world.js';
+import type { Wrap } from '../handlers/middleware.js';
+
+/** What a pod is made of. */
+export interface PodParts {
+  readonly limits: Limits;
+  readonly handlers: readonly Handler[];
+  /** What goes around all handlers, the first of them outermost. */
+  readonly around?: readonly Wrap[] | undefined;
+  readonly hear?: Hearing | undefined;
+  readonly broker: Broker;
+  readonly world: World;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+}
+
+/** How long a room's subscription outlives its last member: who reloads a page finds it still there. */
+const LINGER_MS = 1000;
+
+export function createPod(parts: PodParts): Pod {
+  const { limits, broker, world, metrics, log } = parts;
+  const maxPublicationBytes = limits.maxMessageBytes + ENVELOPE_BYTES;
+  const { maxRooms } = limits;
+  const hub = new Hub({ broker, world, metrics, log, maxPublicationBytes, lingerMs: LINGER_MS, maxRooms });
+  const held = new HeldBytes(limits.maxHeldBytes);
+  const beat = pulse(world, heartbeatTickMs(limits), () => {
+    hub.tick();
+  });
+  return {
+    ...parts,
+    ...named(parts),
+    maxPublicationBytes,
+    failures: new Failures(metrics, log, world),
+    hub,
+    held,
+    pulse: beat,
+    keepAlive: keepAlive(limits, beat, world),
+    sendBuffer: sendBuffer(limits, metrics, world),
+  };
+}
+
+/** @throws ConfigError where two have the same name, or a handler's type is not for clients to send */
+function named({ handlers, around = [] }: PodParts): Pick<Pod, 'handlers' | 'around'> {
+  const types = new Map<string, Handler>();
+  for (const handler of handlers) {
+    const { type } = handler;
+    if (type === '' || SERVER_TYPES.has(type)) {
+      throw new ConfigError(`a handler of type "${type}"; allowed: types that clients send`);
+    }
+    if (types.has(type)) throw new ConfigError(`two handlers of type "${type}"; allowed: one for each type`);
+    types.set(type, handler);
+  }
+  const names = new Set(types.keys());
+  for (const { name } of around) {
+    if (names.has(name)) throw new ConfigError(`two parts are called "${name}"; allowed: a name of its own for each`);
+    names.add(name);
+  }
+  return { handlers: types, around };
+}

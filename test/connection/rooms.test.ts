@@ -1,0 +1,434 @@
+import { describe, expect, test } from '@jest/globals';
+import { NEVER, concat, delay, filter, map, mergeMap, of, throwError, timer } from 'rxjs';
+import type { TestScheduler } from 'rxjs/testing';
+import Type from 'typebox';
+import { RoomRefusedError } from '../../src/broker/broker.js';
+import { readConfig } from '../../src/config/config.js';
+import type { Grant } from '../../src/auth/grant.js';
+import { join, leave, reply } from '../../src/handlers/effect.js';
+import { handler } from '../../src/handlers/handler.js';
+import { builtInHandlers } from '../../src/handlers/built-in/index.js';
+import { MAX_ROOMS } from '../../src/protocol/protocol.js';
+import { presence } from '../../src/hub/presence.js';
+import type { Inbound } from '../../src/connection/transport.js';
+import { act, acting } from '../support/acting.js';
+import { ask, text } from '../support/ask.js';
+import { ScriptedBroker } from '../support/broker.js';
+import { marbles } from '../support/marbles.js';
+import { inRooms, virtualPod } from '../support/pod.js';
+
+function rooms(count: number): readonly string[] {
+  return Array.from({ length: count }, (_, nth) => `room ${nth}`);
+}
+
+/** Tells which rooms it is in whenever that changes. */
+const watch = handler('watch', Type.Unknown(), (_, { rooms$ }) =>
+  rooms$.pipe(map((present) => reply({ type: 'in', data: { content: present.join() } }))),
+);
+
+const HANDLERS = [
+  ...builtInHandlers,
+  watch,
+  acting({
+    join: () => [join(['tea'])],
+    leave: () => [leave(['tea'])],
+    'join two': () => [join(['tea', 'milk', 'tea'])],
+    'leave two': () => [leave(['tea', 'milk'])],
+    'join and leave': () => [join(['tea']), leave(['tea'])],
+    'join badly': () => [join(['milk', ' tea'])],
+    'join 200': () => [join(rooms(200))],
+    'join 100': () => [join(rooms(MAX_ROOMS))],
+    'join everybody': () => [join([''])],
+    'join for another': () => [join([''], { ref: 'another' })],
+  }),
+];
+
+const INBOUND: Record<string, Inbound> = {
+  j: act('join', { id: 'j' }),
+  l: act('leave', { id: 'l' }),
+  J: act('join two'),
+  L: act('leave two', { id: 'L' }),
+  r: act('join and leave'),
+  b: act('join badly', { id: 'b' }),
+  m: act('join 200', { id: 'm' }),
+  h: act('join 100', { id: 'h' }),
+  e: act('join everybody', { id: 'e' }),
+  a: act('join for another', { id: 'a' }),
+  W: text({ type: 'watch' }),
+  c: text({ type: 'chat', id: 'c', data: { content: 'hi' } }),
+  t: text({ type: 'chat', id: 't', room: 'tea', data: { content: 'hi' } }),
+  d: { kind: 'drain', closeInMs: 5, reconnectInMs: 0 },
+};
+
+const HEARD = {
+  w: 'welcome',
+  j: 'joined tea',
+  l: 'left tea',
+  J: 'joined milk',
+  L: 'left milk',
+  c: 'chat hi',
+  n: 'error not_in_room t',
+  N: 'error not_in_room l',
+  M: 'error not_in_room L',
+  r: 'error room_required c',
+  b: 'error invalid_message b',
+  e: 'error invalid_message e',
+  a: 'error invalid_message another',
+  f: 'error forbidden m',
+  h: 'error forbidden h',
+};
+
+/** A pod whose broker takes 3 ms to confirm a room; the global one at once. */
+function slowly(scheduler: TestScheduler) {
+  const broker = new ScriptedBroker();
+  broker.confirm = (room) => (room === '' ? [true] : timer(3, scheduler).pipe(map(() => true)));
+  return { broker, pod: virtualPod(scheduler, { broker, handlers: HANDLERS }) };
+}
+
+describe('join', () => {
+  test('is answered once the broker has confirmed the room, and only then counts', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('  -jt---t-', INBOUND);
+      const unsub = '   -------!';
+      const expected = 'w-n-j--';
+
+      const { pod } = slowly(scheduler);
+      expectObservable(ask(e1, inRooms(pod, 'ada')), unsub).toBe(expected, HEARD);
+    });
+  });
+
+  test('of a room whose subscription is there is answered at once', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('  ----j-', INBOUND);
+      const unsub = '   ------!';
+      const expected = 'w---j-';
+
+      const { pod } = slowly(scheduler);
+      ask(NEVER, inRooms(pod, 'ben', ['tea'])).subscribe();
+      expectObservable(ask(e1, inRooms(pod, 'ada')), unsub).toBe(expected, HEARD);
+    });
+  });
+
+  test('of a room that was just left finds its subscription lingering, and a second later has to wait again', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('  -j---ljl 1001ms j----', INBOUND);
+      const unsub = '   -------- 1001ms ----!';
+      const expected = 'w---jljl 1001ms ---j';
+
+      const { pod } = slowly(scheduler);
+      expectObservable(ask(e1, inRooms(pod, 'ada')), unsub).toBe(expected, HEARD);
+    });
+  });
+
+  test('of several rooms is answered for each of them once', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('  -J-------', INBOUND);
+      const unsub = '   --------!';
+      const expected = 'w---(jJ)';
+
+      const { pod } = slowly(scheduler);
+      expectObservable(ask(e1, inRooms(pod, 'ada')), unsub).toBe(expected, HEARD);
+    });
+  });
+
+  test('of rooms that it is in already is answered at once; of one that is on its way, when it is there', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('  -jJ---j--', INBOUND);
+      const unsub = '   --------!';
+      const expected = 'w---jJj-';
+
+      const { pod } = slowly(scheduler);
+      expectObservable(ask(e1, inRooms(pod, 'ada')), unsub).toBe(expected, HEARD);
+    });
+  });
+
+  test('makes it the one room of a connection that had none', () => {
+    marbles(({ hot, expectObservable, flush }, scheduler) => {
+      const e1 = hot('  c-j---c-lc', INBOUND);
+      const unsub = '   ----------!';
+      const expected = 'w----j--l-';
+
+      const { broker, pod } = slowly(scheduler);
+      expectObservable(ask(e1, inRooms(pod, 'ada')), unsub).toBe(expected, HEARD);
+      flush();
+      expect(broker.published.map((each) => each.split(' ')[0])).toEqual(['', 'tea', '']);
+    });
+  });
+
+  test('makes a message without a room ambiguous where it was not', () => {
+    marbles(({ hot, expectObservable, flush }, scheduler) => {
+      const e1 = hot('  ----cj---c-lc-', INBOUND);
+      const unsub = '   -------------!';
+      const expected = '---w----jr-l-';
+
+      const { broker, pod } = slowly(scheduler);
+      expectObservable(ask(e1, inRooms(pod, 'ada', ['milk'])), unsub).toBe(expected, HEARD);
+      flush();
+      expect(broker.published.map((each) => each.split(' ')[0])).toEqual(['milk', 'milk']);
+    });
+  });
+
+  test.each([
+    { what: 'a name that is no room’s', said: 'b', told: 'b' },
+    { what: 'the room of everybody', said: 'e', told: 'e' },
+    { what: 'something, though it names another message', said: 'a', told: 'a' },
+  ])('of $what is an invalid message, and changes nothing', ({ said, told }) => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot(`  -W${said}-`, INBOUND);
+      const unsub = '   -----!';
+      const expected = `wi${told}-`;
+
+      const { pod } = slowly(scheduler);
+      expectObservable(ask(e1, inRooms(pod, 'ada')), unsub).toBe(expected, { ...HEARD, i: 'in ' });
+    });
+  });
+
+  test('of more than 100 rooms is forbidden, whether at once or with those that it is in or on its way to', () => {
+    marbles(({ hot, expectObservable, flush }, scheduler) => {
+      const e1 = hot('  -m-jh--h-', INBOUND);
+      const unsub = '   ---------!';
+      const expected = 'wf--h-jh-';
+
+      const { broker, pod } = slowly(scheduler);
+      const subscribed: string[] = [];
+      timer(8, scheduler).subscribe(() => subscribed.push(...broker.subscribed));
+      expectObservable(ask(e1, inRooms(pod, 'ada')), unsub).toBe(expected, HEARD);
+      flush();
+      expect(subscribed).toEqual(['', 'tea']);
+    });
+  });
+
+  test('of rooms that the token does not grant is forbidden, and of none of those named with them', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('  -Jj----', INBOUND);
+      const unsub = '   -------!';
+      const expected = 'wF---j-';
+
+      const { pod } = slowly(scheduler);
+      const grant: Grant = { mayJoin: (room) => room === 'tea', mayPublish: () => true, mayPublishGlobally: () => true };
+      const context = { ...inRooms(pod, 'ada'), access: { grant, expiresAtMs: Infinity } };
+      expectObservable(ask(e1, context), unsub).toBe(expected, { ...HEARD, F: 'error forbidden' });
+    });
+  });
+
+  test('while the pod goes away is unavailable', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('  -xd           ', { ...INBOUND, x: text({ type: 'later', id: 'x' }) });
+      const expected = 'w-(dp)e(s|)   ';
+
+      const later = handler('later', Type.Unknown(), (message$, context) =>
+        message$.pipe(
+          delay(5, context.scheduler),
+          map(({ id }) => join(['tea'], { ref: id })),
+        ),
+      );
+      const pod = virtualPod(scheduler, { handlers: [later] });
+      const heard = { w: 'welcome', d: 'shutdown', p: 'pause', e: 'error unavailable x', s: 'shut 1001' };
+      expectObservable(ask(e1, inRooms(pod, 'ada'))).toBe(expected, heard);
+    });
+  });
+});
+
+describe('a room that the broker refuses', () => {
+  /** A pod whose broker takes 3 ms to refuse the tea room, and confirms the others. */
+  function refusing(scheduler: TestScheduler, environment: Record<string, string> = {}) {
+    const broker = new ScriptedBroker();
+    broker.returns = true;
+    broker.confirm = (room) => {
+      if (room !== 'tea') return [true];
+      return timer(3, scheduler).pipe(
+        map(() => {
+          throw new RoomRefusedError('no permission');
+        }),
+      );
+    };
+    return virtualPod(scheduler, { broker, handlers: HANDLERS, limits: readConfig(environment) });
+  }
+
+  test('closes with 1008 who came for it', () => {
+    marbles(({ expectObservable }, scheduler) => {
+      const pod = refusing(scheduler);
+      expectObservable(ask(NEVER, inRooms(pod, 'ada', ['milk', 'tea']))).toBe('---(s|)', { s: 'shut 1008' });
+      expectObservable(ask(NEVER, inRooms(pod, 'ben', ['milk'])), '9ms !').toBe('w', HEARD);
+    });
+  });
+
+  test('costs who wants to join it an error with the message’s id, and nothing else', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('  -j---t-c-', INBOUND);
+      const unsub = '   ---------!';
+      const expected = 'w---fn-c-';
+
+      const heard = { ...HEARD, f: 'error forbidden j' };
+      expectObservable(ask(e1, inRooms(refusing(scheduler), 'ada', ['milk'])), unsub).toBe(expected, heard);
+    });
+  });
+
+  test('counts in the publish window no longer', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('  -jc-------', INBOUND);
+      const unsub = '   ----------!';
+      const pod = refusing(scheduler, { PUBLISH_WINDOW: '1' });
+      const heard = { ...HEARD, f: 'error forbidden j', p: 'pause', r: 'resume' };
+      expectObservable(ask(e1, inRooms(pod, 'ada', ['milk'])), unsub).toBe('wp--(fcr)', heard);
+    });
+  });
+
+  test('closes who was in it, where the broker has changed its mind', () => {
+    marbles(({ expectObservable }, scheduler) => {
+      const broker = new ScriptedBroker();
+      broker.confirm = (room) =>
+        room === 'tea'
+          ? concat(of(true), timer(3, scheduler).pipe(mergeMap(() => throwError(() => new RoomRefusedError('no')))))
+          : [true];
+      const pod = virtualPod(scheduler, { broker });
+      expectObservable(ask(NEVER, inRooms(pod, 'ada', ['tea']))).toBe('w--(s|)', { ...HEARD, s: 'shut 1008' });
+    });
+  });
+});
+
+describe('a pod that is full', () => {
+  test('of rooms lets nobody join more, but those that it hears already', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('  -jJl----', { j: act('join', { id: 'j' }), J: act('join two', { id: 'J' }), l: act('leave') });
+      const unsub = '   --------!';
+      const expected = 'wjuL----';
+
+      const pod = virtualPod(scheduler, { handlers: HANDLERS, limits: readConfig({ MAX_ROOMS: '1' }) });
+      ask(NEVER, inRooms(pod, 'ben', ['tea'])).subscribe();
+      const heard = { w: 'welcome', j: 'joined tea', u: 'error unavailable J', L: 'left tea' };
+      expectObservable(ask(e1, inRooms(pod, 'ada')), unsub).toBe(expected, heard);
+    });
+  });
+
+  test('of what waits lets nobody join more', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('  -j--j-', INBOUND);
+      const unsub = '   ------!';
+      const expected = 'wu--j-';
+
+      const pod = virtualPod(scheduler, { handlers: HANDLERS });
+      pod.held.add(pod.limits.maxHeldBytes);
+      timer(3, scheduler).subscribe(() => {
+        pod.held.add(-pod.limits.maxHeldBytes);
+      });
+      expectObservable(ask(e1, inRooms(pod, 'ada')), unsub).toBe(expected, { ...HEARD, u: 'error unavailable j' });
+    });
+  });
+});
+
+describe('leave', () => {
+  test('is answered, and what is said in the room from then on is for others', () => {
+    marbles(({ hot, cold, expectObservable }, scheduler) => {
+      const e1 = hot('  ------lt--', INBOUND);
+      const said = '    ----x---x-';
+      const unsub = '   ----------!';
+      const expected = '---wc-ln--';
+
+      const { broker, pod } = slowly(scheduler);
+      cold(said).subscribe(() => {
+        broker.deliver('tea', 'hi');
+      });
+      expectObservable(ask(e1, inRooms(pod, 'ada', ['tea'])), unsub).toBe(expected, HEARD);
+    });
+  });
+
+  test('of several rooms is answered for each; with one that it is not in, it leaves none', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('  -lj----L-J----L-', INBOUND);
+      const unsub = '   ------------------!';
+      const expected = 'wN---j-M-j--J-(lL)';
+
+      const { pod } = slowly(scheduler);
+      expectObservable(ask(e1, inRooms(pod, 'ada')), unsub).toBe(expected, HEARD);
+    });
+  });
+
+  test('of a room that is on its way ends the wait: it is never joined', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('  -r-------', INBOUND);
+      const unsub = '   ---------!';
+      const expected = 'wl-------';
+
+      const { pod } = slowly(scheduler);
+      expectObservable(ask(e1, inRooms(pod, 'ada')), unsub).toBe(expected, HEARD);
+    });
+  });
+
+  test('and join by turns end as the last of them wanted', () => {
+    marbles(({ hot, expectObservable, flush }, scheduler) => {
+      const e1 = hot('  -r-rj-----', INBOUND);
+      const unsub = '   ----------!';
+      const expected = 'wl-lj-----';
+
+      const { pod } = slowly(scheduler);
+      const members: number[] = [];
+      timer(9, scheduler).subscribe(() => {
+        members.push(pod.hub.memberCount('tea'));
+      });
+      expectObservable(ask(e1, inRooms(pod, 'ada')), unsub).toBe(expected, HEARD);
+      flush();
+      expect(members).toEqual([1]);
+    });
+  });
+});
+
+describe('rooms$', () => {
+  test('says which rooms the connection is in, and then each change, when the client has been told', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('  -Wj------l---', INBOUND);
+      const unsub = '   -------------!';
+      const expected = 'wi---(jT)(li)';
+
+      const { pod } = slowly(scheduler);
+      expectObservable(ask(e1, inRooms(pod, 'ada')), unsub).toBe(expected, {
+        ...HEARD,
+        i: 'in ',
+        T: 'in tea',
+      });
+    });
+  });
+});
+
+describe('who watches rooms$', () => {
+  test('and joins what was left is told so after it was told of the leave', () => {
+    marbles(({ hot, expectObservable, flush }, scheduler) => {
+      const e1 = hot('  -Sl--', { ...INBOUND, S: text({ type: 'stay' }) });
+      const unsub = '   -----!';
+      const expected = 'w-(lj)';
+
+      const stay = handler('stay', Type.Unknown(), (_, { rooms$ }) =>
+        rooms$.pipe(
+          filter((present) => present.length === 0),
+          map(() => join(['tea'])),
+        ),
+      );
+      const pod = virtualPod(scheduler, { handlers: [...HANDLERS, stay] });
+      const members: number[] = [];
+      timer(4, scheduler).subscribe(() => {
+        members.push(pod.hub.memberCount('tea'));
+      });
+      expectObservable(ask(e1, inRooms(pod, 'ada', ['tea'])), unsub).toBe(expected, HEARD);
+      flush();
+      expect(members).toEqual([1]);
+    });
+  });
+});
+
+describe('presence', () => {
+  test('tells the room who comes and goes while they are connected', () => {
+    marbles(({ hot, expectObservable }, scheduler) => {
+      const e1 = hot('  ----j---l--', INBOUND);
+      const unsub = '   -----------!';
+
+      const pod = virtualPod(scheduler, { handlers: HANDLERS });
+      const telling = presence(pod, 100).subscribe();
+      timer(10, scheduler).subscribe(() => {
+        telling.unsubscribe();
+      });
+      const heard = { w: 'welcome', b: 'presence online ben', a: 'presence online ada', o: 'presence offline ada' };
+      ask(e1, inRooms(pod, 'ada')).subscribe();
+      expectObservable(ask(NEVER, inRooms(pod, 'ben', ['tea'])), unsub).toBe('(wb)a---o', heard);
+    });
+  });
+});

@@ -1,0 +1,151 @@
+import { describe, expect, test } from '@jest/globals';
+import { NEVER, concat, of } from 'rxjs';
+import Type from 'typebox';
+import { connection } from '../../src/connection/connection.js';
+import { handler } from '../../src/handlers/handler.js';
+import { builtInHandlers } from '../../src/handlers/built-in/index.js';
+import { judge, type JudgeOptions } from '../../src/dispatch/check.js';
+import { ENVELOPE_BYTES, byteLength, timestamp, writeEnvelope } from '../../src/protocol/protocol.js';
+import type { Outbound } from '../../src/connection/transport.js';
+import { READY } from '../support/consumer.js';
+import { marbles } from '../support/marbles.js';
+import { inRooms, readable, virtualPod } from '../support/pod.js';
+
+const MAX_BYTES = 65_536;
+const UUID = '018f0000-0000-7000-8000-000000000000';
+
+const weather = handler('weather', Type.Object({ celsius: Type.Number() }), () => NEVER);
+
+const options: JudgeOptions = {
+  handlers: new Map([...builtInHandlers, weather].map((each) => [each.type, each])),
+  maxMessageBytes: MAX_BYTES,
+  identity: 'ada',
+  rooms: ['tea'],
+};
+
+test.each([
+  ['a chat', '{"type":"chat","data":{"content":"hi"}}'],
+  ['an empty chat', '{"type":"chat","data":{"content":""}}'],
+  ['a chat with more in its data', '{"type":"chat","data":{"content":"hi","mood":{"n":[1]},"x":null}}'],
+  ['a ping', '{"type":"ping"}'],
+  ['a ping with data', '{"type":"ping","data":[1],"id":"7"}'],
+  ['a pong', '{"type":"pong"}'],
+  ['a type that somebody installed', '{"type":"weather","data":{"celsius":7}}'],
+])('accepts %s as it is, and names its handler', (_, text) => {
+  const sent = JSON.parse(text) as { type: string };
+  const message = { room: undefined, data: undefined, id: undefined, ...sent };
+  expect(judge(text, options)).toStrictEqual({ kind: 'accepted', message, handler: options.handlers.get(message.type) });
+});
+
+test.each([
+  ['no JSON', 'invalid_json', 'hello'],
+  ['no object', 'invalid_message', '[]'],
+  ['a room of null', 'invalid_message', '{"type":"chat","room":null,"data":{"content":"hi"}}'],
+  ['a chat without data', 'invalid_message', '{"type":"chat"}'],
+  ['a chat whose data is a string', 'invalid_message', '{"type":"chat","data":"hi"}'],
+  ['a chat whose data is a list', 'invalid_message', '{"type":"chat","data":["content"]}'],
+  ['a chat without content', 'invalid_message', '{"type":"chat","data":{}}'],
+  ['a chat whose content is a number', 'invalid_message', '{"type":"chat","data":{"content":5}}'],
+  ['a chat whose content is null', 'invalid_message', '{"type":"chat","data":{"content":null}}'],
+  ['a chat whose content is inherited', 'invalid_message', '{"type":"chat","data":{"__proto__":{"content":"hi"}}}'],
+  ['data that an installed handler does not take', 'invalid_message', '{"type":"weather","data":{"celsius":"7"}}'],
+  ['presence', 'forbidden_type', '{"type":"presence","data":{}}'],
+  ['notification', 'forbidden_type', '{"type":"notification","data":{}}'],
+  ['system', 'forbidden_type', '{"type":"system","data":{}}'],
+  ['error', 'forbidden_type', '{"type":"error","data":{}}'],
+  ['a type that nobody installed', 'unknown_type', '{"type":"dance","data":{}}'],
+  ['a type in capitals', 'unknown_type', '{"type":"CHAT","data":{"content":"hi"}}'],
+  ['an empty type', 'unknown_type', '{"type":""}'],
+  ['a type called like a property of objects', 'unknown_type', '{"type":"__proto__"}'],
+  ['a type called like a method of maps', 'unknown_type', '{"type":"get"}'],
+])('refuses %s: %s', (_, code, text) => {
+  expect(judge(text, options)).toStrictEqual({ kind: 'rejection', code, reason: expect.any(String), ref: undefined });
+});
+
+test.each([
+  ['invalid_message', '{"type":"chat","data":5,"id":"ID"}'],
+  ['forbidden_type', '{"type":"system","id":"ID"}'],
+  ['unknown_type', '{"type":"dance","id":"ID"}'],
+])('%s refers to an id of at most 128 bytes and to no longer one', (code, text) => {
+  const withId = (id: string) => judge(text.replace('ID', id), options);
+  expect(withId('é'.repeat(64))).toMatchObject({ code, ref: 'é'.repeat(64) });
+  expect(withId('é'.repeat(65))).toMatchObject({ code, ref: undefined });
+});
+
+describe('what grows when it is written out', () => {
+  /** Numbers that take 4 bytes as sent and 21 as written. */
+  const growing = (count: number) => Array.from({ length: count }, () => '1e20').join();
+
+  const chat = (numbers: string, content: string) =>
+    `{"type":"chat","room":"tea","data":{"numbers":[${numbers}],"content":"${content}"}}`;
+
+  const written = (text: string) => {
+    const { type, room, data } = JSON.parse(text) as { type: string; room: string; data: object };
+    return byteLength(writeEnvelope({ id: UUID, type, room, from: options.identity, data, timestamp: timestamp(0) }));
+  };
+
+  /** A chat that takes exactly so many bytes once it is an envelope. */
+  const growsTo = (bytes: number) => {
+    const numbers = growing(1500);
+    return chat(numbers, 'x'.repeat(bytes - written(chat(numbers, ''))));
+  };
+
+  test('may take as much as the largest message and its envelope', () => {
+    const text = growsTo(MAX_BYTES + ENVELOPE_BYTES);
+    expect(byteLength(text)).toBeLessThanOrEqual(MAX_BYTES);
+    expect(judge(text, options)).toMatchObject({ kind: 'accepted' });
+  });
+
+  test('may not take a byte more', () => {
+    const text = growsTo(MAX_BYTES + ENVELOPE_BYTES + 1);
+    expect(byteLength(text)).toBeLessThanOrEqual(MAX_BYTES);
+    expect(judge(text, options)).toMatchObject({ kind: 'rejection', code: 'invalid_message' });
+  });
+
+  test('counts as bytes, not as letters', () => {
+    const text = `{"type":"chat","room":"tea","data":{"content":"${'日'.repeat(10_000)}","numbers":[${growing(2000)}]}}`;
+    const bytes = written(text);
+    const allowing = (maxMessageBytes: number) => judge(text, { ...options, maxMessageBytes });
+    expect(allowing(bytes - ENVELOPE_BYTES)).toMatchObject({ kind: 'accepted' });
+    expect(allowing(bytes - ENVELOPE_BYTES - 1)).toMatchObject({ code: 'invalid_message' });
+  });
+
+  test('counts the sender’s identity, which stands in the envelope', () => {
+    const text = growsTo(MAX_BYTES + ENVELOPE_BYTES);
+    expect(judge(text, { ...options, identity: `${options.identity}n` })).toMatchObject({ code: 'invalid_message' });
+  });
+
+  test('is found where a small text grows the most that it can', () => {
+    const text = `{"type":"chat","room":"tea","data":{"content":"","numbers":[${growing(3000)}]}}`;
+    expect(byteLength(text)).toBeLessThan(16_000);
+    expect(judge(text, { ...options, maxMessageBytes: 16_000 })).toMatchObject({ code: 'invalid_message' });
+  });
+
+  test.each([
+    ['that names its room', true],
+    ['that leaves its room to be filled in', false],
+  ])('is never lost in silence: a chat %s is refused or heard', (_, namesRoom) => {
+    const room = 'r'.repeat(128);
+    const place = namesRoom ? { room } : {};
+    const sizes = [-200, -100, -50, -20, 0, 20, 50, 100, 200];
+    const outcomes = sizes.map((off) => {
+      const text = growsTo(MAX_BYTES + ENVELOPE_BYTES - 128 + off).replace('"room":"tea",', namesRoom ? `"room":"${room}",` : '');
+      const heard: unknown[] = [];
+      marbles(({ flush }, scheduler) => {
+        const said: { kind: 'text'; text: string } = { kind: 'text', text };
+        const keep = (outbound: Outbound) => {
+          if (outbound.kind === 'batch') heard.push(...(readable(outbound) as { type: string }[]).map(({ type }) => type));
+        };
+        const pod = virtualPod(scheduler);
+        const ended = connection(concat(of(said), NEVER), READY, inRooms(pod, options.identity, [room])).subscribe(keep);
+        scheduler.schedule(() => {
+          ended.unsubscribe();
+        }, 10);
+        scheduler.maxFrames = 20;
+        flush();
+      });
+      return { off, ...place, heard: heard.filter((type) => type === 'chat' || type === 'error').length };
+    });
+    expect(outcomes).toEqual(sizes.map((off) => ({ off, ...place, heard: 1 })));
+  });
+});

@@ -1,0 +1,248 @@
+import { describe, expect, test } from '@jest/globals';
+import { NEVER, Observable, Subject, of, throwError, timer } from 'rxjs';
+import type { TestScheduler } from 'rxjs/testing';
+import { silentLogger } from '../../../src/runtime/log.js';
+import { LinkError, type RedisLink } from '../../../src/redis/link.js';
+import { RedisTopology } from '../../../src/redis/cluster/topology.js';
+import { marbles, virtualWorld } from '../../support/marbles.js';
+
+const TIMEOUT_MS = 300;
+const SHARES = ['0-5460', '5461-10922', '10923-16383'] as const;
+
+/** Three masters `a`, `b` and `c`, and `r`, the replica of `a`: what each of them says. */
+class Scene {
+  readonly scheduler: TestScheduler;
+  readonly topology: RedisTopology;
+  /** Who cannot be reached. */
+  readonly down = new Set<string>();
+  /** Who has not heard that `r` took the place of `a`; absent: all. */
+  informed: ReadonlySet<string> = new Set();
+  /** Whom a server takes for dead. */
+  readonly unheard = new Map<string, readonly string[]>();
+  /** Which servers were asked, as `{ms} {server} {question}`. */
+  readonly asked: string[] = [];
+  readonly #lost$ = new Subject<string>();
+
+  constructor(scheduler: TestScheduler, servers: readonly string[] = ['a:1']) {
+    this.scheduler = scheduler;
+    this.topology = new RedisTopology({
+      address: { host: 'unused', port: 6379, tls: false },
+      connect: ({ address }) => this.#connect(address.host),
+      channelPrefix: 'test',
+      servers,
+      timeoutMs: TIMEOUT_MS,
+      world: virtualWorld(scheduler),
+      log: silentLogger,
+    });
+    this.topology.connected().subscribe();
+  }
+
+  at(ms: number, act: () => void): void {
+    timer(ms, this.scheduler).subscribe(act);
+  }
+
+  until(ms: number): this {
+    this.scheduler.maxFrames = ms;
+    this.scheduler.flush();
+    return this;
+  }
+
+  /** A server and the connection to it are gone. */
+  lose(server: string): void {
+    this.down.add(server);
+    this.#lost$.next(server);
+  }
+
+  get ownerOfFirst(): string | undefined {
+    return this.topology.table$.value.ownerOf(0);
+  }
+
+  #connect(server: string): Observable<RedisLink> {
+    if (this.down.has(server)) return throwError(() => new LinkError('refused'));
+    return new Observable((subscriber) => {
+      subscriber.next({
+        publish: () => undefined,
+        subscribe: () => of(1),
+        unsubscribe: () => undefined,
+        ask: (_, question = '') => {
+          this.asked.push(`${this.scheduler.now()} ${server} ${question}`);
+          return of(question === 'NODES' ? this.#nodes(server) : this.#slots());
+        },
+        receivedBytes: () => 0,
+        message$: NEVER,
+        moved$: NEVER,
+        channels: () => new Set<string>(),
+      });
+      subscriber.add(
+        this.#lost$.subscribe((lost) => {
+          if (lost === server) subscriber.error(new LinkError('lost'));
+        }),
+      );
+    });
+  }
+
+  #nodes(by: string): string {
+    const masters = this.informed.has(by) ? ['r', 'b', 'c'] : ['a', 'b', 'c'];
+    const epochs = this.informed.has(by) ? [9, 2, 3] : [1, 2, 3];
+    const unheard = this.unheard.get(by) ?? [];
+    return ['a', 'b', 'c', 'r']
+      .map((server) => {
+        const nth = masters.indexOf(server);
+        const flags = [
+          ...(server === by ? ['myself'] : []),
+          nth < 0 ? 'slave' : 'master',
+          ...(unheard.includes(server) ? ['fail?'] : []),
+        ];
+        return `${server} ${server}:1@2 ${flags.join()} - 0 0 ${epochs[Math.max(nth, 0)] ?? 0} connected ${nth < 0 ? '' : SHARES[nth]}`.trimEnd();
+      })
+      .join('\n');
+  }
+
+  #slots(): unknown {
+    return [[0, 16_383, ...['a', 'b', 'c', 'r'].map((server) => [server, 1, server, []])]];
+  }
+}
+
+function scene(play: (scene: Scene) => void, servers?: readonly string[]): void {
+  marbles((_, scheduler) => {
+    play(new Scene(scheduler, servers));
+  });
+}
+
+describe('the servers of a cluster', () => {
+  test('are all asked, though only one is configured, every 1.5 s; addresses once', () => {
+    scene((it) => {
+      it.until(1600);
+      expect(
+        it.asked
+          .filter((asked) => asked.includes('NODES'))
+          .map((asked) => asked.slice(0, -6))
+          .sort(),
+      ).toEqual(
+        ['0 a', '0 b', '0 c', '1500 a', '1500 b', '1500 c'], //
+      );
+      expect(it.asked.filter((asked) => asked.includes('SLOTS'))).toHaveLength(3);
+      expect(it.topology.status).toEqual({ up: true });
+    });
+  });
+
+  test('that are configured and are no masters are asked only as long as no majority of the masters answers', () => {
+    scene(
+      (it) => {
+        it.at(1000, () => {
+          it.lose('b');
+          it.lose('c');
+        });
+        it.until(2900);
+        expect(it.asked.filter((asked) => asked.includes(' r NODES')).map((asked) => Number(asked.split(' ', 1)))).toEqual([
+          0, 1000, 2500,
+        ]);
+      },
+      ['r:1'],
+    );
+  });
+
+  test('that cannot be reached at all leave the status down, with the reason', () => {
+    scene((it) => {
+      it.down.add('a');
+      it.until(100);
+      expect(it.topology.status).toEqual({ up: false, reason: 'cluster: a:1: refused' });
+    });
+  });
+});
+
+describe('servers that disagree', () => {
+  test('the newest epoch counts, though a server that says otherwise is asked as well', () => {
+    scene((it) => {
+      it.at(1000, () => (it.informed = new Set(['b', 'c', 'r'])));
+      expect(it.until(1400).ownerOfFirst).toBe('a:1');
+      expect(it.until(1600).ownerOfFirst).toBe('r:1');
+      expect(it.until(20_000).ownerOfFirst).toBe('r:1');
+    });
+  });
+
+  test('one that knows is enough, and losing it turns nothing back', () => {
+    scene((it) => {
+      it.at(1000, () => (it.informed = new Set(['c', 'r'])));
+      it.at(1600, () => {
+        it.lose('c');
+        it.lose('r');
+      });
+      expect(it.until(1600).ownerOfFirst).toBe('r:1');
+      expect(it.until(20_000).ownerOfFirst).toBe('r:1');
+    });
+  });
+
+  test('a server that has no majority is not believed', () => {
+    scene((it) => {
+      it.unheard.set('a', ['b', 'c']);
+      it.down.add('b').add('c');
+      it.until(1000);
+      expect(it.ownerOfFirst).toBeUndefined();
+      expect(it.topology.status).toEqual({
+        up: false,
+        reason: 'cluster: no server that knows a majority of its masters has answered',
+      });
+    });
+  });
+});
+
+describe('the moment of which all is known', () => {
+  test('is the last question that a majority has answered, less what news may take', () => {
+    scene((it) => {
+      expect(it.until(1400).topology.agreed).toEqual({ ms: 0, wallMs: 0 });
+      expect(it.until(1600).topology.agreed).toEqual({ ms: 1100, wallMs: 1100 });
+    });
+  });
+
+  test('is, when the table changes, still that of the time before', () => {
+    scene((it) => {
+      const seen: number[] = [];
+      it.topology.table$.subscribe(() => seen.push(it.topology.agreed.ms));
+      it.at(1000, () => (it.informed = new Set(['b', 'c', 'r'])));
+      it.until(1600);
+      expect(seen.at(-1)).toBe(0);
+      expect(it.topology.agreed.ms).toBe(1100);
+    });
+  });
+
+  test('stands still while no majority answers, and after 5 s the status is down', () => {
+    scene((it) => {
+      it.at(1600, () => {
+        it.lose('b');
+        it.lose('c');
+      });
+      expect(it.until(6000).topology.agreed.ms).toBe(1100);
+      expect(it.topology.status).toEqual({ up: true });
+      expect(it.until(7000).topology.status).toEqual({ up: false, reason: 'cluster: no majority of its masters answers' });
+    });
+  });
+});
+
+describe('what a server says when it refuses a slot', () => {
+  test('counts at once, until that server has been asked', () => {
+    scene((it) => {
+      it.at(100, () => it.topology.hint('MOVED 0 b:1', 'a:1'));
+      expect(it.until(200).ownerOfFirst).toBe('b:1');
+      expect(it.until(1600).ownerOfFirst).toBe('a:1');
+    });
+  });
+
+  test('counts for 10 s where that server cannot be asked', () => {
+    scene((it) => {
+      it.at(100, () => it.topology.hint('MOVED 0 b:1', 'r:1'));
+      expect(it.until(9900).ownerOfFirst).toBe('b:1');
+      expect(it.until(12_000).ownerOfFirst).toBe('a:1');
+    });
+  });
+
+  test.each([
+    ['MOVED 0 b:1', true],
+    ['CLUSTERDOWN Hash slot not served', true],
+    ['NOPERM no permissions', false],
+  ])('%s: whether another server, or the same one later, will take it', (reason, elsewhere) => {
+    scene((it) => {
+      expect(it.until(100).topology.hint(reason, 'a:1')).toBe(elsewhere);
+    });
+  });
+});

@@ -1,0 +1,54 @@
+import { describe, expect, test } from '@jest/globals';
+import { RecentRooms, readNotice, writeNotice } from '../../../src/redis/cluster/wrong-owner.js';
+
+describe('the rooms of late', () => {
+  test('are given once, with the last confirmation of each, where they have moved', () => {
+    const rooms = new RecentRooms();
+    rooms.confirmed('tea', 1);
+    rooms.confirmed('tea', 3);
+    rooms.confirmed('milk', 2);
+    expect([...rooms.take((room) => room === 'tea')]).toEqual([['tea', 3]]);
+    expect([...rooms.take(() => true)]).toEqual([['milk', 2]]);
+  });
+
+  test('keep what was confirmed after the time that matters, and forget the rest', () => {
+    const rooms = new RecentRooms();
+    rooms.forget(0, 100);
+    rooms.confirmed('early', 110);
+    // Nothing is older than that, so all of it is kept.
+    rooms.forget(90, 150);
+    rooms.confirmed('late', 160);
+    rooms.forget(120, 200);
+    expect([...rooms.take(() => true).keys()]).toEqual(['early', 'late']);
+    rooms.confirmed('early', 210);
+    rooms.forget(220, 300);
+    rooms.confirmed('late', 310);
+    rooms.forget(310, 400);
+    expect([...rooms.take(() => true).keys()]).toEqual(['late']);
+  });
+});
+
+describe('a notice', () => {
+  const notice = { pod: 'id-1', sinceAgeMs: 3000, untilAgeMs: 20, sinceWallMs: 1_800_000_000_000 };
+
+  test('is read as it was written, without fractions', () => {
+    expect(readNotice(Buffer.from(writeNotice(notice)))).toEqual(notice);
+    expect(readNotice(Buffer.from(writeNotice({ ...notice, untilAgeMs: -0.5, sinceAgeMs: 3000.7 })))).toEqual({
+      ...notice,
+      untilAgeMs: 0,
+    });
+  });
+
+  test.each([
+    '{"id":"x"}',
+    'misplaced',
+    'misplaced 2 id-1 3000 20 1800000000000',
+    'misplaced 1 id-1 3000 20',
+    'misplaced 1 id-1 -3000 20 1800000000000',
+    'misplaced 1 id-1 9999999999999 20 1800000000000',
+    'misplaced 1 id-1 3000 20 1800000000000 more',
+    '',
+  ])('is no other text: %j', (text) => {
+    expect(readNotice(Buffer.from(text))).toBeUndefined();
+  });
+});
