@@ -10,10 +10,10 @@ import { createPod } from '../src/server/pod.js';
 import type { Pod } from '../src/connection/context.js';
 import { Presence } from '../src/hub/presence.js';
 import { SERVER_ID, type Envelope } from '../src/protocol/protocol.js';
-import { admit, isRefusal, type Border } from '../src/http/request.js';
+import { admit, isRefusal, type OriginPolicy } from '../src/http/request.js';
 import type { Connect } from '../src/redis/link.js';
 import { TICK } from '../src/connection/transport.js';
-import type { World } from '../src/runtime/world.js';
+import type { Runtime } from '../src/runtime/runtime.js';
 import type { Chance } from './chance.js';
 import type { MachineClock } from './machine-clock.js';
 import type { Connection, Facts, PodName } from './facts.js';
@@ -37,7 +37,7 @@ const LONGEST_UPTIME_MS = 1e9;
 /** And runs at a rate of its own. */
 const MOST_RATE_ERROR = 200e-6;
 
-const ANYWHERE: Border = { origins: '*', trusted: undefined };
+const ANYWHERE: OriginPolicy = { origins: '*', trusted: undefined };
 
 /** One pod's process: all that production runs in it but sockets, HTTP and ioredis. */
 export class SimulatedPod {
@@ -59,7 +59,7 @@ export class SimulatedPod {
     this.#options = options;
     this.name = options.name;
     this.timeline = timeline;
-    const world = worldOf(options);
+    const runtime = worldOf(options);
     const log = complainingLogger(facts, options.name);
     const metrics: Metrics = {
       ...noMetrics,
@@ -73,15 +73,15 @@ export class SimulatedPod {
         this.#rooms += change;
       },
     };
-    const broker = configuredBroker(config, { connect, world, metrics, log });
-    this.#pod = createPod({ limits: config, handlers: builtInHandlers, broker, world, metrics, log });
+    const broker = configuredBroker(config, { connect, runtime, metrics, log });
+    this.#pod = createPod({ limits: config, handlers: builtInHandlers, broker, runtime, metrics, log });
     this.#running.add(
       broker.status$.subscribe(({ up }) => {
         this.#isUp = up;
       }),
     );
     this.#running.add(
-      this.#pod.pulse.tick$.subscribe(() => {
+      this.#pod.clock.tick$.subscribe(() => {
         for (const socket of this.sockets) socket.tell(TICK);
       }),
     );
@@ -114,7 +114,7 @@ export class SimulatedPod {
     const request = { method: 'GET', headers: { host: ['pod'] }, peer: undefined, segment: undefined, query };
     const rooms = admit(request, { draining: this.#draining, full }, ANYWHERE);
     if (isRefusal(rooms)) return undefined;
-    const id = this.#pod.world.newId();
+    const id = this.#pod.runtime.newId();
     facts.tell({ kind: 'opened', connection: made });
     const socket = new SimulatedSocket({
       connection: made,
@@ -140,7 +140,7 @@ export class SimulatedPod {
   close(done: () => void): void {
     if (this.#draining) return;
     this.#draining = true;
-    const { world } = this.#pod;
+    const { runtime } = this.#pod;
     const { shutdownDelayMs: delayMs, shutdownTimeoutMs: timeoutMs } = this.#options.config;
     const closing$ = defer(() => {
       this.#stopPresence('stopped');
@@ -151,7 +151,7 @@ export class SimulatedPod {
       ended$: this.#ended$,
       delayMs,
       timeoutMs,
-      world,
+      runtime,
       closing$,
     }).subscribe({
       complete: () => {
@@ -178,7 +178,7 @@ export class SimulatedPod {
 }
 
 /** Two clocks of its own: what they show differs from those of all others, and from the true time. */
-function worldOf({ name, timeline, chance, clock }: SimulatedPodOptions): World {
+function worldOf({ name, timeline, chance, clock }: SimulatedPodOptions): Runtime {
   let ids = 0;
   const pod = `${hex(name.slot + 1, 4)}${hex(name.life, 4)}`;
   const clocks = chance.fork('clocks');

@@ -2,7 +2,7 @@ import { Subject, type Observable, type Subscription } from 'rxjs';
 import type { Drainable } from '../src/server/drain.js';
 import type { Batch } from '../src/hub/frame.js';
 import type { Consumer } from '../src/operators/boundedBuffer.js';
-import type { Drain, Inbound, Outbound, Shut } from '../src/connection/transport.js';
+import type { Drain, Inbound, Outbound, CloseSocket } from '../src/connection/transport.js';
 import type { Connection, Facts } from './facts.js';
 import { readFrames } from '../src/testing/frames.js';
 import type { Timeline } from '../src/testing/virtual-scheduler.js';
@@ -277,7 +277,7 @@ export class SimulatedSocket implements Drainable, Consumer {
     }
   }
 
-  #shut({ code, now }: Shut): void {
+  #shut({ code, now }: CloseSocket): void {
     this.#options.facts.tell({ kind: 'shut', connection: this.connection, code });
     this.#closeCode ??= code;
     this.#isPaused = false;

@@ -10,13 +10,13 @@ export {
   type Cause,
   type Close,
   type Effect,
-  type Hear,
+  type Transform,
   type Join,
   type Leave,
   type Publish,
   type Reply,
   close,
-  hear,
+  transform,
   join,
   leave,
   publish,
@@ -28,7 +28,7 @@ export { type Logger, type LogLine, createLogger, silentLogger } from './runtime
 export { type Rejection, reject } from './handlers/rejection.js';
 export { type Metrics, type MetricsOptions, type ScrapedMetrics, prometheusMetrics } from './runtime/metrics.js';
 export { type PerMessageOptions, perMessage } from './handlers/per-message.js';
-export type { Hearing } from './connection/context.js';
+export type { OutboundTransform } from './connection/context.js';
 export {
   CloseCode,
   type ClientMessage,
@@ -44,6 +44,6 @@ export {
 } from './protocol/protocol.js';
 export type { Publication } from './broker/broker.js';
 export { type ChatServer, type ChatServerOptions, createChatServer } from './server/server.js';
-export type { World } from './runtime/world.js';
-export { nodeWorld } from './runtime/world-node.js';
-export { type Handle, type Wrap, wrap } from './handlers/middleware.js';
+export type { Runtime } from './runtime/runtime.js';
+export { nodeRuntime } from './runtime/node-runtime.js';
+export { type Handle, type Middleware, middleware } from './handlers/middleware.js';

@@ -7,7 +7,7 @@ import ts from 'typescript';
 const SRC = fileURLToPath(new URL('../src', import.meta.url));
 const MAX_LINES = 400;
 
-/** Where the outside world is touched; each with what it needs it for. Everything else in src is the pure core. */
+/** Where the outside runtime is touched; each with what it needs it for. Everything else in src is the pure core. */
 const EDGES: ReadonlyMap<string, string> = new Map([
   ['main.ts', 'the process: its signals'],
   ['command.ts', 'the process: arguments, environment, output, its end'],
@@ -22,7 +22,7 @@ const EDGES: ReadonlyMap<string, string> = new Map([
   ['gateway/connections.ts', 'the sockets of upgrades'],
   ['gateway/websocket.ts', 'ws and its sockets'],
   ['redis/link.ts', 'ioredis and its promises'],
-  ['runtime/world-node.ts', 'the clock, the event loop, ids and chance'],
+  ['runtime/node-runtime.ts', 'the clock, the event loop, ids and chance'],
   ['runtime/metrics.ts', 'prom-client'],
   ['runtime/log.ts', 'pino'],
   ['runtime/memory.ts', "V8's heap"],
@@ -60,13 +60,13 @@ const BUILT_ON_EDGES: ReadonlySet<string> = new Set([
 
 /** All that may read the machine's clock; each with what it needs it for. Ages, intervals and durations go by the scheduler. */
 const WALL_CLOCK_READERS: ReadonlyMap<string, string> = new Map([
-  ['runtime/world.ts', 'its declaration'],
-  ['runtime/world-node.ts', 'its source'],
+  ['runtime/runtime.ts', 'its declaration'],
+  ['runtime/node-runtime.ts', 'its source'],
   ['auth/verify.ts', '`exp` and `nbf`, which were signed'],
   ['connection/expiry.ts', '`exp`, which was signed'],
   ['connection/publisher.ts', 'the `timestamp` of what is published'],
   ['connection/send-buffer.ts', '`since` of a gap'],
-  ['connection/ear.ts', '`since` of a gap'],
+  ['connection/transform.ts', '`since` of a gap'],
   ['hub/hub.ts', 'the delay since a `timestamp`, which is shown'],
   ['hub/server-message.ts', 'the `timestamp` of what the server says'],
   ['redis/liveness/moment.ts', '`since` of a gap'],
@@ -299,8 +299,8 @@ describe('the edges', () => {
 describe('clocks', () => {
   const clock = (what: string) => ['Date.now', 'new Date()', 'Date()', 'performance'].includes(what);
 
-  test('are read by world-node.ts alone, edges too: all others ask the World', () => {
-    const own = sources.filter(({ path }) => path !== 'runtime/world-node.ts' && !path.startsWith('testing/'));
+  test('are read by runtime-node.ts alone, edges too: all others ask the Runtime', () => {
+    const own = sources.filter(({ path }) => path !== 'runtime/node-runtime.ts' && !path.startsWith('testing/'));
     expect(offences(own, ({ impurities }) => impurities.filter(clock))).toEqual([]);
   });
 

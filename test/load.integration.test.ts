@@ -45,7 +45,7 @@ class Ledger {
   heard = 0;
   outOfOrder = 0;
 
-  hear(n: number): void {
+  transform(n: number): void {
     if (n !== this.heard) this.outOfOrder += 1;
     this.heard = n + 1;
   }
@@ -70,7 +70,7 @@ test('one member of fifty stops reading: it alone is closed with 4000, the other
     size: 50,
     path: () => '/ws/crowd',
     onText: (nth, payload) => {
-      ledgers[nth]?.hear(numberIn(payload));
+      ledgers[nth]?.transform(numberIn(payload));
       if (nth === 0) send();
       if (ledgers.every(({ heard }, at) => at === 49 || heard === COUNT)) done();
     },
@@ -99,7 +99,7 @@ test('a stall of the process itself disconnects nobody who reads', async () => {
     port: service.port,
     size: 50,
     path: () => '/ws/crowd',
-    onText: (nth, payload) => ledgers[nth]?.hear(numberIn(payload)),
+    onText: (nth, payload) => ledgers[nth]?.transform(numberIn(payload)),
   });
   let sent = 0;
   const begun = Date.now();

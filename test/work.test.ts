@@ -10,7 +10,7 @@ import type { Pod } from '../src/connection/context.js';
 import { redisBroker } from '../src/redis/broker.js';
 import { LinkError, type RedisLink } from '../src/redis/link.js';
 import { Timeline, VirtualScheduler } from '../src/testing/virtual-scheduler.js';
-import { virtualWorld } from '../src/testing/virtual-world.js';
+import { virtualRuntime } from '../src/testing/virtual-runtime.js';
 import { READY } from './support/consumer.js';
 import { inRooms, virtualPod } from './support/pod.js';
 import { ScriptedLink } from './support/redis-link.js';
@@ -80,18 +80,18 @@ class Scene {
   readonly #ended$ = new Subject<void>();
 
   constructor() {
-    const world = virtualWorld(this.#timeline);
+    const runtime = virtualRuntime(this.#timeline);
     this.redis = new VirtualRedis(this.#timeline);
     const broker = redisBroker({
       address: { host: 'localhost', port: 6379, tls: false },
       connect: () => this.redis.connect(),
       channelPrefix: 'test',
       timeoutMs: 2000,
-      world,
+      runtime,
       metrics: noMetrics,
       log: silentLogger,
     });
-    this.#pod = virtualPod(this.#timeline, { broker, world });
+    this.#pod = virtualPod(this.#timeline, { broker, runtime });
     this.#presence = new Presence(this.#pod, 100);
     this.pass();
   }
@@ -113,7 +113,7 @@ class Scene {
       timeoutMs: 10_000,
       closing$: this.#presence.stop$,
     };
-    drain({ ...options, world: this.#pod.world }).subscribe();
+    drain({ ...options, runtime: this.#pod.runtime }).subscribe();
   }
 
   pass(ms = CALM_MS): void {

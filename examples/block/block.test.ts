@@ -1,5 +1,5 @@
 import { test } from '@jest/globals';
-import { builtInHandlers, hear } from 'chat-api';
+import { builtInHandlers, transform } from 'chat-api';
 import { envelope, testConversation, testHandler, testOperator, welcome, type Heard } from 'chat-api/testing';
 import { block, except } from './block.js';
 
@@ -31,7 +31,7 @@ test('hearing goes through an operator as long as somebody is blocked', () => {
         B: { data: { who: 'bob', blocked: false } },
         C: { data: { who: 'carol', blocked: false } },
       },
-      effects: { x: hear(except(new Set())), o: hear(undefined) },
+      effects: { x: transform(except(new Set())), o: transform(undefined) },
     },
   );
 });

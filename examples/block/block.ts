@@ -1,4 +1,4 @@
-import { handler, hear, type Envelope } from 'chat-api';
+import { handler, transform, type Envelope } from 'chat-api';
 import { filter, map, scan, type MonoTypeOperatorFunction } from 'rxjs';
 import Type from 'typebox';
 
@@ -17,6 +17,6 @@ export const block = handler('block', Wish, (message$) =>
       return new Set(isBlocked ? [...others, who] : others);
     }, new Set<string>()),
     // Who blocks nobody shares frames with all others again.
-    map((blocked) => hear(blocked.size === 0 ? undefined : except(blocked))),
+    map((blocked) => transform(blocked.size === 0 ? undefined : except(blocked))),
   ),
 );

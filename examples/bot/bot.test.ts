@@ -1,12 +1,12 @@
 import { test } from '@jest/globals';
 import { publish } from 'chat-api';
-import { testConversation, testWrap, welcome, type Heard } from 'chat-api/testing';
+import { testConversation, testMiddleware, welcome, type Heard } from 'chat-api/testing';
 import { dice } from './bot.js';
 
 const say = (content: string) => ({ type: 'chat', data: { content } });
 
 test('it answers a roll half a second later, in its own name, and lets everything pass', () => {
-  testWrap(
+  testMiddleware(
     dice,
     `
       says     -h-r 499ms -
@@ -20,7 +20,7 @@ test('it answers a roll half a second later, in its own name, and lets everythin
 });
 
 test('who has gone gets no answer, and nothing of the bot remains', () => {
-  testWrap(
+  testMiddleware(
     dice,
     `
       says     -r 300ms !
@@ -36,7 +36,7 @@ test('it rolls what the dice show', () => {
     [0, 1],
     [0.999, 6],
   ] as const) {
-    testWrap(dice, 'says r\neffects r 499ms x', {
+    testMiddleware(dice, 'says r\neffects r 499ms x', {
       says: { r: say('/roll') },
       effects: { r: publish(say('/roll')), x: publish(say(`me rolls ${shown}`), { as: 'dice' }) },
       chance,
@@ -58,7 +58,7 @@ test('everybody in the room hears it once, on all pods, and nobody else', () => 
       connections: { alice: { rooms: ['tea'] }, bob: { rooms: ['tea'], pod: 'two' }, carol: { rooms: ['milk'] } },
       says: { r: say('/roll') },
       hears: { w: welcome, r: from('alice', '/roll'), x: from('dice', 'alice rolls 4') },
-      around: [dice],
+      middleware: [dice],
     },
   );
 });

@@ -1,4 +1,4 @@
-import { publish, wrap, type ClientMessage } from 'chat-api';
+import { publish, middleware, type ClientMessage } from 'chat-api';
 import { delay, filter, map, merge, share } from 'rxjs';
 
 /** Who the answers come from; no identity should be called so. */
@@ -8,7 +8,7 @@ const BOT = 'dice';
 const THINKING_MS = 500;
 
 /** A bot that listens to every `chat` and answers `/roll` in the same room, in its own name. */
-export const dice = wrap('dice', (message$, handle, { identity, random, scheduler }) => {
+export const dice = middleware('dice', (message$, handle, { identity, random, scheduler }) => {
   const all$ = message$.pipe(share());
   const answer$ = all$.pipe(
     filter(isRoll),

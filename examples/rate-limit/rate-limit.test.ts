@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { publish, reject, reply } from 'chat-api';
-import { testWrap } from 'chat-api/testing';
+import { testMiddleware } from 'chat-api/testing';
 import { rateLimit } from './rate-limit.js';
 
 const chat = { type: 'chat', data: { content: 'hi' } };
@@ -15,7 +15,7 @@ const legend = {
 };
 
 test('a burst passes, then as much as comes back each second', () => {
-  testWrap(
+  testMiddleware(
     rateLimit({ burst: 3, perSecond: 2 }),
     `
       says     cccc 498ms cc 498ms cc
@@ -26,7 +26,7 @@ test('a burst passes, then as much as comes back each second', () => {
 });
 
 test('a bucket never holds more than its burst, however long nothing is said', () => {
-  testWrap(
+  testMiddleware(
     rateLimit({ burst: 2, perSecond: 2 }),
     `
       says     -c 60s ccc
@@ -37,7 +37,7 @@ test('a bucket never holds more than its burst, however long nothing is said', (
 });
 
 test('it counts every type, and what is refused', () => {
-  const { counted } = testWrap(
+  const { counted } = testMiddleware(
     rateLimit({ burst: 2, perSecond: 2 }),
     `
       says     -pcpc

@@ -1,4 +1,4 @@
-import { reject, wrap, type ClientMessage, type Wrap } from 'chat-api';
+import { reject, middleware, type ClientMessage, type Middleware } from 'chat-api';
 import { filter, map, merge, scan, share } from 'rxjs';
 
 export interface RateLimit {
@@ -20,8 +20,8 @@ interface Judged extends Bucket {
 }
 
 /** Refuses what a connection sends faster than it may, whatever its type. */
-export function rateLimit({ burst, perSecond }: RateLimit): Wrap {
-  return wrap(
+export function rateLimit({ burst, perSecond }: RateLimit): Middleware {
+  return middleware(
     'rate-limit',
     (message$, handle, { scheduler, count }) => {
       const judge = ({ tokens, atMs }: Bucket, message: ClientMessage): Judged => {

@@ -20,7 +20,7 @@ test('each reaction says how many of its kind there are for the message, whoever
     `,
     {
       handlers: [...builtInHandlers, reaction],
-      hear: countReactions,
+      transform: countReactions,
       connections: { alice: { rooms: ['tea'] }, bob: { rooms: ['tea'] } },
       says: { a: liked(TO), o: liked(OTHER), c: chat },
       hears: { w: welcome, '1': counted(TO, 1), '2': counted(TO, 2), o: counted(OTHER, 1), c: chat },

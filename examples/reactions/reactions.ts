@@ -1,4 +1,4 @@
-import { handler, publish, type Envelope, type Hearing } from 'chat-api';
+import { handler, publish, type Envelope, type OutboundTransform } from 'chat-api';
 import { map, scan } from 'rxjs';
 import Type, { type Static } from 'typebox';
 
@@ -17,7 +17,7 @@ interface Tally {
 }
 
 /** Each reaction that a connection hears says how many of its kind that message has, of those that the connection heard. */
-export const countReactions: Hearing = () => (heard$) =>
+export const countReactions: OutboundTransform = () => (heard$) =>
   heard$.pipe(
     scan<Envelope, Tally, Pick<Tally, 'counts'>>(tally, { counts: new Map() }),
     map(({ heard }) => heard),

@@ -6,7 +6,7 @@ import { FORBIDDEN, INTERNAL, isRefusal, type Headers, type Refusal } from '../h
 import { bearerToken } from './token.js';
 
 /** Decides by tokens who comes in. */
-export interface Gatekeeper {
+export interface Admission {
   readonly authenticate: Authenticate;
   readonly authorize: Authorize;
   readonly log: Logger;
@@ -27,7 +27,7 @@ export interface Admitted {
 export function admitted$(
   headers: Headers,
   rooms: readonly string[],
-  { authenticate, authorize, log }: Gatekeeper,
+  { authenticate, authorize, log }: Admission,
 ): Observable<Admitted | Refusal> {
   const token = bearerToken(headers);
   if (typeof token !== 'string') return of(token);

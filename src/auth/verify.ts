@@ -7,7 +7,7 @@ import { KeySet, type Keys } from './key-set.js';
 import type { Logger } from '../runtime/log.js';
 import { AUTH_UNAVAILABLE, unauthorized, type Refusal } from '../http/request.js';
 import { isCanonical, isSubject } from './token.js';
-import type { World } from '../runtime/world.js';
+import type { Runtime } from '../runtime/runtime.js';
 
 /** Who a token says one is, or why it says nothing: 401; 503 where its key could not be had. Never rejects. */
 export type Authenticate = (token: string) => Promise<Identity | Refusal>;
@@ -70,8 +70,8 @@ const KEEP_INTERVAL_MS = 5000;
  * Checks tokens (RFC 7519, by the rules of RFC 8725): the signature by an allowed algorithm, `exp`, which must be there, `nbf`,
  * `iss` and `aud` where they are asked for, and `sub`.
  */
-export function authenticator(config: AuthConfig, world: World, log: Logger): Authentication {
-  const { scheduler, wallMs } = world;
+export function authenticator(config: AuthConfig, runtime: Runtime, log: Logger): Authentication {
+  const { scheduler, wallMs } = runtime;
   // Ages of keys and intervals go by a clock that nobody sets; what was signed goes by the machine's, as its issuer's did.
   const now = () => scheduler.now();
   const complain = seldom(now, (error) => {

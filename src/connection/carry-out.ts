@@ -1,19 +1,19 @@
 import { Observable, pipe, type OperatorFunction, type Subscriber } from 'rxjs';
 import type { Cause, Effect, Reply } from '../handlers/effect.js';
-import { handled } from '../dispatch/dispatch.js';
+import { dispatched } from '../dispatch/dispatch.js';
 import { failedMessage } from '../dispatch/isolation.js';
 import { heldBytesOf } from './held-bytes.js';
-import type { Intake } from './publish-window.js';
-import { judge, type Accepted, type JudgeOptions } from '../dispatch/check.js';
-import type { Membership } from './rooms.js';
+import type { PublishWindow } from './publish-window.js';
+import { checkMessage, type Accepted, type CheckOptions } from '../dispatch/check.js';
+import type { ConnectionRooms } from './rooms.js';
 import { reject, type Rejection } from '../handlers/rejection.js';
 import { gate } from '../operators/gate.js';
-import { Stage, listen } from '../operators/stage.js';
-import { Outbox } from './publisher.js';
+import { OperatorSubscriber, listen } from '../operators/operator-subscriber.js';
+import { Publisher } from './publisher.js';
 import type { ConnectionContext } from './context.js';
 import { CloseCode, MAX_BAD_MESSAGES, atMost } from '../protocol/protocol.js';
 import { serverBatch } from '../hub/server-message.js';
-import { PAUSE, RESUME, shut, type Outbound } from './transport.js';
+import { PAUSE, RESUME, closeSocket, type Outbound } from './transport.js';
 
 /**
  * What one read brought beyond the window waits at the gate. A read is 64 KiB and the smallest frame of a client 6 bytes, so no
@@ -44,13 +44,18 @@ export type Outcome = Effect | BadMessage;
  */
 export function conversation(
   context: ConnectionContext,
-  intake: Intake,
-  membership: Membership,
+  intake: PublishWindow,
+  membership: ConnectionRooms,
 ): OperatorFunction<string, Outbound> {
-  return pipe(held(intake), judged(context, membership), handled(context, membership), carriedOut(context, intake, membership));
+  return pipe(
+    held(intake),
+    judged(context, membership),
+    dispatched(context, membership),
+    carriedOut(context, intake, membership),
+  );
 }
 
-function held(intake: Intake) {
+function held(intake: PublishWindow) {
   const holding = {
     next: (bytes: number) => {
       intake.hold(bytes);
@@ -62,10 +67,10 @@ function held(intake: Intake) {
 /** Each text by its checks: what passes has a handler, what does not is counted. */
 export function judged(
   { pod, identity }: ConnectionContext,
-  membership: Pick<Membership, 'rooms'>,
+  membership: Pick<ConnectionRooms, 'rooms'>,
 ): OperatorFunction<string, Accepted | BadMessage> {
   const { handlers, limits, metrics } = pod;
-  const options: JudgeOptions = {
+  const options: CheckOptions = {
     handlers,
     maxMessageBytes: limits.maxMessageBytes,
     identity,
@@ -83,19 +88,19 @@ export function judged(
     );
 }
 
-class Judging extends Stage<string, Accepted | BadMessage> {
-  readonly #options: JudgeOptions;
+class Judging extends OperatorSubscriber<string, Accepted | BadMessage> {
+  readonly #options: CheckOptions;
   readonly #count: (type: string) => void;
   #badInARow = 0;
 
-  constructor(output: Subscriber<Accepted | BadMessage>, options: JudgeOptions, count: (type: string) => void) {
+  constructor(output: Subscriber<Accepted | BadMessage>, options: CheckOptions, count: (type: string) => void) {
     super(output);
     this.#options = options;
     this.#count = count;
   }
 
   protected override take(text: string): void {
-    const verdict = judge(text, this.#options);
+    const verdict = checkMessage(text, this.#options);
     if (verdict.kind === 'accepted') {
       this.#count(verdict.message.type);
       this.#badInARow = 0;
@@ -108,26 +113,30 @@ class Judging extends Stage<string, Accepted | BadMessage> {
   }
 }
 
-function carriedOut(context: ConnectionContext, intake: Intake, membership: Membership): OperatorFunction<Outcome, Outbound> {
+function carriedOut(
+  context: ConnectionContext,
+  intake: PublishWindow,
+  membership: ConnectionRooms,
+): OperatorFunction<Outcome, Outbound> {
   return (outcome$) =>
     new Observable((subscriber) => outcome$.subscribe(new CarryingOut(subscriber, context, intake, membership)));
 }
 
-class CarryingOut extends Stage<Outcome, Outbound> {
+class CarryingOut extends OperatorSubscriber<Outcome, Outbound> {
   readonly #context: ConnectionContext;
-  readonly #intake: Intake;
-  readonly #membership: Membership;
-  readonly #outbox: Outbox;
+  readonly #intake: PublishWindow;
+  readonly #membership: ConnectionRooms;
+  readonly #outbox: Publisher;
   #paused = false;
   /** So many effects are being carried out, each as a consequence of the one before. */
   #depth = 0;
 
-  constructor(output: Subscriber<Outbound>, context: ConnectionContext, intake: Intake, membership: Membership) {
+  constructor(output: Subscriber<Outbound>, context: ConnectionContext, intake: PublishWindow, membership: ConnectionRooms) {
     super(output);
     this.#context = context;
     this.#intake = intake;
     this.#membership = membership;
-    this.#outbox = new Outbox(output, context, intake, membership);
+    this.#outbox = new Publisher(output, context, intake, membership);
     listen(this, output, intake.paused$, this.#pause);
   }
 
@@ -161,8 +170,8 @@ class CarryingOut extends Stage<Outcome, Outbound> {
       case 'leave':
         this.#refuse(this.#membership.leave(outcome.rooms), outcome);
         break;
-      case 'hear':
-        this.#membership.hear(outcome.by ?? 'hear', outcome.operator);
+      case 'transform':
+        this.#membership.transform(outcome.by ?? 'transform', outcome.operator);
         break;
       case 'close':
         this.#shut(outcome.code, outcome.reason);
@@ -178,8 +187,8 @@ class CarryingOut extends Stage<Outcome, Outbound> {
   }
 
   #reply(message: Reply): void {
-    const { world, maxPublicationBytes } = this.#context.pod;
-    const batch = serverBatch(message, world);
+    const { runtime, maxPublicationBytes } = this.#context.pod;
+    const batch = serverBatch(message, runtime);
     if (batch.bytes <= maxPublicationBytes) this.output.next(batch);
     else this.#complain(reject('unavailable', 'the answer is too large', message.ref));
   }
@@ -197,7 +206,7 @@ class CarryingOut extends Stage<Outcome, Outbound> {
 
   /** The last that is handled. */
   #shut(code: number, reason: string): void {
-    this.output.next(shut(code, atMost(MAX_CLOSE_REASON_BYTES, reason)));
+    this.output.next(closeSocket(code, atMost(MAX_CLOSE_REASON_BYTES, reason)));
     // What is held will not be handled: it is no reason to leave the socket unread and to stop the clock.
     this.#intake.hold(0);
     this.unsubscribe();

@@ -2,17 +2,17 @@ import { Observable, type MonoTypeOperatorFunction, type OperatorFunction, type 
 import { TokenExpiredError, untilExpired } from './expiry.js';
 import { OwnContext } from '../dispatch/handler-context.js';
 import { Inbox } from './inbox.js';
-import { Intake } from './publish-window.js';
-import { Membership } from './rooms.js';
+import { PublishWindow } from './publish-window.js';
+import { ConnectionRooms } from './rooms.js';
 import { BufferOverflowError, boundedBuffer, type Consumer } from '../operators/boundedBuffer.js';
 import { HeartbeatTimeoutError, heartbeat } from '../operators/heartbeat.js';
-import { Stage } from '../operators/stage.js';
+import { OperatorSubscriber } from '../operators/operator-subscriber.js';
 import type { ConnectionContext } from './context.js';
 import { CloseCode } from '../protocol/protocol.js';
-import { shut, type Inbound, type Mail, type Outbound, type Shut } from './transport.js';
+import { closeSocket, type Inbound, type Mail, type Outbound, type CloseSocket } from './transport.js';
 
 /** Whose operator it is that the pod has for those whom it connects. */
-const HEAR = 'hear';
+const HEAR = 'transform';
 
 /**
  * A connection as an actor: from what its client and its pod tell it to what its socket shall do, with no socket in it.
@@ -25,11 +25,11 @@ const HEAR = 'hear';
 export function connection(inbound$: Observable<Inbound>, socket: Consumer, context: ConnectionContext): Observable<Outbound> {
   const { pod, id, identity, access } = context;
   return new Observable<Outbound>((subscriber) => {
-    const intake = new Intake(pod.limits.publishWindow, pod.pulse.now, pod.held);
-    const membership = new Membership(subscriber, context, intake);
-    const valid$ = access === undefined ? inbound$ : inbound$.pipe(untilExpired(access, pod.world));
+    const intake = new PublishWindow(pod.limits.publishWindow, pod.clock.now, pod.held);
+    const membership = new ConnectionRooms(subscriber, context, intake);
+    const valid$ = access === undefined ? inbound$ : inbound$.pipe(untilExpired(access, pod.runtime));
     const said$ = valid$.pipe(heartbeat(pod.keepAlive, intake), answered(context, intake, membership));
-    if (pod.hear) membership.hear(HEAR, pod.hear(new OwnContext(context, membership, HEAR)));
+    if (pod.transform) membership.transform(HEAR, pod.transform(new OwnContext(context, membership, HEAR)));
     // One subscriber for both, where `merge` would make several: neither completes.
     pod.hub.member$(id, membership.change$, identity).subscribe(membership);
     said$.subscribe(subscriber);
@@ -37,7 +37,11 @@ export function connection(inbound$: Observable<Inbound>, socket: Consumer, cont
 }
 
 /** What the client says is handled, by what it is. */
-function answered(context: ConnectionContext, intake: Intake, membership: Membership): OperatorFunction<Mail, Outbound> {
+function answered(
+  context: ConnectionContext,
+  intake: PublishWindow,
+  membership: ConnectionRooms,
+): OperatorFunction<Mail, Outbound> {
   return (mail$) => new Observable((subscriber) => mail$.subscribe(new Inbox(subscriber, context, intake, membership)));
 }
 
@@ -46,7 +50,7 @@ function untilShut(context: ConnectionContext): MonoTypeOperatorFunction<Outboun
   return (outbound$) => new Observable((subscriber) => outbound$.subscribe(new Ending(subscriber, context)));
 }
 
-class Ending extends Stage<Outbound, Outbound> {
+class Ending extends OperatorSubscriber<Outbound, Outbound> {
   readonly #context: ConnectionContext;
 
   constructor(output: Subscriber<Outbound>, context: ConnectionContext) {
@@ -64,10 +68,10 @@ class Ending extends Stage<Outbound, Outbound> {
   }
 }
 
-function ending(error: unknown, { pod, id }: ConnectionContext): Shut {
-  if (error instanceof BufferOverflowError) return shut(CloseCode.slowConsumer, 'too slow: its send buffer was full');
-  if (error instanceof HeartbeatTimeoutError) return shut(CloseCode.pongTimeout, 'no sign of life', true);
-  if (error instanceof TokenExpiredError) return shut(CloseCode.tokenExpired, error.message);
+function ending(error: unknown, { pod, id }: ConnectionContext): CloseSocket {
+  if (error instanceof BufferOverflowError) return closeSocket(CloseCode.slowConsumer, 'too slow: its send buffer was full');
+  if (error instanceof HeartbeatTimeoutError) return closeSocket(CloseCode.pongTimeout, 'no sign of life', true);
+  if (error instanceof TokenExpiredError) return closeSocket(CloseCode.tokenExpired, error.message);
   pod.log.error({ err: error, connection: id }, 'connection failed');
-  return shut(CloseCode.handlerBug, 'internal error');
+  return closeSocket(CloseCode.handlerBug, 'internal error');
 }

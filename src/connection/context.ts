@@ -4,7 +4,7 @@ import type { DispatchContext, DispatchPod } from '../dispatch/context.js';
 import type { HandlerContext } from '../handlers/handler.js';
 import type { Hub } from '../hub/hub.js';
 import type { Envelope } from '../protocol/protocol.js';
-import type { Pulse } from './clock.js';
+import type { HeartbeatClock } from './clock.js';
 import type { HeldBytes } from './held-bytes.js';
 import type { KeepAlive } from './keep-alive.js';
 import type { Limits } from './limits.js';
@@ -14,17 +14,17 @@ import type { SendBuffer } from './send-buffer.js';
  * How a connection hears what is said in its rooms, from its first message on: through an operator, with the rules of the effect
  * `hear`, or where this returns undefined, as everybody does. Where it throws, the connection is closed with 1011.
  */
-export type Hearing = (context: HandlerContext) => MonoTypeOperatorFunction<Envelope> | undefined;
+export type OutboundTransform = (context: HandlerContext) => MonoTypeOperatorFunction<Envelope> | undefined;
 
 /** What all connections of a process share. */
 export interface Pod extends DispatchPod {
   readonly limits: Limits;
-  readonly hear?: Hearing | undefined;
+  readonly transform?: OutboundTransform | undefined;
   /** What may come through the broker, and what a handler may say. */
   readonly maxPublicationBytes: number;
   readonly hub: Hub;
   readonly held: HeldBytes;
-  readonly pulse: Pulse;
+  readonly clock: HeartbeatClock;
   readonly keepAlive: KeepAlive;
   readonly sendBuffer: SendBuffer;
 }

@@ -1,8 +1,8 @@
 import { Observable, type MonoTypeOperatorFunction, type Subscriber } from 'rxjs';
 import type { Access } from '../auth/grant.js';
-import { Stage } from '../operators/stage.js';
+import { OperatorSubscriber } from '../operators/operator-subscriber.js';
 import type { Inbound } from './transport.js';
-import type { World } from '../runtime/world.js';
+import type { Runtime } from '../runtime/runtime.js';
 
 /** The token's time is over. */
 export class TokenExpiredError extends Error {}
@@ -12,15 +12,15 @@ export class TokenExpiredError extends Error {}
  *
  * It goes by the clock on the wall, as the token does, and keeps no timer: one for a token of 30 days would fire at once.
  */
-export function untilExpired({ expiresAtMs }: Access, { wallMs }: World): MonoTypeOperatorFunction<Inbound> {
+export function untilExpired({ expiresAtMs }: Access, { wallMs }: Runtime): MonoTypeOperatorFunction<Inbound> {
   return (inbound$) => new Observable((subscriber) => inbound$.subscribe(new Expiry(subscriber, expiresAtMs, wallMs)));
 }
 
-class Expiry extends Stage<Inbound, Inbound> {
+class Expiry extends OperatorSubscriber<Inbound, Inbound> {
   readonly #expiresAtMs: number;
-  readonly #wallMs: World['wallMs'];
+  readonly #wallMs: Runtime['wallMs'];
 
-  constructor(output: Subscriber<Inbound>, expiresAtMs: number, wallMs: World['wallMs']) {
+  constructor(output: Subscriber<Inbound>, expiresAtMs: number, wallMs: Runtime['wallMs']) {
     super(output);
     this.#expiresAtMs = expiresAtMs;
     this.#wallMs = wallMs;

@@ -1,13 +1,13 @@
 import type { HeartbeatOptions } from '../operators/heartbeat.js';
 import type { Limits } from './limits.js';
-import type { Pulse } from './clock.js';
+import type { HeartbeatClock } from './clock.js';
 import { PING, type Alive, type Inbound, type Tick } from './transport.js';
-import type { World } from '../runtime/world.js';
+import type { Runtime } from '../runtime/runtime.js';
 
 /** The heartbeat of all connections of a pod (spec: "The life of a connection", 5). */
 export type KeepAlive = HeartbeatOptions<Inbound, typeof PING, Tick, Alive>;
 
-export function keepAlive({ pingIntervalMs, pongTimeoutMs }: Limits, { now }: Pulse, { random }: World): KeepAlive {
+export function keepAlive({ pingIntervalMs, pongTimeoutMs }: Limits, { now }: HeartbeatClock, { random }: Runtime): KeepAlive {
   return {
     now,
     firstPingMs: () => random() * pingIntervalMs,

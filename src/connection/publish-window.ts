@@ -9,7 +9,7 @@ import type { HeldBytes } from './held-bytes.js';
  * welcome, TCP holds the client back and nothing queues without bound. Publishes under way, and rooms that are not confirmed yet,
  * share one window (spec: `PUBLISH_WINDOW`). Each stream is made when it is first asked for: a client that says nothing needs none.
  */
-export class Intake implements Reading {
+export class PublishWindow implements Reading {
   #open$: BehaviorSubject<boolean> | undefined;
   #paused$: BehaviorSubject<boolean> | undefined;
   #settling$: BehaviorSubject<boolean> | undefined;

@@ -5,8 +5,8 @@ import { destination } from '../dispatch/destination.js';
 import type { Publish } from '../handlers/effect.js';
 import { refusedToPublish } from './grants.js';
 import { heldBytesOf } from './held-bytes.js';
-import type { Intake } from './publish-window.js';
-import type { Membership } from './rooms.js';
+import type { PublishWindow } from './publish-window.js';
+import type { ConnectionRooms } from './rooms.js';
 import { reject, type Rejection } from '../handlers/rejection.js';
 import type { ConnectionContext } from './context.js';
 import { GLOBAL_ROOM, isWithin, restamped, timestamp, writeEnvelope } from '../protocol/protocol.js';
@@ -17,7 +17,7 @@ import { errorBatch } from '../hub/server-message.js';
 import type { Outbound } from './transport.js';
 
 /** An envelope on its way to a room. */
-interface Letter {
+interface PendingPublish {
   readonly room: string;
   readonly id: string;
   readonly envelope: string;
@@ -33,16 +33,21 @@ interface Letter {
  * lead to several publishes, so the last before the window closes may bring more than fits. The bytes under way are bounded too,
  * here for the connection and in `PublishBudget` for the pod.
  */
-export class Outbox implements Waiter {
+export class Publisher implements Waiter {
   readonly #output: Subscriber<Outbound>;
   readonly #context: ConnectionContext;
-  readonly #intake: Intake;
-  readonly #membership: Pick<Membership, 'rooms'>;
+  readonly #intake: PublishWindow;
+  readonly #membership: Pick<ConnectionRooms, 'rooms'>;
   #underWay = 0;
   #underWayBytes = 0;
-  #waiting: Letter[] | undefined;
+  #waiting: PendingPublish[] | undefined;
 
-  constructor(output: Subscriber<Outbound>, context: ConnectionContext, intake: Intake, membership: Pick<Membership, 'rooms'>) {
+  constructor(
+    output: Subscriber<Outbound>,
+    context: ConnectionContext,
+    intake: PublishWindow,
+    membership: Pick<ConnectionRooms, 'rooms'>,
+  ) {
     this.#output = output;
     this.#context = context;
     this.#intake = intake;
@@ -62,9 +67,9 @@ export class Outbox implements Waiter {
   /** To the offender alone, and only while it is there. */
   complain(rejection: Rejection): void {
     if (this.#output.closed) return;
-    const { metrics, world } = this.#context.pod;
+    const { metrics, runtime } = this.#context.pod;
     metrics.errorSent(rejection.code);
-    this.#output.next(errorBatch(rejection, world));
+    this.#output.next(errorBatch(rejection, runtime));
   }
 
   /** A publish has come back. */
@@ -93,15 +98,15 @@ export class Outbox implements Waiter {
     this.#sendWaiting();
   }
 
-  #letterOf(effect: Publish): Letter | Rejection {
+  #letterOf(effect: Publish): PendingPublish | Rejection {
     const { message, outside, ref } = effect;
     const room = outside === true ? elsewhere(message.room) : destination(message.room, this.#membership.rooms);
     if (typeof room !== 'string') return room;
     const refused = refusedToPublish(room, this.#context);
     if (refused) return refused;
-    const { maxPublicationBytes, world } = this.#context.pod;
-    const id = isUuid(message.id) ? message.id : world.newId();
-    const stamp = timestamp(world.wallMs());
+    const { maxPublicationBytes, runtime } = this.#context.pod;
+    const id = isUuid(message.id) ? message.id : runtime.newId();
+    const stamp = timestamp(runtime.wallMs());
     const envelope = this.#envelopeOf(effect, room, id, stamp);
     if (!isWithin(maxPublicationBytes, envelope)) return reject('invalid_message', 'grows too large when written out');
     return { room, id, envelope, timestamp: stamp, ref, cost: costOf(envelope) };
@@ -123,13 +128,13 @@ export class Outbox implements Waiter {
    * The same with the time at which it is sent: it may have waited for long, and the `since` of a gap reaches back as far as a
    * publish can be under way. All times are of one length, so its size stays.
    */
-  #stampedNow(letter: Letter): Letter {
-    const now = timestamp(this.#context.pod.world.wallMs());
+  #stampedNow(letter: PendingPublish): PendingPublish {
+    const now = timestamp(this.#context.pod.runtime.wallMs());
     if (now === letter.timestamp) return letter;
     return { ...letter, envelope: restamped(letter.envelope, letter.timestamp, now), timestamp: now };
   }
 
-  #post(letter: Letter): void {
+  #post(letter: PendingPublish): void {
     const { limits, held } = this.#context.pod;
     const waiting = this.#waiting?.length ?? 0;
     if (waiting >= limits.publishWindow) {
@@ -158,20 +163,20 @@ export class Outbox implements Waiter {
     this.#intake.queue(next !== undefined);
   }
 
-  #hasWindow({ cost }: Letter): boolean {
+  #hasWindow({ cost }: PendingPublish): boolean {
     if (this.#underWay === 0) return true;
     return this.#underWay < this.#context.pod.limits.publishWindow && this.#underWayBytes + cost <= CONNECTION_BYTES;
   }
 
-  #isAdmitted({ cost }: Letter): boolean {
+  #isAdmitted({ cost }: PendingPublish): boolean {
     return this.#context.pod.hub.budget.admits(cost, this.#underWay === 0);
   }
 
-  #send(letter: Letter): void {
+  #send(letter: PendingPublish): void {
     const { room, envelope, cost } = letter;
     this.#underWay += 1;
     this.#underWayBytes += cost;
-    this.#context.pod.hub.publish(room, envelope, new Publishing(this, letter));
+    this.#context.pod.hub.publish(room, envelope, new PublishUnderWay(this, letter));
   }
 }
 
@@ -179,12 +184,12 @@ export class Outbox implements Waiter {
  * A publish under way. Nothing comes of it but an error: what is published returns from the broker, as it does to everybody else.
  * It was said, so it outlives its connection.
  */
-class Publishing extends RoundTrip {
-  readonly #outbox: Outbox;
+class PublishUnderWay extends RoundTrip {
+  readonly #outbox: Publisher;
   readonly #ref: string | undefined;
   readonly #heldBytes: number;
 
-  constructor(outbox: Outbox, { id, envelope, ref, cost }: Letter) {
+  constructor(outbox: Publisher, { id, envelope, ref, cost }: PendingPublish) {
     super(id, cost);
     this.#outbox = outbox;
     this.#ref = ref;

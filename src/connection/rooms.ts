@@ -1,39 +1,39 @@
 import { BehaviorSubject, Observable, defer, type MonoTypeOperatorFunction, type Subscriber } from 'rxjs';
-import { Ear } from './ear.js';
+import { OutboundTransforms } from './transform.js';
 import type { Batch } from '../hub/frame.js';
 import { refusedToJoin } from './grants.js';
-import type { Intake } from './publish-window.js';
+import type { PublishWindow } from './publish-window.js';
 import type { MemberEvent, MembershipChange } from '../hub/room.js';
 import { reject, type Rejection } from '../handlers/rejection.js';
-import { Stage } from '../operators/stage.js';
+import { OperatorSubscriber } from '../operators/operator-subscriber.js';
 import type { ConnectionContext } from './context.js';
 import { CloseCode, GLOBAL_ROOM, MAX_ROOMS, type Envelope } from '../protocol/protocol.js';
 import { isRoomName } from '../protocol/names.js';
 import { errorBatch, systemBatch } from '../hub/server-message.js';
-import { shut, type Outbound } from './transport.js';
+import { closeSocket, type Outbound } from './transport.js';
 
 /**
  * A connection's side of its rooms: which it is in, what it wants of the hub, and what it hears from there.
  *
  * `welcome` comes first, when the rooms that the connection came for are confirmed; only then is what the client said handled.
  */
-export class Membership extends Stage<MemberEvent, Outbound> {
+export class ConnectionRooms extends OperatorSubscriber<MemberEvent, Outbound> {
   /** What the hub is to do; for one subscriber, the connection's member. */
   readonly change$ = new Observable<MembershipChange>((member) => {
     this.#member = member;
     member.next({ kind: 'join', rooms: [GLOBAL_ROOM, ...this.#rooms] });
   });
   readonly #context: ConnectionContext;
-  readonly #intake: Intake;
+  readonly #intake: PublishWindow;
   #rooms: readonly string[];
   #rooms$: BehaviorSubject<readonly string[]> | undefined;
   /** Rooms that were asked for and are not confirmed yet, each with the id of the message that asked. */
   #joining: Map<string, string | undefined> | undefined;
   #member: Subscriber<MembershipChange> | undefined;
   /** Made for those who do not hear what everybody hears. */
-  #ear: Ear | undefined;
+  #ear: OutboundTransforms | undefined;
 
-  constructor(output: Subscriber<Outbound>, context: ConnectionContext, intake: Intake) {
+  constructor(output: Subscriber<Outbound>, context: ConnectionContext, intake: PublishWindow) {
     super(output);
     this.#context = context;
     this.#intake = intake;
@@ -77,9 +77,9 @@ export class Membership extends Stage<MemberEvent, Outbound> {
   }
 
   /** From now on, what is said reaches it through the operator; `by` has one. */
-  hear(by: string, operator: MonoTypeOperatorFunction<Envelope> | undefined): void {
+  transform(by: string, operator: MonoTypeOperatorFunction<Envelope> | undefined): void {
     if (operator === undefined && this.#ear === undefined) return;
-    this.#ear ??= new Ear(this.output, this.#context);
+    this.#ear ??= new OutboundTransforms(this.output, this.#context);
     this.#ear.hear(by, operator);
     if (this.#ear.isPlain) this.#ear = undefined;
   }
@@ -110,7 +110,7 @@ export class Membership extends Stage<MemberEvent, Outbound> {
   #welcome(): void {
     const { pod, id, rooms } = this.#context;
     const { pingIntervalMs, maxMessageBytes } = pod.limits;
-    this.output.next(systemBatch('welcome', { clientId: id, rooms, pingIntervalMs, maxMessageBytes }, pod.world));
+    this.output.next(systemBatch('welcome', { clientId: id, rooms, pingIntervalMs, maxMessageBytes }, pod.runtime));
     this.#intake.welcome();
   }
 
@@ -128,16 +128,16 @@ export class Membership extends Stage<MemberEvent, Outbound> {
 
   /** The broker will not give it these rooms. A join gets an error; a connection that came for them, or was in them, is closed. */
   #refused(rooms: readonly string[]): void {
-    const { metrics, world } = this.#context.pod;
+    const { metrics, runtime } = this.#context.pod;
     for (const room of rooms) {
       if (this.#joining?.has(room) !== true) {
-        this.output.next(shut(CloseCode.policyViolation, 'the broker refuses a room of this connection'));
+        this.output.next(closeSocket(CloseCode.policyViolation, 'the broker refuses a room of this connection'));
         return;
       }
       const ref = this.#joining.get(room);
       this.#forgetJoining(room);
       metrics.errorSent('forbidden');
-      this.output.next(errorBatch({ code: 'forbidden', reason: 'the broker refuses this room', ref }, world));
+      this.output.next(errorBatch({ code: 'forbidden', reason: 'the broker refuses this room', ref }, runtime));
     }
   }
 
@@ -152,7 +152,7 @@ export class Membership extends Stage<MemberEvent, Outbound> {
   }
 
   #tell(event: 'joined' | 'left', room: string): void {
-    this.output.next(systemBatch(event, { room }, this.#context.pod.world));
+    this.output.next(systemBatch(event, { room }, this.#context.pod.runtime));
   }
 
   #isIn(room: string): boolean {

@@ -4,17 +4,17 @@ import type { BoundedBufferOptions, DropOldest, Weight } from '../operators/boun
 import type { Limits } from './limits.js';
 import { gapBatch } from '../hub/server-message.js';
 import type { Outbound } from './transport.js';
-import type { World } from '../runtime/world.js';
+import type { Runtime } from '../runtime/runtime.js';
 
 /** The bounds of what waits for a full socket, and what gives when they are reached (spec: "The life of a connection", 4). */
 export type SendBuffer = BoundedBufferOptions<Outbound>;
 
-export function sendBuffer(limits: Limits, metrics: Metrics, world: World): SendBuffer {
+export function sendBuffer(limits: Limits, metrics: Metrics, runtime: Runtime): SendBuffer {
   return {
     maxMessages: limits.sendBufferMessages,
     maxBytes: limits.sendBufferBytes,
     weigh,
-    dropOldest: limits.slowConsumerPolicy === 'drop-oldest' ? dropOldest(world) : undefined,
+    dropOldest: limits.slowConsumerPolicy === 'drop-oldest' ? dropOldest(runtime) : undefined,
     highWater: (messages) => {
       metrics.sendBufferHighWater(messages);
     },
@@ -34,15 +34,15 @@ interface Gap extends Batch {
 }
 
 /** Only what was published may go; the server's own word stays. */
-function dropOldest(world: World): DropOldest<Outbound> {
+function dropOldest(runtime: Runtime): DropOldest<Outbound> {
   return {
     mayDrop: (item) => item.kind === 'batch' && item.publishedAtMs !== undefined,
     withoutOldest: (item) => withoutOldest(item as Batch),
     gap: (dropped, present) => {
-      const sinceMs = (dropped as Batch).publishedAtMs ?? world.wallMs();
+      const sinceMs = (dropped as Batch).publishedAtMs ?? runtime.wallMs();
       // What took long to reach Redis can be older than what came before it: nothing older than `since` may be missing.
       if (present && sinceMs >= (present as Gap).sinceMs) return present;
-      const gap: Gap = { ...gapBatch('slow_consumer', sinceMs, world), sinceMs };
+      const gap: Gap = { ...gapBatch('slow_consumer', sinceMs, runtime), sinceMs };
       return gap;
     },
   };

@@ -38,7 +38,7 @@ export type Outbound =
   /** Leave the socket unread, so that TCP holds the client back; or read it again. */
   | { readonly kind: 'pause' }
   | { readonly kind: 'resume' }
-  | Shut;
+  | CloseSocket;
 
 /** Ask the client for a sign of life. */
 export interface Ping {
@@ -46,7 +46,7 @@ export interface Ping {
 }
 
 /** The last thing that a connection asks. */
-export interface Shut {
+export interface CloseSocket {
   readonly kind: 'shut';
   /** One of `CloseCode`, or a handler's own. */
   readonly code: number;
@@ -63,6 +63,6 @@ export const PING = { kind: 'ping' } as const;
 export const PAUSE = { kind: 'pause' } as const;
 export const RESUME = { kind: 'resume' } as const;
 
-export function shut(code: number, reason: string, now = false): Shut {
+export function closeSocket(code: number, reason: string, now = false): CloseSocket {
   return { kind: 'shut', code, reason, now };
 }

@@ -19,7 +19,7 @@ export interface Accepted {
   readonly handler: Handler;
 }
 
-export interface JudgeOptions {
+export interface CheckOptions {
   readonly handlers: ReadonlyMap<string, Handler>;
   readonly maxMessageBytes: number;
   /** `from` of what the sender publishes: it counts in the envelope's size. */
@@ -35,7 +35,7 @@ const MAX_GROWTH = 6;
  * Every check that a message must pass before a handler sees it; what fails one is a *bad message*
  * (`invalid_json`, `invalid_message`, `unknown_type`, `forbidden_type`).
  */
-export function judge(text: string, options: JudgeOptions): Accepted | Rejection {
+export function checkMessage(text: string, options: CheckOptions): Accepted | Rejection {
   const { handlers, maxMessageBytes } = options;
   const parsed = parseMessage(text);
   if (parsed.kind === 'rejection') return parsed;
@@ -53,7 +53,7 @@ export function judge(text: string, options: JudgeOptions): Accepted | Rejection
 }
 
 /** What stands around the handlers may have changed a message: whether its handler can still take it. */
-export function judgeAgain(message: ClientMessage, handlers: ReadonlyMap<string, Handler>): Accepted | Rejection {
+export function recheckMessage(message: ClientMessage, handlers: ReadonlyMap<string, Handler>): Accepted | Rejection {
   const handler = handlers.get(message.type);
   const ref = usableRef(message.id);
   if (!handler) return reject('unknown_type', 'no such message type', ref);
@@ -63,7 +63,7 @@ export function judgeAgain(message: ClientMessage, handlers: ReadonlyMap<string,
 
 const SOME_ID = '00000000-0000-7000-8000-000000000000';
 
-function envelopeBytes({ type, room: named, data }: ClientMessage, { identity, rooms }: JudgeOptions): number {
+function envelopeBytes({ type, room: named, data }: ClientMessage, { identity, rooms }: CheckOptions): number {
   const room = destination(named, rooms);
   // What goes nowhere is refused for that, whatever its size.
   const place = typeof room !== 'string' || room === GLOBAL_ROOM ? undefined : room;

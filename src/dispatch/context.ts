@@ -1,10 +1,10 @@
 import type { Observable } from 'rxjs';
 import type { Failures } from './failures.js';
 import type { Handler } from '../handlers/handler.js';
-import type { Wrap } from '../handlers/middleware.js';
+import type { Middleware } from '../handlers/middleware.js';
 import type { Logger } from '../runtime/log.js';
 import type { Metrics } from '../runtime/metrics.js';
-import type { World } from '../runtime/world.js';
+import type { Runtime } from '../runtime/runtime.js';
 
 /** What checking and handling the messages of one connection needs to know. */
 export interface DispatchContext {
@@ -18,10 +18,10 @@ export interface DispatchContext {
 /** What all connections of a process share, as far as handling needs it. */
 export interface DispatchPod {
   readonly handlers: ReadonlyMap<string, Handler>;
-  readonly around: readonly Wrap[];
+  readonly middleware: readonly Middleware[];
   readonly failures: Failures;
   readonly limits: { readonly maxMessageBytes: number };
-  readonly world: World;
+  readonly runtime: Runtime;
   readonly metrics: Metrics;
   readonly log: Logger;
 }

@@ -2,29 +2,32 @@ import { map, pipe, type OperatorFunction } from 'rxjs';
 import type { Effect } from '../handlers/effect.js';
 import { OwnContext } from './handler-context.js';
 import { Isolation } from './isolation.js';
-import { judgeAgain, type Accepted } from './check.js';
+import { recheckMessage, type Accepted } from './check.js';
 import type { Rejection } from '../handlers/rejection.js';
 import { routeBy } from '../operators/routeBy.js';
 import type { CurrentRooms, DispatchContext } from './context.js';
-import type { Handle, Wrap } from '../handlers/middleware.js';
+import type { Handle, Middleware } from '../handlers/middleware.js';
 
 /** A message that may be handled, or the reason why not, which goes by. */
-export type Verdict = Accepted | Rejection;
+export type Checked = Accepted | Rejection;
 
 /** Each message through its type's operator, and through what goes around all of them. A handler's failure is its own. */
-export function handled(context: DispatchContext, membership: Pick<CurrentRooms, 'rooms$'>): OperatorFunction<Verdict, Effect> {
-  const { handlers, around } = context.pod;
+export function dispatched(
+  context: DispatchContext,
+  membership: Pick<CurrentRooms, 'rooms$'>,
+): OperatorFunction<Checked, Effect> {
+  const { handlers, middleware } = context.pod;
   const isolation = new Isolation(context);
   const typed = byType(context, membership, isolation);
-  if (around.length === 0) return typed;
-  const handle = around.reduceRight<Handle>(
+  if (middleware.length === 0) return typed;
+  const handle = middleware.reduceRight<Handle>(
     (inner, each) => wrapped(each, inner, isolation, new OwnContext(context, membership, each.name)),
     pipe(
-      map((message) => judgeAgain(message, handlers)),
+      map((message) => recheckMessage(message, handlers)),
       typed,
     ),
   );
-  return routeBy<Handle, Verdict, Effect, Rejection>({
+  return routeBy<Handle, Checked, Effect, Rejection>({
     passes: isRejection,
     key: () => handle,
     route: (all) => pipe(map(messageOf), all),
@@ -35,8 +38,8 @@ function byType(
   context: DispatchContext,
   membership: Pick<CurrentRooms, 'rooms$'>,
   isolation: Isolation,
-): OperatorFunction<Verdict, Effect> {
-  return routeBy<Accepted['handler'], Verdict, Effect, Rejection>({
+): OperatorFunction<Checked, Effect> {
+  return routeBy<Accepted['handler'], Checked, Effect, Rejection>({
     passes: isRejection,
     key: ({ handler }) => handler,
     route: ({ type, operate }) => {
@@ -54,7 +57,7 @@ function byType(
   });
 }
 
-function wrapped({ name, operate }: Wrap, inner: Handle, isolation: Isolation, own: OwnContext): Handle {
+function wrapped({ name, operate }: Middleware, inner: Handle, isolation: Isolation, own: OwnContext): Handle {
   return routeBy({
     key: () => name,
     route: () => isolation.rested(name, (message$) => operate(message$, inner, own)),
@@ -66,7 +69,7 @@ function wrapped({ name, operate }: Wrap, inner: Handle, isolation: Isolation, o
   });
 }
 
-function isRejection(verdict: Verdict): verdict is Rejection {
+function isRejection(verdict: Checked): verdict is Rejection {
   return verdict.kind === 'rejection';
 }
 

@@ -1,4 +1,4 @@
-import type { Close, Effect, Hear, Publish, Reply } from '../handlers/effect.js';
+import type { Close, Effect, Transform, Publish, Reply } from '../handlers/effect.js';
 import type { Rejection } from '../handlers/rejection.js';
 import { CloseCode, ERROR_CODES, PRIVATE_TYPES, SERVER_TYPES } from '../protocol/protocol.js';
 import { isSubject } from '../auth/token.js';
@@ -26,7 +26,7 @@ export function flawOf(effect: Effect): string | undefined {
     case 'join':
     case 'leave':
       return isTexts(given.rooms) ? undefined : 'rooms that are no array of names';
-    case 'hear':
+    case 'transform':
       return flawOfHear(given);
     case 'close':
       return flawOfClose(given);
@@ -54,7 +54,7 @@ function flawOfRejection({ code, reason }: Rejection): string | undefined {
   return typeof (reason as unknown) === 'string' ? undefined : 'an error without a reason';
 }
 
-function flawOfHear({ operator }: Hear): string | undefined {
+function flawOfHear({ operator }: Transform): string | undefined {
   return operator === undefined || typeof operator === 'function' ? undefined : 'an operator that is none';
 }
 

@@ -1,6 +1,6 @@
 import type { Logger } from '../runtime/log.js';
 import type { Metrics } from '../runtime/metrics.js';
-import type { World } from '../runtime/world.js';
+import type { Runtime } from '../runtime/runtime.js';
 
 /** A handler's failures are logged at most once in so long, however many connections they come on; all are counted. */
 const LOG_INTERVAL_MS = 10_000;
@@ -15,10 +15,10 @@ interface Told {
 export class Failures {
   readonly #metrics: Metrics;
   readonly #log: Logger;
-  readonly #scheduler: World['scheduler'];
+  readonly #scheduler: Runtime['scheduler'];
   readonly #told = new Map<string, Told>();
 
-  constructor(metrics: Metrics, log: Logger, { scheduler }: World) {
+  constructor(metrics: Metrics, log: Logger, { scheduler }: Runtime) {
     this.#metrics = metrics;
     this.#log = log;
     this.#scheduler = scheduler;

@@ -30,15 +30,15 @@ export class OwnContext implements HandlerContext {
   }
 
   get scheduler(): HandlerContext['scheduler'] {
-    return this.#connection.pod.world.scheduler;
+    return this.#connection.pod.runtime.scheduler;
   }
 
   get newId(): HandlerContext['newId'] {
-    return this.#connection.pod.world.newId;
+    return this.#connection.pod.runtime.newId;
   }
 
   get random(): HandlerContext['random'] {
-    return this.#connection.pod.world.random;
+    return this.#connection.pod.runtime.random;
   }
 
   get log(): Logger {

@@ -36,7 +36,7 @@ export class Isolation {
 
   /** The operator, or where it errored again and again, a rest before it. */
   rested(type: string, operator: OperatorFunction<ClientMessage, Effect>): OperatorFunction<ClientMessage, Effect> {
-    const { scheduler } = this.#context.pod.world;
+    const { scheduler } = this.#context.pod.runtime;
     const untilMs = this.#restsUntilMs(type);
     if (untilMs <= scheduler.now()) return operator;
     const refused = map(({ id }: ClientMessage) => reject('unavailable', `${type} failed too often and rests`, usableRef(id)));
@@ -49,7 +49,7 @@ export class Isolation {
   /** Its operator has errored, and what it was at is told so. */
   failed(type: string, error: unknown, message: ClientMessage | undefined): Rejection {
     const { pod, id } = this.#context;
-    const lastMs = pod.world.scheduler.now();
+    const lastMs = pod.runtime.scheduler.now();
     const before = this.#troubles?.get(type);
     const inARow = before !== undefined && lastMs - before.lastMs <= IN_A_ROW_MS;
     this.#troubles ??= new Map();
@@ -90,8 +90,8 @@ export class Isolation {
   /** Of what a wrap hands on; where that names nobody there is, the wrap. */
   #ownerOf(effect: Effect, wrap: string): string {
     const { by } = (effect as Partial<Publish> | null | undefined) ?? {};
-    const { handlers, around } = this.#context.pod;
-    return by !== undefined && (handlers.has(by) || around.some(({ name }) => name === by)) ? by : wrap;
+    const { handlers, middleware } = this.#context.pod;
+    return by !== undefined && (handlers.has(by) || middleware.some(({ name }) => name === by)) ? by : wrap;
   }
 
   #rejected(type: string, { code, reason, ref, error }: Rejection): Effect {

@@ -4,8 +4,8 @@ import { addressKey, clientAddress } from '../http/address.js';
 import { refuse } from '../http/answer.js';
 import type { Config } from '../config/config.js';
 import { connection } from '../connection/connection.js';
-import { admitted$, type Admitted, type Gatekeeper } from '../auth/admission.js';
-import { Places } from '../http/per-address.js';
+import { admitted$, type Admitted, type Admission } from '../auth/admission.js';
+import { PerAddressLimit } from '../http/per-address.js';
 import type { Pod } from '../connection/context.js';
 import {
   AUTH_UNAVAILABLE,
@@ -13,7 +13,7 @@ import {
   OVERLOADED,
   admit,
   isRefusal,
-  type Border,
+  type OriginPolicy,
   type Refusal,
   type UpgradeRequest,
 } from '../http/request.js';
@@ -30,7 +30,7 @@ type ReceptionConfig = Pick<
 const MAX_PENDING = 1000;
 
 /** Where an upgrade comes from and goes to. */
-interface Visit {
+interface PendingUpgrade {
   readonly upgrade: Upgrade;
   readonly rooms: readonly string[];
   /** What is counted as its address; undefined where addresses are not limited. */
@@ -38,16 +38,16 @@ interface Visit {
 }
 
 /** Where upgrades are judged and become connections; knows all that are open. */
-export class Reception {
+export class Connections {
   readonly connections = new Set<WebSocketTransport>();
   /** Emits when a connection has ended. */
   readonly ended$ = new Subject<void>();
   readonly #pod: Pod;
   readonly #config: ReceptionConfig;
-  readonly #border: Border;
-  readonly #gatekeeper: Gatekeeper | undefined;
+  readonly #border: OriginPolicy;
+  readonly #gatekeeper: Admission | undefined;
   readonly #upgrade: ReturnType<typeof webSockets>;
-  readonly #places: Places | undefined;
+  readonly #places: PerAddressLimit | undefined;
   /** Of each connection, where addresses are limited. */
   readonly #addresses = new Map<WebSocketTransport, string>();
   /** Upgrades whose token is under check; they have their places already. */
@@ -57,13 +57,13 @@ export class Reception {
   readonly #host: TransportHost;
 
   /** @param gatekeeper absent: whoever comes is let in */
-  constructor(pod: Pod, config: ReceptionConfig, gatekeeper?: Gatekeeper) {
+  constructor(pod: Pod, config: ReceptionConfig, gatekeeper?: Admission) {
     const { allowedOrigins, trustProxy, maxConnectionsPerAddress } = config;
     this.#pod = pod;
     this.#config = config;
     this.#border = { origins: allowedOrigins, trusted: trustProxy };
     this.#gatekeeper = gatekeeper;
-    this.#places = maxConnectionsPerAddress > 0 ? new Places(maxConnectionsPerAddress) : undefined;
+    this.#places = maxConnectionsPerAddress > 0 ? new PerAddressLimit(maxConnectionsPerAddress) : undefined;
     this.#host = {
       metrics: pod.metrics,
       onEnd: (transport) => {
@@ -107,7 +107,7 @@ export class Reception {
   }
 
   /** Nobody reads the socket meanwhile: what the client sends early waits in it, and TCP holds back the rest. */
-  #check(visit: Visit, { headers }: UpgradeRequest, gatekeeper: Gatekeeper): void {
+  #check(visit: PendingUpgrade, { headers }: UpgradeRequest, gatekeeper: Admission): void {
     const { upgrade, rooms, address } = visit;
     const { socket } = upgrade;
     this.#pending += 1;
@@ -115,7 +115,7 @@ export class Reception {
     merge(
       admitted$(headers, rooms, gatekeeper),
       this.#drain$.pipe(map(() => DRAINING)),
-      timer(this.#config.upgradeTimeoutMs, this.#pod.world.scheduler).pipe(map(() => AUTH_UNAVAILABLE)),
+      timer(this.#config.upgradeTimeoutMs, this.#pod.runtime.scheduler).pipe(map(() => AUTH_UNAVAILABLE)),
     )
       .pipe(take(1), takeUntil(fromEvent(socket, 'close')))
       .subscribe((verdict) => {
@@ -138,7 +138,7 @@ export class Reception {
     for (const transport of this.connections) transport.tell(TICK);
   }
 
-  #open({ upgrade, rooms, address }: Visit, admitted?: Admitted): void {
+  #open({ upgrade, rooms, address }: PendingUpgrade, admitted?: Admitted): void {
     const { socket } = upgrade;
     const { held, hub } = this.#pod;
     if (held.isFull || !hub.hasPlaceFor(rooms)) {
@@ -151,9 +151,13 @@ export class Reception {
   }
 
   /** Apart from `#open`, so that what lives as long as the connection does not hold its request. */
-  #connect(transport: WebSocketTransport, { rooms, address }: Omit<Visit, 'upgrade'>, admitted: Admitted | undefined): void {
-    const { metrics, world } = this.#pod;
-    const id = world.newId();
+  #connect(
+    transport: WebSocketTransport,
+    { rooms, address }: Omit<PendingUpgrade, 'upgrade'>,
+    admitted: Admitted | undefined,
+  ): void {
+    const { metrics, runtime } = this.#pod;
+    const id = runtime.newId();
     const context = { pod: this.#pod, id, identity: admitted?.identity ?? id, rooms, access: admitted?.access };
     this.connections.add(transport);
     if (address !== undefined) {

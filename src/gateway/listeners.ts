@@ -8,20 +8,20 @@ import type { Descriptors } from '../runtime/descriptors.js';
 import { httpServer, type WebSocketEndpoint } from '../http/server.js';
 import type { Logger } from '../runtime/log.js';
 import type { ScrapedMetrics } from '../runtime/metrics.js';
-import type { Reception } from './connections.js';
+import type { Connections } from './connections.js';
 import { AUTH_UNAVAILABLE, DRAINING, NO_DESCRIPTORS } from '../http/request.js';
 
 /** An HTTP server and where it is to listen. */
-export interface Site {
+export interface Listener {
   readonly server: Server;
   readonly port: number;
 }
 
-export interface SitesOptions {
+export interface ListenersOptions {
   readonly config: Config;
   readonly log: Logger;
   readonly metrics: ScrapedMetrics;
-  readonly reception: Reception;
+  readonly reception: Connections;
   readonly scheduler: SchedulerLike;
   readonly descriptors: Descriptors;
   /** The broker's. */
@@ -37,7 +37,7 @@ export interface SitesOptions {
 const BACKLOG = 4096;
 
 /** One for WebSockets and health, then, where the metrics have a port of their own, one for them. */
-export function sitesOf(options: SitesOptions): readonly [Site, ...Site[]] {
+export function listenersOf(options: ListenersOptions): readonly [Listener, ...Listener[]] {
   const { config, log, metrics, reception, scheduler, descriptors } = options;
   const { metricsPort, upgradeTimeoutMs: headersTimeoutMs } = config;
   const health = healthPages(options);
@@ -52,7 +52,7 @@ export function sitesOf(options: SitesOptions): readonly [Site, ...Site[]] {
     port: number,
     pages: readonly (readonly [string, Page])[],
     more: { webSockets?: WebSocketEndpoint } = {},
-  ): Site => ({
+  ): Listener => ({
     server: httpServer({ pages: new Map(pages), log, scheduler, descriptors, headersTimeoutMs, ...more }),
     port,
   });
@@ -62,7 +62,11 @@ export function sitesOf(options: SitesOptions): readonly [Site, ...Site[]] {
 }
 
 /** @returns where the first of them listens; rejects where one can't, with Node's error */
-export async function listenAll([main, ...others]: readonly [Site, ...Site[]], host: string, log: Logger): Promise<AddressInfo> {
+export async function listenAll(
+  [main, ...others]: readonly [Listener, ...Listener[]],
+  host: string,
+  log: Logger,
+): Promise<AddressInfo> {
   const address = await listen(main, host);
   for (const other of others) log.info(await listen(other, host), 'metrics');
   log.info(address, 'listening');
@@ -70,12 +74,12 @@ export async function listenAll([main, ...others]: readonly [Site, ...Site[]], h
 }
 
 /** Ends what is under way too. Resolves when none of them is left. */
-export async function stopAll(sites: readonly Site[]): Promise<void> {
+export async function stopAll(sites: readonly Listener[]): Promise<void> {
   await Promise.all(sites.map(stop));
 }
 
 /** Whether the process lives and may be sent clients. */
-function healthPages({ status, reception, descriptors, keysProblem }: SitesOptions): readonly (readonly [string, Page])[] {
+function healthPages({ status, reception, descriptors, keysProblem }: ListenersOptions): readonly (readonly [string, Page])[] {
   const json = (body: object) => ({ status: 200, contentType: JSON_TYPE, body: JSON.stringify(body) });
   const ready = () => {
     const broker = status();
@@ -97,7 +101,7 @@ function metricsPage(metrics: ScrapedMetrics): Page {
   return async () => ({ status: 200, contentType: metrics.contentType, body: await metrics.scrape() });
 }
 
-function listen({ server, port }: Site, host: string): Promise<AddressInfo> {
+function listen({ server, port }: Listener, host: string): Promise<AddressInfo> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen({ port, host, backlog: BACKLOG }, () => {
@@ -108,7 +112,7 @@ function listen({ server, port }: Site, host: string): Promise<AddressInfo> {
   });
 }
 
-function stop({ server }: Site): Promise<void> {
+function stop({ server }: Listener): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => {
       resolve();

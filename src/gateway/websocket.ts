@@ -6,9 +6,17 @@ import { WebSocket as PlainWebSocket, WebSocketServer, type RawData, type Server
 import type { Batch } from '../hub/frame.js';
 import type { Metrics } from '../runtime/metrics.js';
 import type { Consumer } from '../operators/boundedBuffer.js';
-import { Sink } from '../operators/stage.js';
+import { LeanSubscriber } from '../operators/operator-subscriber.js';
 import { CloseCode, SUBPROTOCOL } from '../protocol/protocol.js';
-import { ALIVE, BINARY, shut, type Drain, type Inbound, type Outbound, type Shut } from '../connection/transport.js';
+import {
+  ALIVE,
+  BINARY,
+  closeSocket,
+  type Drain,
+  type Inbound,
+  type Outbound,
+  type CloseSocket,
+} from '../connection/transport.js';
 
 /** How long a client may take for its half of the closing handshake before its socket is torn down. */
 const CLOSE_TIMEOUT_MS = 5000;
@@ -100,7 +108,7 @@ export class WebSocket extends PlainWebSocket {
 }
 
 /** One connection's socket: tells the actor what comes in, and does what the actor asks. */
-export class WebSocketTransport extends Sink<Outbound> implements Consumer {
+export class WebSocketTransport extends LeanSubscriber<Outbound> implements Consumer {
   readonly #webSocket: WebSocket;
   readonly #socket: Socket;
   readonly #host: TransportHost;
@@ -252,7 +260,7 @@ export class WebSocketTransport extends Sink<Outbound> implements Consumer {
   #abandoned(): void {
     if (this.closed) return;
     this.unsubscribe();
-    this.#shut(shut(CloseCode.handlerBug, 'internal error'));
+    this.#shut(closeSocket(CloseCode.handlerBug, 'internal error'));
   }
 
   /** Answers the latest ping alone, which is all that is asked (RFC 6455 section 5.5.3), once the socket takes it. */
@@ -263,7 +271,7 @@ export class WebSocketTransport extends Sink<Outbound> implements Consumer {
     this.#look();
   }
 
-  #shut({ code, reason, now }: Shut): void {
+  #shut({ code, reason, now }: CloseSocket): void {
     this.#closeCode ??= code;
     // A paused socket would never see the client's half of the closing handshake.
     this.#webSocket.resume();

@@ -1,4 +1,4 @@
-import type { Close, Effect, Hear, Join, Leave, Publish, Reply } from './effect.js';
+import type { Close, Effect, Transform, Join, Leave, Publish, Reply } from './effect.js';
 import { usableRef, type Rejection } from './rejection.js';
 import type { ClientMessage } from '../protocol/protocol.js';
 
@@ -18,7 +18,7 @@ export function causedBy(effect: Effect, cause: Cause, by?: string): Effect {
       return publishedBy(given, cause, by);
     case 'reply':
       return repliedBy(given, cause, by);
-    case 'hear':
+    case 'transform':
       return heardBy(given, by);
     case 'join':
       return { kind: 'join', ...moved(given, cause, by) };
@@ -49,8 +49,8 @@ function repliedBy({ type, data, id, ref, by: owner }: Reply, cause: Cause, by =
   return { kind: 'reply', type, data, id, ref: refOf(ref, cause ?? { id }), by };
 }
 
-function heardBy({ operator, by: owner }: Hear, by = owner): Hear {
-  return { kind: 'hear', operator, by };
+function heardBy({ operator, by: owner }: Transform, by = owner): Transform {
+  return { kind: 'transform', operator, by };
 }
 
 function moved({ rooms, ref, by: owner }: Join | Leave, cause: Cause, by = owner): Omit<Join, 'kind'> {

@@ -3,7 +3,7 @@ import type { Rejection } from './rejection.js';
 import type { ClientMessage, Envelope } from '../protocol/protocol.js';
 
 /** What a handler wants done; the connection does it, within the rules. */
-export type Effect = Reply | Publish | Join | Leave | Hear | Close | Rejection;
+export type Effect = Reply | Publish | Join | Leave | Transform | Close | Rejection;
 
 /** A message of the server's to this connection alone. */
 export interface Reply {
@@ -51,8 +51,8 @@ export interface Leave {
 }
 
 /** From now on, what is said in its rooms reaches this connection through an operator. */
-export interface Hear {
-  readonly kind: 'hear';
+export interface Transform {
+  readonly kind: 'transform';
   readonly operator: MonoTypeOperatorFunction<Envelope> | undefined;
   /** Whose operator it is: each handler has one. Filled in by the connection. */
   readonly by?: string | undefined;
@@ -126,8 +126,8 @@ export function leave(rooms: readonly string[], cause: Cause = {}): Leave {
  *
  * @param operator on envelopes as they were published; what it emits is bounded by the send buffer
  */
-export function hear(operator: MonoTypeOperatorFunction<Envelope> | undefined): Hear {
-  return { kind: 'hear', operator };
+export function transform(operator: MonoTypeOperatorFunction<Envelope> | undefined): Transform {
+  return { kind: 'transform', operator };
 }
 
 /**

@@ -7,7 +7,7 @@ import type { ClientMessage } from '../protocol/protocol.js';
 export type Handle = OperatorFunction<ClientMessage, Effect>;
 
 /** What goes around all handlers of a connection. Made by `wrap`. */
-export interface Wrap {
+export interface Middleware {
   readonly name: string;
   /** What it counts. */
   readonly events: readonly string[];
@@ -25,10 +25,10 @@ export interface Wrap {
  * @param operate called with the connection's first message. `handle` keeps the handlers' state: pipe through it once. An error
  *   costs the message it came with an `error`, and the state of this wrap and of all that is in it; the next message makes them anew
  */
-export function wrap<const E extends string = never>(
+export function middleware<const E extends string = never>(
   name: string,
   operate: (message$: Observable<ClientMessage>, handle: Handle, context: HandlerContext<E>) => Observable<Effect>,
   { events = [] }: HandlerOptions<E> = {},
-): Wrap {
+): Middleware {
   return { name, events, operate: operate };
 }

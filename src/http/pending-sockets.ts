@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
  * one. Their time is bounded elsewhere, their number here: where there are too many, the one that has said nothing for the longest
  * makes room. So a flood of them shuts nobody out who sends a request without delay.
  */
-export class HalfOpen {
+export class PendingSockets {
   readonly #most: () => number;
   readonly #onDropped: () => void;
   /** The one that was heard of least recently is first. */

@@ -1,5 +1,5 @@
 /** How many connections each address has, with those that are not open yet. */
-export class Places {
+export class PerAddressLimit {
   readonly #most: number;
   readonly #taken = new Map<string, number>();
 

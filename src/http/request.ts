@@ -57,7 +57,7 @@ export interface UpgradeRequest {
 }
 
 /** Where requests may come from. */
-export interface Border {
+export interface OriginPolicy {
   readonly origins: Origins;
   /** Proxies whose `X-Forwarded-Host` counts. */
   readonly trusted: Networks | undefined;
@@ -91,7 +91,7 @@ export function target(url: string, basePath: string | undefined): Target {
  *
  * @returns the rooms to join, or the refusal: 400, 405, 503 with `Retry-After`, 403
  */
-export function admit(request: UpgradeRequest, occupancy: Occupancy, border: Border): readonly string[] | Refusal {
+export function admit(request: UpgradeRequest, occupancy: Occupancy, border: OriginPolicy): readonly string[] | Refusal {
   const { method, headers, segment, query } = request;
   if (headers['host']?.length !== 1) return NO_HOST;
   if (method !== 'GET') return methodNotAllowed(['GET']);
@@ -165,7 +165,7 @@ function hasBody(headers: Headers): boolean {
   return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? []).some((length) => Number(length) !== 0);
 }
 
-function comesFromAllowed({ headers, peer }: UpgradeRequest, { origins, trusted }: Border): boolean {
+function comesFromAllowed({ headers, peer }: UpgradeRequest, { origins, trusted }: OriginPolicy): boolean {
   const { host = [], origin = [], 'x-forwarded-host': forwarded = [] } = headers;
   const outside = trusted?.has(peer ?? '') ? forwarded.flatMap((value) => value.split(',')).map((name) => name.trim()) : [];
   return isAllowedOrigin(origins, origin, [...host, ...outside]);

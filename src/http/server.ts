@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { SchedulerLike } from 'rxjs';
 import { answerTo, refuse, send, type Page } from './answer.js';
 import type { Descriptors } from '../runtime/descriptors.js';
-import { HalfOpen } from './pending-sockets.js';
+import { PendingSockets } from './pending-sockets.js';
 import type { Logger } from '../runtime/log.js';
 import { INTERNAL, readHeaders, target, type Refusal, type UpgradeRequest } from './request.js';
 import { Turns } from './turns.js';
@@ -49,7 +49,7 @@ const EXPECTATION_FAILED: Refusal = { status: 417, code: 'expectation_failed', m
 /** The HTTP side of the service: pages, refusals, and upgrades passed on. */
 export function httpServer(options: HttpOptions): Server {
   const { headersTimeoutMs } = options;
-  const door = new Door(options);
+  const door = new HttpConnections(options);
   const server = createServer({
     headersTimeout: headersTimeoutMs,
     requestTimeout: headersTimeoutMs,
@@ -72,15 +72,15 @@ export function httpServer(options: HttpOptions): Server {
 }
 
 /** What happens to whoever connects. */
-class Door {
+class HttpConnections {
   readonly #options: HttpOptions;
   readonly #turns = new Turns();
-  readonly #halfOpen: HalfOpen;
+  readonly #halfOpen: PendingSockets;
 
   constructor(options: HttpOptions) {
     this.#options = options;
     const { descriptors } = options;
-    this.#halfOpen = new HalfOpen(() => descriptors.mostHalfOpen, complaint(options));
+    this.#halfOpen = new PendingSockets(() => descriptors.mostHalfOpen, complaint(options));
     descriptors.reclaimFrom(this.#halfOpen);
   }
 

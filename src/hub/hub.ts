@@ -3,7 +3,7 @@ import type { Broker, BrokerEvent, Gap } from '../broker/broker.js';
 import { fanOut } from './fan-out.js';
 import type { Logger } from '../runtime/log.js';
 import { Lingering } from './lingering.js';
-import { Member, type MemberEvent, type MemberHost, type MembershipChange, type Wait } from './room.js';
+import { Member, type MemberEvent, type MemberHost, type MembershipChange, type PendingJoin } from './room.js';
 import type { Metrics } from '../runtime/metrics.js';
 import { gatherTurn } from '../operators/gatherTurn.js';
 import { GLOBAL_ROOM } from '../protocol/protocol.js';
@@ -13,7 +13,7 @@ import { PublishBudget } from './publish-budget.js';
 import { Room, type RoomHost } from './room.js';
 import type { RoundTrip, RoundTripHost } from './round-trip.js';
 import { gapBatch } from './server-message.js';
-import type { World } from '../runtime/world.js';
+import type { Runtime } from '../runtime/runtime.js';
 
 /** A connection came into a room or went out of it. */
 export interface MembershipEvent {
@@ -27,7 +27,7 @@ export interface MembershipEvent {
 
 export interface HubOptions {
   readonly broker: Broker;
-  readonly world: World;
+  readonly runtime: Runtime;
   readonly metrics: Metrics;
   readonly log: Logger;
   /** A publication may be so large, in bytes. */
@@ -79,8 +79,8 @@ export class Hub {
   readonly #tripHost: RoundTripHost = {
     budget: this.budget,
     answered: ({ startedMs }, outcome) => {
-      const { metrics, world } = this.#options;
-      metrics.published(outcome, (world.scheduler.now() - startedMs) / 1000);
+      const { metrics, runtime } = this.#options;
+      metrics.published(outcome, (runtime.scheduler.now() - startedMs) / 1000);
     },
   };
   readonly #roomHost: RoomHost = {
@@ -95,12 +95,12 @@ export class Hub {
 
   constructor(options: HubOptions) {
     this.#options = options;
-    const { broker, world, lingerMs } = options;
-    this.#lingering = new Lingering(lingerMs, world.scheduler, (room) => {
+    const { broker, runtime, lingerMs } = options;
+    this.#lingering = new Lingering(lingerMs, runtime.scheduler, (room) => {
       this.#end(room);
     });
     this.#connection.add(
-      broker.events$.pipe(gatherTurn(world.turnEnd$, ({ kind }) => kind === 'gap')).subscribe((turn) => {
+      broker.events$.pipe(gatherTurn(runtime.turnEnd$, ({ kind }) => kind === 'gap')).subscribe((turn) => {
         this.#receiveTurn(turn);
       }),
     );
@@ -119,8 +119,8 @@ export class Hub {
 
   /** Publishes an envelope. @param trip is told what becomes of it, with `PublishError` where it fails; unsubscribing gives it up */
   publish(room: string, envelope: string, trip: RoundTrip): void {
-    const { broker, world } = this.#options;
-    trip.begin(this.#tripHost, world.scheduler.now(), this.#rooms.get(room));
+    const { broker, runtime } = this.#options;
+    trip.begin(this.#tripHost, runtime.scheduler.now(), this.#rooms.get(room));
     broker.publish(room, envelope).subscribe(trip);
   }
 
@@ -138,8 +138,8 @@ export class Hub {
 
   /** To be called now and then. */
   tick(): void {
-    const { world, log } = this.#options;
-    const overdue = this.budget.overdue(world.scheduler.now(), RETURN_TIMEOUT_MS);
+    const { runtime, log } = this.#options;
+    const overdue = this.budget.overdue(runtime.scheduler.now(), RETURN_TIMEOUT_MS);
     if (overdue.length > 0)
       log.error({ publishes: overdue.length }, 'publishes neither returned nor reported lost by the broker');
     for (const trip of overdue) trip.lost('it did not come back');
@@ -173,7 +173,7 @@ export class Hub {
     const refused = all.filter(({ closed }) => closed).map(({ name }) => name);
     if (refused.length > 0) member.receive({ kind: 'refused', rooms: refused });
     if (member.closed) return;
-    const wait: Wait = { member, rooms, unconfirmed: rooms.filter((room) => !room.isConfirmed).length };
+    const wait: PendingJoin = { member, rooms, unconfirmed: rooms.filter((room) => !room.isConfirmed).length };
     if (wait.unconfirmed === 0) {
       this.#enter(member, rooms);
       return;
@@ -254,7 +254,7 @@ export class Hub {
     for (const wait of member.waits) if (!wait.rooms.some((room) => member.rooms.includes(room))) this.#forget(wait);
   }
 
-  #forget(wait: Wait): void {
+  #forget(wait: PendingJoin): void {
     const { member, rooms } = wait;
     member.waits = member.waits.filter((other) => other !== wait);
     for (const room of rooms) room.removeWait(wait);
@@ -305,7 +305,7 @@ export class Hub {
 
   /** @returns the gap that stands where the publication was dropped */
   #receive(publication: Publication, spoke: Room[], returned: RoundTrip[]): Gap | undefined {
-    const { maxPublicationBytes, metrics, world } = this.#options;
+    const { maxPublicationBytes, metrics, runtime } = this.#options;
     const check = checkPublication(publication, maxPublicationBytes);
     if (!check.ok) {
       metrics.brokerInvalid();
@@ -318,7 +318,7 @@ export class Hub {
     const trip = room.takeReturned(check.id);
     if (trip) returned.push(trip);
     if (room.memberCount === 0) return undefined;
-    metrics.deliveryLag(lagSeconds(world.wallMs() - check.publishedAtMs));
+    metrics.deliveryLag(lagSeconds(runtime.wallMs() - check.publishedAtMs));
     if (room.arrivals === undefined) {
       room.arrivals = { publications: [publication], sinceMs: check.publishedAtMs };
       spoke.push(room);
@@ -331,7 +331,7 @@ export class Hub {
 
   /** Once to each connection, however many of its rooms have it. What was accepted before a gap may have gone where nobody heard it. */
   #sendGap({ reason = 'subscription', rooms: names, sinceMs }: Gap): void {
-    const batch = gapBatch(reason, sinceMs, this.#options.world);
+    const batch = gapBatch(reason, sinceMs, this.#options.runtime);
     const members = new Set<Member>();
     // Every connection is in the global room.
     for (const room of this.#named(names ?? [GLOBAL_ROOM])) for (const member of room.members) members.add(member);
@@ -348,7 +348,7 @@ export class Hub {
   }
 
   #logInvalid(room: string, reason: string): void {
-    const nowMs = this.#options.world.scheduler.now();
+    const nowMs = this.#options.runtime.scheduler.now();
     for (const [silent, sinceMs] of this.#loggedMs) {
       if (nowMs - sinceMs < COMPLAINT_INTERVAL_MS) break;
       this.#loggedMs.delete(silent);

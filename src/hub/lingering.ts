@@ -1,5 +1,5 @@
 import { timer, type SchedulerLike, type Subscription } from 'rxjs';
-import { Line } from './line.js';
+import { Queue } from './queue.js';
 import type { Room } from './room.js';
 
 /** The most rooms that are ended in one turn of the event loop, which takes about a millisecond. */
@@ -11,7 +11,7 @@ export class Lingering {
   readonly #scheduler: SchedulerLike;
   readonly #end: (room: Room) => void;
   /** In the order in which they end. */
-  readonly #line = new Line<Room>();
+  readonly #line = new Queue<Room>();
   /** When each is to end. */
   readonly #dueMs = new Map<Room, number>();
   #timer: Subscription | undefined;

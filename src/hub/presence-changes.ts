@@ -1,5 +1,5 @@
 import type { MembershipEvent } from './hub.js';
-import { Line } from './line.js';
+import { Queue } from './queue.js';
 
 type Status = MembershipEvent['kind'];
 
@@ -31,9 +31,9 @@ export class PresenceChanges {
   /** By connection. Most connections have one: a `Map` of their own would take more memory than all else of it. */
   readonly #changes = new Map<string, PresenceChange | Map<string, PresenceChange>>();
   /** Changes to be published. */
-  readonly #waiting = new Line<PresenceChange>();
+  readonly #waiting = new Queue<PresenceChange>();
   /** Changes whose publish failed, to be published once more when `retry` says so. */
-  readonly #failed = new Line<PresenceChange>();
+  readonly #failed = new Queue<PresenceChange>();
   #size = 0;
   #retries = 0;
 
@@ -137,7 +137,7 @@ export class PresenceChanges {
   }
 
   /** @param line where it stands next, if the room does not know its status */
-  #settle(change: PresenceChange, line: Line<PresenceChange>): void {
+  #settle(change: PresenceChange, line: Queue<PresenceChange>): void {
     // It was forgotten while it was under way.
     if (this.#find(change.clientId, change.room) !== change) return;
     change.sent = undefined;

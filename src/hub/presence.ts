@@ -3,8 +3,8 @@ import { PublishError } from '../broker/broker.js';
 import type { Hub, MembershipEvent } from './hub.js';
 import type { Logger } from '../runtime/log.js';
 import type { Metrics } from '../runtime/metrics.js';
-import type { World } from '../runtime/world.js';
-import { Stage } from '../operators/stage.js';
+import type { Runtime } from '../runtime/runtime.js';
+import { OperatorSubscriber } from '../operators/operator-subscriber.js';
 import { PresenceChanges, type PresenceChange } from './presence-changes.js';
 import { costOf } from './publish-budget.js';
 import { RoundTrip } from './round-trip.js';
@@ -28,7 +28,7 @@ const TRIED_AT_ONCE = 256;
 /** What presence needs of a pod. */
 export interface PresenceOptions {
   readonly hub: Hub;
-  readonly world: World;
+  readonly runtime: Runtime;
   readonly metrics: Metrics;
   readonly log: Logger;
 }
@@ -46,7 +46,7 @@ export interface PresenceOptions {
  */
 export function presence(pod: PresenceOptions, maxMembers: number, until$: Observable<unknown> = NEVER): Observable<never> {
   return new Observable((subscriber) =>
-    pod.hub.membership$.pipe(takeUntil(until$)).subscribe(new Telling(subscriber, pod, maxMembers)),
+    pod.hub.membership$.pipe(takeUntil(until$)).subscribe(new PresencePublisher(subscriber, pod, maxMembers)),
   );
 }
 
@@ -68,7 +68,7 @@ export class Presence extends Subscription {
   });
 }
 
-class Telling extends Stage<MembershipEvent, never> {
+class PresencePublisher extends OperatorSubscriber<MembershipEvent, never> {
   readonly #pod: PresenceOptions;
   readonly #maxMembers: number;
   readonly #changes = new PresenceChanges(MAX_CHANGES);
@@ -136,23 +136,23 @@ class Telling extends Stage<MembershipEvent, never> {
   }
 
   #publish(change: PresenceChange): void {
-    const { hub, world } = this.#pod;
+    const { hub, runtime } = this.#pod;
     const { room, clientId, identity, status } = change;
     this.#begunInTurn += 1;
-    this.#turn ??= world.turnEnd$.subscribe(() => {
+    this.#turn ??= runtime.turnEnd$.subscribe(() => {
       this.#turn = undefined;
       this.#begunInTurn = 0;
       this.#begin();
     });
-    const id = world.newId();
-    const envelope = writeServerMessage({ type: 'presence', room, data: { status, clientId, identity }, id }, world);
+    const id = runtime.newId();
+    const envelope = writeServerMessage({ type: 'presence', room, data: { status, clientId, identity }, id }, runtime);
     const publishing = new Publishing(this, change, id, costOf(envelope));
     this.#underWay.add(publishing);
     hub.publish(room, envelope, publishing);
   }
 
   #retryLater(): Subscription {
-    return timer(RETRY_INTERVAL_MS, this.#pod.world.scheduler).subscribe(() => {
+    return timer(RETRY_INTERVAL_MS, this.#pod.runtime.scheduler).subscribe(() => {
       this.#retry = undefined;
       this.#changes.retry(this.#hasRecovered ? this.#changes.failed : TRIED_AT_ONCE);
       this.#hasRecovered = false;
@@ -176,9 +176,9 @@ class Telling extends Stage<MembershipEvent, never> {
 /** One publish under way. */
 class Publishing extends RoundTrip {
   readonly change: PresenceChange;
-  readonly #telling: Pick<Telling, 'told' | 'failed'>;
+  readonly #telling: Pick<PresencePublisher, 'told' | 'failed'>;
 
-  constructor(telling: Pick<Telling, 'told' | 'failed'>, change: PresenceChange, id: string, bytes: number) {
+  constructor(telling: Pick<PresencePublisher, 'told' | 'failed'>, change: PresenceChange, id: string, bytes: number) {
     super(id, bytes);
     this.#telling = telling;
     this.change = change;

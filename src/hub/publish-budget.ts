@@ -1,4 +1,4 @@
-import { Line } from './line.js';
+import { Queue } from './queue.js';
 
 /**
  * All publishes of a pod that are under way take at most this, counted as `costOf` does. Redis drops a subscriber whose buffer
@@ -49,7 +49,7 @@ export interface Waiter {
 export class PublishBudget<T extends UnderWay = UnderWay> {
   /** In the order in which they began. */
   readonly #underWay = new Set<T>();
-  readonly #waiters = new Line<Waiter>();
+  readonly #waiters = new Queue<Waiter>();
   #bytes = 0;
   #isServing = false;
 

@@ -1,8 +1,8 @@
 import type { Subscriber } from 'rxjs';
-import { Sink, Stage } from '../operators/stage.js';
+import { LeanSubscriber, OperatorSubscriber } from '../operators/operator-subscriber.js';
 import type { Batch } from './frame.js';
-import { elementsOf, has, sizeOf, withAdded, withRemoved, type Few } from './few.js';
-import { Line } from './line.js';
+import { elementsOf, has, sizeOf, withAdded, withRemoved, type SmallSet } from './small-set.js';
+import { Queue } from './queue.js';
 
 import type { Publication } from '../broker/broker.js';
 import type { RoundTrip } from './round-trip.js';
@@ -23,19 +23,19 @@ export interface Arrivals {
 }
 
 /** Publishes by the id of their message: a client may use one id for several messages. */
-type RoundTrips = Map<string, RoundTrip | Line<RoundTrip>>;
+type RoundTrips = Map<string, RoundTrip | Queue<RoundTrip>>;
 
 /**
  * One room on this pod: its members, and the broker's subscription that they share. It is itself the subscriber to the broker's
  * room, and keeps its sets as `Few`: a pod may have 200,000 rooms, most of them with one member.
  */
-export class Room extends Sink<boolean> {
+export class Room extends LeanSubscriber<boolean> {
   readonly name: string;
   /** Undefined while nothing has arrived in this turn. */
   arrivals: Arrivals | undefined;
   readonly #host: RoomHost;
-  #members: Few<Member>;
-  #waits: Few<Wait>;
+  #members: SmallSet<Member>;
+  #waits: SmallSet<PendingJoin>;
   /** Publishes of this pod that have not come back yet: mostly none or one, which needs no map. */
   #trips: RoundTrip | RoundTrips | undefined;
   /** Connections that are in the room, or wait to be. */
@@ -65,7 +65,7 @@ export class Room extends Sink<boolean> {
     return elementsOf(this.#members);
   }
 
-  get waits(): Iterable<Wait> {
+  get waits(): Iterable<PendingJoin> {
     return elementsOf(this.#waits);
   }
 
@@ -92,11 +92,11 @@ export class Room extends Sink<boolean> {
     return true;
   }
 
-  addWait(wait: Wait): void {
+  addWait(wait: PendingJoin): void {
     this.#waits = withAdded(this.#waits, wait);
   }
 
-  removeWait(wait: Wait): void {
+  removeWait(wait: PendingJoin): void {
     this.#waits = withRemoved(this.#waits, wait);
   }
 
@@ -109,8 +109,8 @@ export class Room extends Sink<boolean> {
     const trips = this.#trips instanceof Map ? this.#trips : (new Map([[this.#trips.id, this.#trips]]) as RoundTrips);
     this.#trips = trips;
     const earlier = trips.get(trip.id);
-    if (earlier instanceof Line) earlier.add(trip);
-    else trips.set(trip.id, earlier === undefined ? trip : new Line([earlier, trip]));
+    if (earlier instanceof Queue) earlier.add(trip);
+    else trips.set(trip.id, earlier === undefined ? trip : new Queue([earlier, trip]));
   }
 
   /** It failed, and is expected no more. */
@@ -119,7 +119,7 @@ export class Room extends Sink<boolean> {
     if (!(this.#trips instanceof Map)) return;
     const trips = this.#trips.get(trip.id);
     if (trips === trip) this.#forgetId(trip.id, this.#trips);
-    else if (trips instanceof Line && trips.delete(trip) && trips.size === 0) this.#forgetId(trip.id, this.#trips);
+    else if (trips instanceof Queue && trips.delete(trip) && trips.size === 0) this.#forgetId(trip.id, this.#trips);
   }
 
   /** A message with this id has arrived. @returns the publish that it is the echo of: the oldest, for a room has one order */
@@ -132,15 +132,15 @@ export class Room extends Sink<boolean> {
       return all;
     }
     const trips = all.get(id);
-    const trip = trips instanceof Line ? trips.take() : trips;
-    if (trip !== undefined && (trip === trips || (trips instanceof Line && trips.size === 0))) this.#forgetId(id, all);
+    const trip = trips instanceof Queue ? trips.take() : trips;
+    if (trip !== undefined && (trip === trips || (trips instanceof Queue && trips.size === 0))) this.#forgetId(id, all);
     return trip;
   }
 
   /** Publishes to the room that have not come back, as they are now. */
   roundTrips(): readonly RoundTrip[] {
     if (!(this.#trips instanceof Map)) return this.#trips === undefined ? [] : [this.#trips];
-    return [...this.#trips.values()].flatMap((trips) => (trips instanceof Line ? [...trips] : [trips]));
+    return [...this.#trips.values()].flatMap((trips) => (trips instanceof Queue ? [...trips] : [trips]));
   }
 
   protected override _next(isConfirmed: boolean): void {
@@ -175,14 +175,14 @@ export interface MembershipChange {
 export type MemberEvent = { readonly kind: 'joined' | 'left' | 'refused'; readonly rooms: readonly string[] } | Batch;
 
 /** Rooms that a member waits to be let into together. */
-export interface Wait {
+export interface PendingJoin {
   readonly member: Member;
   readonly rooms: readonly Room[];
   /** How many of them are not confirmed. */
   unconfirmed: number;
 }
 
-const NOTHING: readonly Wait[] = [];
+const NOTHING: readonly PendingJoin[] = [];
 
 /** Who carries out what a member wants: the hub. */
 export interface MemberHost {
@@ -191,14 +191,14 @@ export interface MemberHost {
 }
 
 /** A connection in its rooms: takes what it wants, emits what it hears, and leaves every room with its last subscriber. */
-export class Member extends Stage<MembershipChange, MemberEvent> {
+export class Member extends OperatorSubscriber<MembershipChange, MemberEvent> {
   readonly clientId: string;
   /** `from` of what it publishes. */
   readonly identity: string;
   /** The rooms it asked for; it is in those that have it as a member, which one that is not confirmed yet does not. */
   rooms: readonly Room[] = [];
   /** What it asked for that is not confirmed yet. */
-  waits: readonly Wait[] = NOTHING;
+  waits: readonly PendingJoin[] = NOTHING;
   /** What this turn has for it so far, where it is in several rooms that spoke. */
   pending: Batch | undefined;
   readonly #host: MemberHost;

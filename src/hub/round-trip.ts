@@ -1,6 +1,6 @@
 import { PublishError } from '../broker/broker.js';
 import type { PublishOutcome } from '../runtime/metrics.js';
-import { Sink } from '../operators/stage.js';
+import { LeanSubscriber } from '../operators/operator-subscriber.js';
 import type { PublishBudget, UnderWay } from './publish-budget.js';
 
 /** A room, as a publish to it that is under way sees it. */
@@ -26,7 +26,7 @@ export interface RoundTripHost {
  *
  * It is itself the subscriber to the broker's publish: a message in a small room costs one object, not a chain of them.
  */
-export abstract class RoundTrip extends Sink<never> implements UnderWay {
+export abstract class RoundTrip extends LeanSubscriber<never> implements UnderWay {
   readonly id: string;
   /** What it takes of the budget, as `costOf` counts. */
   readonly bytes: number;

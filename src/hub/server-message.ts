@@ -1,6 +1,6 @@
 import { ownBatch, type Batch } from './frame.js';
 import { SERVER_ID, timestamp, writeEnvelope, type ErrorCode } from '../protocol/protocol.js';
-import type { World } from '../runtime/world.js';
+import type { Runtime } from '../runtime/runtime.js';
 
 /** What the server itself says; it decides the rest of the envelope. */
 export interface ServerMessage {
@@ -13,27 +13,27 @@ export interface ServerMessage {
 }
 
 /** The server's own message as an envelope's JSON. */
-export function writeServerMessage({ type, data, room, id }: ServerMessage, { wallMs, newId }: World): string {
+export function writeServerMessage({ type, data, room, id }: ServerMessage, { wallMs, newId }: Runtime): string {
   return writeEnvelope({ id: id ?? newId(), type, room, from: SERVER_ID, data, timestamp: timestamp(wallMs()) });
 }
 
 /** The server's own message to one connection. */
-export function serverBatch(message: ServerMessage, world: World): Batch {
-  return ownBatch(writeServerMessage(message, world));
+export function serverBatch(message: ServerMessage, runtime: Runtime): Batch {
+  return ownBatch(writeServerMessage(message, runtime));
 }
 
 /** A `system` message: spec's list of events says what each carries. */
-export function systemBatch(event: 'welcome' | 'gap' | 'shutdown' | 'joined' | 'left', data: object, world: World): Batch {
-  return serverBatch({ type: 'system', data: { event, ...data } }, world);
+export function systemBatch(event: 'welcome' | 'gap' | 'shutdown' | 'joined' | 'left', data: object, runtime: Runtime): Batch {
+  return serverBatch({ type: 'system', data: { event, ...data } }, runtime);
 }
 
 /** A `gap` message: from `sinceMs` (milliseconds since the epoch) on, messages may be missing. */
 export function gapBatch(
   reason: 'subscription' | 'slow_consumer' | 'handler' | 'too_large',
   sinceMs: number,
-  world: World,
+  runtime: Runtime,
 ): Batch {
-  return systemBatch('gap', { reason, since: timestamp(sinceMs) }, world);
+  return systemBatch('gap', { reason, since: timestamp(sinceMs) }, runtime);
 }
 
 /** Why a message went no further. */
@@ -45,6 +45,6 @@ interface Problem {
 }
 
 /** An `error` message, to the offender alone. */
-export function errorBatch({ code, reason, ref }: Problem, world: World): Batch {
-  return serverBatch({ type: 'error', data: { code, message: reason, ref } }, world);
+export function errorBatch({ code, reason, ref }: Problem, runtime: Runtime): Batch {
+  return serverBatch({ type: 'error', data: { code, message: reason, ref } }, runtime);
 }

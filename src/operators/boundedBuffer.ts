@@ -1,5 +1,5 @@
 import { Observable, type MonoTypeOperatorFunction, type Subscriber, type Subscription } from 'rxjs';
-import { Stage, listen } from './stage.js';
+import { OperatorSubscriber, listen } from './operator-subscriber.js';
 
 /** More waits than the buffer may hold. */
 export class BufferOverflowError extends Error {}
@@ -61,7 +61,7 @@ export function boundedBuffer<T>(consumer: Consumer, options: BoundedBufferOptio
   return (source) => new Observable((subscriber) => source.subscribe(new Buffering(subscriber, consumer, options)));
 }
 
-class Buffering<T> extends Stage<T, T> {
+class Buffering<T> extends OperatorSubscriber<T, T> {
   readonly #consumer: Consumer;
   readonly #options: BoundedBufferOptions<T>;
   /** Made while something waits; most consumers never make anything wait. */

@@ -1,5 +1,5 @@
 import { Observable, type MonoTypeOperatorFunction, type Observer, type Subscriber } from 'rxjs';
-import { Stage, listen } from './stage.js';
+import { OperatorSubscriber, listen } from './operator-subscriber.js';
 
 /** More values came while the gate was closed than it may hold. */
 export class GateOverflowError extends Error {}
@@ -25,7 +25,7 @@ export function gate<T>(options: GateOptions<T>): MonoTypeOperatorFunction<T> {
   return (source) => new Observable((subscriber) => source.subscribe(new Gate(subscriber, options)));
 }
 
-class Gate<T> extends Stage<T, T> {
+class Gate<T> extends OperatorSubscriber<T, T> {
   readonly #options: GateOptions<T>;
   #waiting: T[] = [];
   #weight = 0;

@@ -1,5 +1,5 @@
 import { Observable, type OperatorFunction, type Subscriber } from 'rxjs';
-import { Stage } from './stage.js';
+import { OperatorSubscriber } from './operator-subscriber.js';
 
 /** Nothing was heard for the whole timeout. */
 export class HeartbeatTimeoutError extends Error {}
@@ -43,7 +43,7 @@ export function heartbeat<T, P, K extends T = never, L extends T = never>(
   return (source) => new Observable((subscriber) => source.subscribe(new Heartbeat(subscriber, options, reading)));
 }
 
-class Heartbeat<T, P, K extends T, L extends T> extends Stage<T, Exclude<T, K | L> | P> {
+class Heartbeat<T, P, K extends T, L extends T> extends OperatorSubscriber<T, Exclude<T, K | L> | P> {
   readonly #options: HeartbeatOptions<T, P, K, L>;
   readonly #reading: Reading;
   /** On the clock of the timeout. */

@@ -1,5 +1,5 @@
 import { Observable, from, type ObservableInput, type OperatorFunction, type Subscriber } from 'rxjs';
-import { Sink, Stage } from './stage.js';
+import { LeanSubscriber, OperatorSubscriber } from './operator-subscriber.js';
 
 export interface MergeBoundedOptions<T, R> {
   readonly project: (value: T) => ObservableInput<R>;
@@ -23,7 +23,7 @@ export function mergeBounded<T, R>(options: MergeBoundedOptions<T, R>): Operator
   return (source) => new Observable((subscriber) => source.subscribe(new Merging(subscriber, options)));
 }
 
-class Merging<T, R> extends Stage<T, R> {
+class Merging<T, R> extends OperatorSubscriber<T, R> {
   readonly #options: MergeBoundedOptions<T, R>;
   #waiting: T[] = [];
   #running = 0;
@@ -87,7 +87,7 @@ class Merging<T, R> extends Stage<T, R> {
 }
 
 /** What comes of one value. */
-class Inner<T, R> extends Sink<R> {
+class Inner<T, R> extends LeanSubscriber<R> {
   readonly #output: Subscriber<R>;
   readonly #merging: Pick<Merging<T, R>, 'ended' | 'failed'>;
   readonly #value: T;

@@ -1,5 +1,5 @@
 import { Observable, Subject, type OperatorFunction, type Subscriber } from 'rxjs';
-import { Sink, Stage } from './stage.js';
+import { LeanSubscriber, OperatorSubscriber } from './operator-subscriber.js';
 
 export interface RouteByOptions<K, T, R, P extends T & R> {
   /** Values that go by unchanged and need no route. */
@@ -29,7 +29,7 @@ export function routeBy<K, T, R, P extends T & R = never>(options: RouteByOption
   return (source) => new Observable((subscriber) => source.subscribe(new Routing(subscriber, options)));
 }
 
-class Routing<K, T, R, P extends T & R> extends Stage<T, R> {
+class Routing<K, T, R, P extends T & R> extends OperatorSubscriber<T, R> {
   readonly #options: RouteByOptions<K, T, R, P>;
   readonly #routes = new Map<K, Subject<Exclude<T, P>>>();
   /** The value on its way; what it causes may come back as another value meanwhile. */
@@ -112,7 +112,7 @@ class Routing<K, T, R, P extends T & R> extends Stage<T, R> {
 type Host<K, R> = Pick<Routing<K, never, R, never>, 'emitted' | 'ended' | 'failed' | 'teardownFailed'>;
 
 /** What comes out of one route. */
-class Route<K, R> extends Sink<R> {
+class Route<K, R> extends LeanSubscriber<R> {
   readonly #routing: Host<K, R>;
   readonly #key: K;
 

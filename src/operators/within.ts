@@ -13,10 +13,10 @@ import {
   type MonoTypeOperatorFunction,
   type Observable,
 } from 'rxjs';
-import type { World } from '../runtime/world.js';
+import type { Runtime } from '../runtime/runtime.js';
 
 /** The clock, and the event loop's turns. */
-export type Time = Pick<World, 'scheduler' | 'turnEnd$'>;
+export type Time = Pick<Runtime, 'scheduler' | 'turnEnd$'>;
 
 /** A wait is counted in this many parts: a stall of the process, however long, uses up one of them. */
 export const PARTS = 4;

@@ -9,9 +9,9 @@ import { redisNode } from './node.js';
 import { Sentinels } from './sentinel.js';
 import { addressOf, type RedisAddress, type Server } from './server.js';
 import { CHANNELS_PER_COMMAND, chunks } from './subscribe.js';
-import type { World } from '../runtime/world.js';
+import type { Runtime } from '../runtime/runtime.js';
 
-/** Where Redis is, and what its broker needs of the pod: the same `world`, `metrics` and `log` as `createChatServer` is given. */
+/** Where Redis is, and what its broker needs of the pod: the same `runtime`, `metrics` and `log` as `createChatServer` is given. */
 export interface RedisBrokerOptions {
   /** Where the server is, and how to log in there; of a configuration, its `redisUrl`. */
   readonly address: RedisAddress;
@@ -27,7 +27,7 @@ export interface RedisBrokerOptions {
   readonly channelPrefix: string;
   /** Redis answers within this, or its connection is replaced. */
   readonly timeoutMs: number;
-  readonly world: World;
+  readonly runtime: Runtime;
   readonly metrics: Metrics;
   readonly log: Logger;
 }
@@ -47,9 +47,9 @@ interface Master {
  * Chat over it is at most once; every loss that a replaced subscription can mean is told by a gap.
  */
 export function redisBroker(options: RedisBrokerOptions): Broker {
-  const { channelPrefix, timeoutMs, world, metrics, log } = options;
+  const { channelPrefix, timeoutMs, runtime, metrics, log } = options;
   const channels = roomChannels(channelPrefix);
-  const canaryChannel = `${channelPrefix}:canary:${world.newId()}`;
+  const canaryChannel = `${channelPrefix}:canary:${runtime.newId()}`;
   const { link$, verify, placeOf, connected$ } = options.sentinel
     ? sentinelMaster(options, options.sentinel)
     : fixedMaster(options);
@@ -60,7 +60,7 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
     channels,
     canaryChannel: () => canaryChannel,
     timeoutMs,
-    world,
+    runtime,
     metrics,
     log,
     together: (asked) => chunks(asked, CHANNELS_PER_COMMAND),
@@ -75,22 +75,22 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
   };
 }
 
-function fixedMaster({ address, connect = redisLink$, timeoutMs, world }: RedisBrokerOptions): Master {
+function fixedMaster({ address, connect = redisLink$, timeoutMs, runtime }: RedisBrokerOptions): Master {
   return {
     // Where it leads is asked for each connection anew.
     link$: (name) => defer(() => connect({ address, name })),
-    verify: (link) => isMaster$(link, timeoutMs, world),
+    verify: (link) => isMaster$(link, timeoutMs, runtime),
     placeOf: () => '',
     connected$: NEVER,
   };
 }
 
 function sentinelMaster(
-  { address, connect = redisLink$, channelPrefix, timeoutMs, world, log }: RedisBrokerOptions,
+  { address, connect = redisLink$, channelPrefix, timeoutMs, runtime, log }: RedisBrokerOptions,
   { servers: addresses, master }: NonNullable<RedisBrokerOptions['sentinel']>,
 ): Master {
   const name = `${channelPrefix}:sentinel`;
-  const sentinels = new Sentinels({ sentinels: addresses, master, address, connect, name, timeoutMs, world, log });
+  const sentinels = new Sentinels({ sentinels: addresses, master, address, connect, name, timeoutMs, runtime, log });
   const servers = new WeakMap<RedisLink, Server>();
   const placeOf = (link: RedisLink) => servers.get(link) ?? '';
   return {
@@ -105,7 +105,7 @@ function sentinelMaster(
     // One after the other: what was published before is carried out by the time at which the sentinels are asked.
     verify: (link) =>
       concat(
-        isMaster$(link, timeoutMs, world),
+        isMaster$(link, timeoutMs, runtime),
         defer(() => sentinels.agree(placeOf(link))),
       ),
     placeOf,

@@ -9,7 +9,7 @@ import { lives$ } from './liveness/reconnects.js';
 import { DemotedError, type Verify } from './master.js';
 import { RedisPublisher, type RedisPublisherOptions } from './publisher.js';
 import { RedisSubscription, type RedisSubscriptionOptions } from './subscription.js';
-import type { World } from '../runtime/world.js';
+import type { Runtime } from '../runtime/runtime.js';
 
 export interface RedisNodeOptions
   extends Pick<RedisSubscriptionOptions, 'together' | 'refused' | 'certain'>, Pick<RedisPublisherOptions, 'misplaced'> {
@@ -21,7 +21,7 @@ export interface RedisNodeOptions
   readonly channels: RoomChannels;
   readonly canaryChannel: () => string;
   readonly timeoutMs: number;
-  readonly world: World;
+  readonly runtime: Runtime;
   readonly metrics: Metrics;
   readonly log: Logger;
 }
@@ -38,9 +38,9 @@ export interface RedisNode {
 }
 
 export function redisNode(options: RedisNodeOptions): RedisNode {
-  const { suffix, link$, channels, canaryChannel, timeoutMs, world, metrics, log, together, refused, certain, misplaced } =
+  const { suffix, link$, channels, canaryChannel, timeoutMs, runtime, metrics, log, together, refused, certain, misplaced } =
     options;
-  const publisher = new RedisPublisher({ time: world, timeoutMs, verify: options.verify, misplaced });
+  const publisher = new RedisPublisher({ time: runtime, timeoutMs, verify: options.verify, misplaced });
   // What one connection finds out concerns what went through the other.
   const verify: Verify = (link) =>
     options.verify(link).pipe(
@@ -54,10 +54,10 @@ export function redisNode(options: RedisNodeOptions): RedisNode {
     channel: canaryChannel,
     publish: (channel, payload) => publisher.publish(channel, payload, false),
     timeoutMs,
-    time: world,
+    time: runtime,
   });
   const subscription = new RedisSubscription({
-    time: world,
+    time: runtime,
     channels,
     canary,
     publishable$: publisher.status$.pipe(filter(({ up }) => up)),
@@ -72,7 +72,7 @@ export function redisNode(options: RedisNodeOptions): RedisNode {
     certain,
     misplacedChannel: misplaced?.channel,
   });
-  const life = { verify, world, metrics, log };
+  const life = { verify, runtime, metrics, log };
   const subscribed$ = lives$({
     ...life,
     name: `subscription${suffix}`,

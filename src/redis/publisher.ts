@@ -20,7 +20,7 @@ import {
 import { PublishError, type BrokerStatus } from '../broker/broker.js';
 import { ServedClock } from '../operators/served-clock.js';
 import { longestWaitMs } from '../operators/within.js';
-import type { World } from '../runtime/world.js';
+import type { Runtime } from '../runtime/runtime.js';
 import { LinkError, RefusedError, type RedisLink } from './link.js';
 import { DemotedError, type Verify } from './master.js';
 import { Misplaced, writeAnnouncement, type PastLife, type Untold } from './liveness/misplaced.js';
@@ -40,7 +40,7 @@ interface Waiting {
 }
 
 export interface RedisPublisherOptions {
-  readonly time: Omit<World, 'random'>;
+  readonly time: Omit<Runtime, 'random'>;
   readonly timeoutMs: number;
   readonly verify: Verify;
   /** Where all pods are told of what one of them misplaced; absent where a server that is no master takes no publishes. */

@@ -26,7 +26,7 @@ export class Sentinels {
 
   /** Keeps a connection to one of them that answers until unsubscribed. Never completes or errors. */
   connected(): Observable<never> {
-    const { scheduler } = this.#options.world;
+    const { scheduler } = this.#options.runtime;
     return this.#watch.connected((link) => interval(POLL_INTERVAL_MS, scheduler).pipe(exhaustMap(() => this.#ask(link))));
   }
 
@@ -41,7 +41,7 @@ export class Sentinels {
   }
 
   #ask(link: RedisLink): Observable<Server> {
-    const { master, timeoutMs, world } = this.#options;
+    const { master, timeoutMs, runtime } = this.#options;
     return defer(() => link.ask('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', master)).pipe(
       map((answer) => {
         if (answer === null) throw new LinkError(`the sentinels know no master called ${master}`);
@@ -50,7 +50,7 @@ export class Sentinels {
         if (!isServer) throw malformed('SENTINEL');
         return `${host}:${port}`;
       }),
-      answered(link, 'SENTINEL', timeoutMs, world),
+      answered(link, 'SENTINEL', timeoutMs, runtime),
     );
   }
 

@@ -2,7 +2,7 @@ import { BehaviorSubject, Observable, defer, first, ignoreElements, retry, switc
 import type { Logger } from '../runtime/log.js';
 import type { Connect, RedisLink } from './link.js';
 import { addressOf, withoutLogin, type RedisAddress, type Server } from './server.js';
-import type { World } from '../runtime/world.js';
+import type { Runtime } from '../runtime/runtime.js';
 
 /** To the next server it is not far. */
 const MAX_RETRY_MS = 500;
@@ -15,7 +15,7 @@ export interface RedisWatchOptions {
   readonly name: string;
   /** Whom to ask, the first first. */
   readonly servers: () => readonly Server[];
-  readonly world: World;
+  readonly runtime: Runtime;
   readonly log: Logger;
 }
 
@@ -46,7 +46,7 @@ export class RedisWatch {
    * @param use what is done with a connection; errors when it is over
    */
   connected(use: (link: RedisLink, server: Server) => Observable<unknown>): Observable<never> {
-    const { address, connect, name, servers, world } = this.#options;
+    const { address, connect, name, servers, runtime } = this.#options;
     return defer(() => {
       const all = servers();
       const server = all[this.#turn % all.length] ?? '';
@@ -63,7 +63,7 @@ export class RedisWatch {
           },
         }),
       );
-    }).pipe(retry({ delay: () => timer(world.random() * MAX_RETRY_MS, world.scheduler) }));
+    }).pipe(retry({ delay: () => timer(runtime.random() * MAX_RETRY_MS, runtime.scheduler) }));
   }
 
   #fail(server: Server, { message }: Error): void {

@@ -79,7 +79,7 @@ const MESSAGES = [0, 1, 4, 16, 64, 128, 256];
 /** What may be label values of the metrics of handlers. */
 export interface MetricsOptions {
   readonly handlers?: readonly { readonly type: string; readonly events: readonly string[] }[] | undefined;
-  readonly around?: readonly { readonly name: string; readonly events: readonly string[] }[] | undefined;
+  readonly middleware?: readonly { readonly name: string; readonly events: readonly string[] }[] | undefined;
 }
 
 /** Metrics that a scrape reads. */
@@ -94,11 +94,11 @@ export interface ScrapedMetrics extends Metrics {
  *
  * @param options the handlers and what goes around them, as they are given to `createChatServer`: their types and events become labels
  */
-export function prometheusMetrics({ handlers = [], around = [] }: MetricsOptions = {}): ScrapedMetrics {
+export function prometheusMetrics({ handlers = [], middleware = [] }: MetricsOptions = {}): ScrapedMetrics {
   const types = handlers.map(({ type }) => type);
   const extensions = [
     ...handlers.map(({ type, events }) => ({ type, events })),
-    ...around.map(({ name, events }) => ({ type: name, events })),
+    ...middleware.map(({ name, events }) => ({ type: name, events })),
   ];
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -150,7 +150,7 @@ export function prometheusMetrics({ handlers = [], around = [] }: MetricsOptions
     brokerInvalid: counter('broker_invalid_total', 'Publications that were no valid envelope and were dropped.'),
     handlerFailed: labelled('handler_errors_total', 'Failures of handlers.', 'type', [
       ...extensions.map(({ type }) => type),
-      'hear',
+      'transform',
     ]),
     handlerEvent: events('handler_events_total', 'What handlers count of their own.', extensions),
     contentType: registry.contentType,

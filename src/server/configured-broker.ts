@@ -7,7 +7,7 @@ import type { Config } from '../config/config.js';
 /** The broker that the configuration names. */
 export function configuredBroker(
   config: Config,
-  parts: Pick<RedisBrokerOptions, 'world' | 'metrics' | 'log' | 'connect'>,
+  parts: Pick<RedisBrokerOptions, 'runtime' | 'metrics' | 'log' | 'connect'>,
 ): Broker {
   const {
     redisUrl: address,

@@ -17,7 +17,7 @@ import {
   timer,
 } from 'rxjs';
 import type { Drain } from '../connection/transport.js';
-import type { World } from '../runtime/world.js';
+import type { Runtime } from '../runtime/runtime.js';
 
 /** A connection as the drain sees it. */
 export interface Drainable {
@@ -34,7 +34,7 @@ export interface DrainOptions {
   readonly delayMs: number;
   /** For all closes. */
   readonly timeoutMs: number;
-  readonly world: World;
+  readonly runtime: Runtime;
   /** Subscribed to when the delay is over, before the first connection is ordered to close; it may take until the timeout. */
   readonly closing$?: Observable<never> | undefined;
 }
@@ -61,8 +61,8 @@ const MIN_RECONNECT_SPREAD_MS = 5000;
  * The end of a pod: waits, orders every connection to close at a moment of its own, and terminates those that are left when the
  * time is over. Completes when no connection is left and `closing$` has completed. Spec: "Shutdown".
  */
-export function drain({ connections, ended$, delayMs, timeoutMs, world, closing$ = EMPTY }: DrainOptions): Observable<never> {
-  const { scheduler, random, turnEnd$ } = world;
+export function drain({ connections, ended$, delayMs, timeoutMs, runtime, closing$ = EMPTY }: DrainOptions): Observable<never> {
+  const { scheduler, random, turnEnd$ } = runtime;
   const empty$ = ended$.pipe(
     startWith(undefined),
     first(() => connections.size === 0),

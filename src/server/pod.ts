@@ -1,4 +1,4 @@
-import type { Hearing, Pod } from '../connection/context.js';
+import type { OutboundTransform, Pod } from '../connection/context.js';
 import type { Broker } from '../broker/broker.js';
 import { ConfigError } from '../config/config.js';
 import { Failures } from '../dispatch/failures.js';
@@ -10,20 +10,20 @@ import type { Limits } from '../connection/limits.js';
 import type { Logger } from '../runtime/log.js';
 import type { Metrics } from '../runtime/metrics.js';
 import { ENVELOPE_BYTES, SERVER_TYPES } from '../protocol/protocol.js';
-import { pulse } from '../connection/clock.js';
+import { heartbeatClock } from '../connection/clock.js';
 import { sendBuffer } from '../connection/send-buffer.js';
-import type { World } from '../runtime/world.js';
-import type { Wrap } from '../handlers/middleware.js';
+import type { Runtime } from '../runtime/runtime.js';
+import type { Middleware } from '../handlers/middleware.js';
 
 /** What a pod is made of. */
 export interface PodParts {
   readonly limits: Limits;
   readonly handlers: readonly Handler[];
   /** What goes around all handlers, the first of them outermost. */
-  readonly around?: readonly Wrap[] | undefined;
-  readonly hear?: Hearing | undefined;
+  readonly middleware?: readonly Middleware[] | undefined;
+  readonly transform?: OutboundTransform | undefined;
   readonly broker: Broker;
-  readonly world: World;
+  readonly runtime: Runtime;
   readonly metrics: Metrics;
   readonly log: Logger;
 }
@@ -32,29 +32,29 @@ export interface PodParts {
 const LINGER_MS = 1000;
 
 export function createPod(parts: PodParts): Pod {
-  const { limits, broker, world, metrics, log } = parts;
+  const { limits, broker, runtime, metrics, log } = parts;
   const maxPublicationBytes = limits.maxMessageBytes + ENVELOPE_BYTES;
   const { maxRooms } = limits;
-  const hub = new Hub({ broker, world, metrics, log, maxPublicationBytes, lingerMs: LINGER_MS, maxRooms });
+  const hub = new Hub({ broker, runtime, metrics, log, maxPublicationBytes, lingerMs: LINGER_MS, maxRooms });
   const held = new HeldBytes(limits.maxHeldBytes);
-  const beat = pulse(world, heartbeatTickMs(limits), () => {
+  const beat = heartbeatClock(runtime, heartbeatTickMs(limits), () => {
     hub.tick();
   });
   return {
     ...parts,
     ...named(parts),
     maxPublicationBytes,
-    failures: new Failures(metrics, log, world),
+    failures: new Failures(metrics, log, runtime),
     hub,
     held,
-    pulse: beat,
-    keepAlive: keepAlive(limits, beat, world),
-    sendBuffer: sendBuffer(limits, metrics, world),
+    clock: beat,
+    keepAlive: keepAlive(limits, beat, runtime),
+    sendBuffer: sendBuffer(limits, metrics, runtime),
   };
 }
 
 /** @throws ConfigError where two have the same name, or a handler's type is not for clients to send */
-function named({ handlers, around = [] }: PodParts): Pick<Pod, 'handlers' | 'around'> {
+function named({ handlers, middleware = [] }: PodParts): Pick<Pod, 'handlers' | 'middleware'> {
   const types = new Map<string, Handler>();
   for (const handler of handlers) {
     const { type } = handler;
@@ -65,9 +65,9 @@ function named({ handlers, around = [] }: PodParts): Pick<Pod, 'handlers' | 'aro
     types.set(type, handler);
   }
   const names = new Set(types.keys());
-  for (const { name } of around) {
+  for (const { name } of middleware) {
     if (names.has(name)) throw new ConfigError(`two parts are called "${name}"; allowed: a name of its own for each`);
     names.add(name);
   }
-  return { handlers: types, around };
+  return { handlers: types, middleware };
 }

@@ -13,13 +13,13 @@ import { createLogger, type Logger } from '../runtime/log.js';
 import { collectGarbage } from '../runtime/memory.js';
 import { prometheusMetrics, type Metrics, type ScrapedMetrics } from '../runtime/metrics.js';
 import { createPod } from './pod.js';
-import type { Hearing } from '../connection/context.js';
+import type { OutboundTransform } from '../connection/context.js';
 import { Presence } from '../hub/presence.js';
-import { Reception } from '../gateway/connections.js';
-import { listenAll, sitesOf, stopAll } from '../gateway/listeners.js';
-import { nodeWorld } from '../runtime/world-node.js';
-import type { World } from '../runtime/world.js';
-import type { Wrap } from '../handlers/middleware.js';
+import { Connections } from '../gateway/connections.js';
+import { listenAll, listenersOf, stopAll } from '../gateway/listeners.js';
+import { nodeRuntime } from '../runtime/node-runtime.js';
+import type { Runtime } from '../runtime/runtime.js';
+import type { Middleware } from '../handlers/middleware.js';
 
 /** When so many have come and gone and nobody is left, what they took is given back. */
 const MANY_CONNECTIONS = 1000;
@@ -31,9 +31,9 @@ export interface ChatServerOptions {
   /** The message types that clients may send: `[...builtInHandlers, mine]`. Absent, the built-in ones. */
   readonly handlers?: readonly Handler[] | undefined;
   /** What goes around all handlers, the first of them outermost. */
-  readonly around?: readonly Wrap[] | undefined;
+  readonly middleware?: readonly Middleware[] | undefined;
   /** How each connection hears what is said in its rooms; absent, all as it was said. */
-  readonly hear?: Hearing | undefined;
+  readonly transform?: OutboundTransform | undefined;
   /** What joins the pods; absent, the one that the configuration names. */
   readonly broker?: Broker | undefined;
   /** What a token's owner may do; absent, the claims say it. Not asked without authentication. */
@@ -43,7 +43,7 @@ export interface ChatServerOptions {
   /** What `/metrics` shows; absent, those of `prometheusMetrics` with the labels of these handlers. */
   readonly metrics?: ScrapedMetrics | undefined;
   /** Time, ids and chance, for tests. */
-  readonly world?: World | undefined;
+  readonly runtime?: Runtime | undefined;
 }
 
 /** A pod that serves, or did. */
@@ -61,16 +61,16 @@ export interface ChatServer {
  */
 export function createChatServer(options: ChatServerOptions = {}): ChatServer {
   const { config, authorize, ...parts } = completed(options);
-  const { world, metrics, log } = parts;
+  const { runtime, metrics, log } = parts;
   const pod = createPod({ ...parts, limits: config });
-  const authentication = config.authEnabled ? authenticator(config, world, log) : undefined;
+  const authentication = config.authEnabled ? authenticator(config, runtime, log) : undefined;
   const gatekeeper = authentication && { authenticate: authentication.authenticate, authorize, log };
   const descriptors = new Descriptors();
-  const reception = new Reception(pod, config, gatekeeper);
+  const reception = new Connections(pod, config, gatekeeper);
   const status$ = new BehaviorSubject<BrokerStatus>({ up: false, reason: 'not connected yet' });
   const running = merge(
     followed(parts.broker.status$, status$, metrics, log),
-    pod.pulse.tick$.pipe(
+    pod.clock.tick$.pipe(
       tap(() => {
         reception.tick();
         descriptors.look();
@@ -85,9 +85,18 @@ export function createChatServer(options: ChatServerOptions = {}): ChatServer {
     authentication?.kept$ ?? EMPTY,
   ).subscribe();
   const telling = new Presence(pod, config.presenceMaxMembers);
-  const { scheduler } = world;
+  const { scheduler } = runtime;
   const keysProblem = () => authentication?.problem();
-  const sites = sitesOf({ config, log, metrics, reception, scheduler, descriptors, status: () => status$.value, keysProblem });
+  const sites = listenersOf({
+    config,
+    log,
+    metrics,
+    reception,
+    scheduler,
+    descriptors,
+    status: () => status$.value,
+    keysProblem,
+  });
   return {
     listen: () => {
       warnOfLimit(descriptors, config.maxConnections, log);
@@ -100,7 +109,7 @@ export function createChatServer(options: ChatServerOptions = {}): ChatServer {
       log.info({ connections: connections.size }, 'draining');
       // Presence tells of clients that leave by themselves, during the delay too, and not of those that the drain closes.
       const closing$ = telling.stop$;
-      await lastValueFrom(drain({ connections, ended$, delayMs, timeoutMs, world, closing$ }), { defaultValue: undefined });
+      await lastValueFrom(drain({ connections, ended$, delayMs, timeoutMs, runtime, closing$ }), { defaultValue: undefined });
       await stopAll(sites);
       running.unsubscribe();
       telling.unsubscribe();
@@ -113,11 +122,17 @@ export function createChatServer(options: ChatServerOptions = {}): ChatServer {
 
 /** The options with what they leave out. */
 function completed(options: ChatServerOptions) {
-  const { handlers = builtInHandlers, around = [], hear, authorize = authorizeByClaims, world = nodeWorld } = options;
+  const {
+    handlers = builtInHandlers,
+    middleware = [],
+    transform,
+    authorize = authorizeByClaims,
+    runtime = nodeRuntime,
+  } = options;
   const config = checkConfig(options.config ?? {});
-  const { logger: log = createLogger(config.logLevel), metrics = prometheusMetrics({ handlers, around }) } = options;
-  const { broker = configuredBroker(config, { world, metrics, log }) } = options;
-  return { config, handlers, around, hear, authorize, broker, world, metrics, log };
+  const { logger: log = createLogger(config.logLevel), metrics = prometheusMetrics({ handlers, middleware }) } = options;
+  const { broker = configuredBroker(config, { runtime, metrics, log }) } = options;
+  return { config, handlers, middleware, transform, authorize, broker, runtime, metrics, log };
 }
 
 /** Says at the start what would otherwise show under load. */
@@ -127,7 +142,7 @@ function warnOfLimit({ limit }: Descriptors, maxConnections: number, log: Logger
 }
 
 /** Emits when the last of many connections has ended. */
-function emptied$({ connections, ended$ }: Reception): Observable<unknown> {
+function emptied$({ connections, ended$ }: Connections): Observable<unknown> {
   let ended = 0;
   return ended$.pipe(
     filter(() => {

@@ -17,7 +17,7 @@ export function effectLegend(effects: Readonly<Record<string, Effect>> | undefin
 
 /** An effect as it is compared. */
 export function comparable(effect: Effect): object {
-  return effect.kind === 'hear' && effect.operator !== undefined ? { ...effect, operator: someOperator } : effect;
+  return effect.kind === 'transform' && effect.operator !== undefined ? { ...effect, operator: someOperator } : effect;
 }
 
 function expectation(effect: Effect): Including {
@@ -40,7 +40,7 @@ function parametersOf(effect: Effect): readonly unknown[] {
     case 'join':
     case 'leave':
       return [effect.rooms, ...some({ ref: effect.ref })];
-    case 'hear':
+    case 'transform':
       return [effect.operator];
     case 'close':
       return [effect.code, effect.reason];

@@ -4,10 +4,10 @@ import { checkConfig, type Settings } from '../config/config.js';
 import { judged, type Outcome } from '../connection/carry-out.js';
 import type { Effect } from '../handlers/effect.js';
 import type { Handler } from '../handlers/handler.js';
-import { handled } from '../dispatch/dispatch.js';
+import { dispatched } from '../dispatch/dispatch.js';
 import { createPod } from '../server/pod.js';
 import type { ConnectionContext } from '../connection/context.js';
-import type { Wrap } from '../handlers/middleware.js';
+import type { Middleware } from '../handlers/middleware.js';
 import { Legend } from './diagram/legend.js';
 import { COMPLETE, END } from './diagram/rows.js';
 import { comparable } from './effect-row.js';
@@ -36,7 +36,7 @@ export interface Subjects {
   /** What a message that names no type is for. */
   readonly type: string;
   readonly handlers: readonly Handler[];
-  readonly around: readonly Wrap[];
+  readonly middleware: readonly Middleware[];
 }
 
 /** A connection's handlers at work: the checks of the service before them, and what they want done after. */
@@ -58,7 +58,7 @@ export class HandlerTest {
     const said$ = new Subject<string>();
     const context = this.#connect(subjects);
     const membership = this.#membership();
-    const running = said$.pipe(judged(context, membership), handled(context, membership)).subscribe((outcome: Outcome) => {
+    const running = said$.pipe(judged(context, membership), dispatched(context, membership)).subscribe((outcome: Outcome) => {
       effects.value(comparable(outcome));
       // As in a connection, nothing more is handled.
       if (outcome.kind === 'close') running.unsubscribe();
@@ -79,16 +79,16 @@ export class HandlerTest {
     });
   }
 
-  #connect({ handlers, around }: Subjects): ConnectionContext {
+  #connect({ handlers, middleware }: Subjects): ConnectionContext {
     const { config = {}, identity = 'me' } = this.#legend;
-    const { world } = this.#test;
+    const { runtime } = this.#test;
     const { log, metrics } = this.report;
     const pod = createPod({
       limits: checkConfig(config),
       handlers,
-      around,
+      middleware,
       broker: memoryBroker(),
-      world,
+      runtime,
       metrics,
       log,
     });

@@ -14,6 +14,6 @@ export type { Said, SaidMessage } from './said.js';
 export { type ConnectionOptions, type Conversation, testConversation } from './testConversation.js';
 export { testHandler } from './testHandler.js';
 export { type OperatorLegend, testOperator } from './testOperator.js';
-export { type WrapLegend, testWrap } from './testWrap.js';
+export { type MiddlewareLegend, testMiddleware } from './testMiddleware.js';
 export type { Kit } from './virtual-test.js';
-export { virtualWorld } from './virtual-world.js';
+export { virtualRuntime } from './virtual-runtime.js';

@@ -20,7 +20,7 @@ export interface HotStub extends Meaning {
 type Values = Readonly<Record<string, unknown>> | undefined;
 
 /**
- * The streams that a test makes up: what a handler would ask of the world outside. Many are made while the test runs, with the
+ * The streams that a test makes up: what a handler would ask of the runtime outside. Many are made while the test runs, with the
  * first message; those of one name are one row.
  */
 export class Stubs {

@@ -3,9 +3,9 @@ import { authorizeByClaims, type Grant, type Identity } from '../auth/grant.js';
 import { checkConfig, type Settings } from '../config/config.js';
 import type { Handler } from '../handlers/handler.js';
 import { builtInHandlers } from '../handlers/built-in/index.js';
-import type { Hearing } from '../connection/context.js';
+import type { OutboundTransform } from '../connection/context.js';
 import type { Publication } from '../broker/broker.js';
-import type { Wrap } from '../handlers/middleware.js';
+import type { Middleware } from '../handlers/middleware.js';
 import { Participant, legends } from './conversation/participant.js';
 import { TestPod } from './conversation/test-pod.js';
 import { Legend } from './diagram/legend.js';
@@ -38,9 +38,9 @@ export interface Conversation {
   /** The message types there are; the built-in ones where absent. */
   readonly handlers?: readonly Handler[];
   /** What goes around all handlers, the first of them outermost. */
-  readonly around?: readonly Wrap[];
+  readonly middleware?: readonly Middleware[];
   /** How a connection hears what is said in its rooms. */
-  readonly hear?: Hearing;
+  readonly transform?: OutboundTransform;
   /** What a connection with claims may do; it answers at once here. */
   readonly authorize?: (identity: Identity) => Grant | undefined;
   /** Limits of the service, as for `createChatServer`; but presence is off where `presenceMaxMembers` doesn't say otherwise. */
@@ -103,10 +103,10 @@ export function testConversation(diagram: string, conversation: Conversation | (
 type Pods = ReadonlyMap<string, TestPod>;
 
 function startPods(test: VirtualTest, conversation: Conversation, { log, metrics }: Report): Pods {
-  const { pods: names = ['pod'], handlers = builtInHandlers, around, hear, config } = conversation;
+  const { pods: names = ['pod'], handlers = builtInHandlers, middleware, transform, config } = conversation;
   const options = {
     config: checkConfig({ presenceMaxMembers: 0, ...config }),
-    parts: { handlers, around, hear, world: test.world, metrics, log },
+    parts: { handlers, middleware, transform, runtime: test.runtime, metrics, log },
     authorize: conversation.authorize ?? authorizeByClaims,
     bus: new Subject<Publication>(),
   };

@@ -43,7 +43,7 @@ export function testHandler(subject: Handler | ((kit: Kit) => Handler), diagram:
     test.subscriptions('subs', subs);
     const playing = new HandlerTest(test, legend);
     const title = `the handler of ${handler.type} did something else`;
-    playing.play(title, diagram, { type: handler.type, handlers: [watched], around: [] }, effects);
+    playing.play(title, diagram, { type: handler.type, handlers: [watched], middleware: [] }, effects);
     return playing.report;
   });
 }

@@ -21,7 +21,7 @@ export interface OperatorLegend<T, R> {
  *
  * @example
  * testOperator(
- *   ({ world }) => debounceTime(3, world.scheduler),
+ *   ({ runtime }) => debounceTime(3, runtime.scheduler),
  *   `
  *     source  -a-b------c-|
  *     output  ------b-----(c|)

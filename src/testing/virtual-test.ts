@@ -1,5 +1,5 @@
 import type { Observable } from 'rxjs';
-import type { World } from '../runtime/world.js';
+import type { Runtime } from '../runtime/runtime.js';
 import { compare, expectedOf, type Came, type Expected } from './diagram/comparison.js';
 import { failureOf, time, type PlayedRow } from './diagram/failure.js';
 import { Legend } from './diagram/legend.js';
@@ -9,12 +9,12 @@ import { compareSubscriptions, type SubscriptionLog } from './diagram/subscripti
 import { Strays } from './strays.js';
 import { Stubs } from './stubs.js';
 import { Timeline, VirtualScheduler } from './virtual-scheduler.js';
-import { virtualWorld } from './virtual-world.js';
+import { virtualRuntime } from './virtual-runtime.js';
 
-/** What a test makes its subject with: virtual time, and streams that stand for the world outside. */
+/** What a test makes its subject with: virtual time, and streams that stand for the runtime outside. */
 export interface Kit {
   /** Time, ids and dice of the test. */
-  readonly world: World;
+  readonly runtime: Runtime;
   /**
    * A stream that a row of the diagram gives, whoever subscribes to it and when.
    *
@@ -67,7 +67,7 @@ const MAX_STEPS = 100_000;
 
 /** A diagram being played: what its rows make happen in virtual time, and what came of that. */
 export class VirtualTest {
-  readonly world: World;
+  readonly runtime: Runtime;
   readonly kit: Kit;
   /** What the dice show. */
   chance = 0.5;
@@ -90,10 +90,10 @@ export class VirtualTest {
 
   constructor(strays: Strays) {
     this.#strays = strays;
-    this.world = { ...virtualWorld(this.#timeline), random: () => this.chance };
+    this.runtime = { ...virtualRuntime(this.#timeline), random: () => this.chance };
     const stubs = this.#stubs;
     this.kit = {
-      world: this.world,
+      runtime: this.runtime,
       // The legend holds values of whatever type its caller says.
       hot: <T>(...stub: Parameters<Stubs['makeHot']>) => stubs.makeHot(...stub) as Observable<T>,
       cold: <T>(...stub: Parameters<Stubs['makeCold']>) => stubs.makeCold(...stub) as Observable<T>,

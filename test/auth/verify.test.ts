@@ -3,18 +3,18 @@ import { readConfig } from '../../src/config/config.js';
 import { authenticator } from '../../src/auth/verify.js';
 import { isRefusal } from '../../src/http/request.js';
 import { silentLogger } from '../../src/runtime/log.js';
-import { nodeWorld } from '../../src/runtime/world-node.js';
+import { nodeRuntime } from '../../src/runtime/node-runtime.js';
 import { SECRET, goodClaims, nowS, signedBySecret, signingKey, startKeyServer, type KeyServer } from '../support/token.js';
 
 const HOUR_MS = 3_600_000;
 
-/** A world whose two clocks a test sets, each by itself. */
+/** A runtime whose two clocks a test sets, each by itself. */
 let wallMs: number;
 let monotonicMs: number;
-const world = {
-  ...nodeWorld,
+const runtime = {
+  ...nodeRuntime,
   wallMs: () => wallMs,
-  scheduler: { now: () => monotonicMs, schedule: nodeWorld.scheduler.schedule.bind(nodeWorld.scheduler) },
+  scheduler: { now: () => monotonicMs, schedule: nodeRuntime.scheduler.schedule.bind(nodeRuntime.scheduler) },
 };
 
 beforeEach(() => {
@@ -23,7 +23,7 @@ beforeEach(() => {
 });
 
 describe('a token', () => {
-  const { authenticate } = authenticator(readConfig({ AUTH_ENABLED: 'true', AUTH_JWT_SECRET: SECRET }), world, silentLogger);
+  const { authenticate } = authenticator(readConfig({ AUTH_ENABLED: 'true', AUTH_JWT_SECRET: SECRET }), runtime, silentLogger);
   const isGood = async (claims: object) => !isRefusal(await authenticate(signedBySecret(goodClaims({ ...claims }))));
 
   test('begins and ends by the machine’s clock, as its issuer’s did', async () => {
@@ -52,7 +52,7 @@ describe('keys', () => {
 
   test('age by a clock that nobody sets: a new one counts at once, a withdrawn one no more, after the machine’s was set back an hour', async () => {
     const config = readConfig({ AUTH_ENABLED: 'true', AUTH_JWKS_URL: server.url });
-    const { authenticate } = authenticator(config, world, silentLogger);
+    const { authenticate } = authenticator(config, runtime, silentLogger);
     const isGood = async (key: typeof old) => !isRefusal(await authenticate(key.sign(goodClaims())));
     expect([await isGood(old), await isGood(fresh)]).toEqual([true, false]);
     keys = [fresh];

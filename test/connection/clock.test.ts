@@ -1,11 +1,11 @@
 import { expect, test } from '@jest/globals';
 import { VirtualTimeScheduler, VirtualAction } from 'rxjs';
-import { pulse } from '../../src/connection/clock.js';
-import { marbles, virtualWorld } from '../support/marbles.js';
+import { heartbeatClock } from '../../src/connection/clock.js';
+import { marbles, virtualRuntime } from '../support/marbles.js';
 
 test('one timer serves everybody, and none is left when nobody listens', () => {
   marbles(({ expectObservable, flush }, scheduler) => {
-    const { tick$ } = pulse(virtualWorld(scheduler), 10);
+    const { tick$ } = heartbeatClock(virtualRuntime(scheduler), 10);
     expectObservable(tick$, '25ms !').toBe('10ms a 9ms b', { a: 0, b: 1 });
     expectObservable(tick$, '25ms !').toBe('10ms a 9ms b', { a: 0, b: 1 });
     flush();
@@ -15,7 +15,7 @@ test('one timer serves everybody, and none is left when nobody listens', () => {
 
 test('its clock goes with the time while the pod serves', () => {
   marbles(({ flush }, scheduler) => {
-    const { tick$, now } = pulse(virtualWorld(scheduler), 10);
+    const { tick$, now } = heartbeatClock(virtualRuntime(scheduler), 10);
     const read: number[] = [];
     const ticking = tick$.subscribe(() => read.push(now()));
     scheduler.schedule(() => read.push(now()), 37);
@@ -31,8 +31,8 @@ test('its clock goes with the time while the pod serves', () => {
 function readThrough(jumpMs: number): readonly number[] {
   const machine = new VirtualTimeScheduler(VirtualAction, 50);
   let aheadMs = 0;
-  const world = { ...virtualWorld(machine), scheduler: Object.assign(machine, { now: () => machine.frame + aheadMs }) };
-  const { tick$, now } = pulse(world, 10);
+  const runtime = { ...virtualRuntime(machine), scheduler: Object.assign(machine, { now: () => machine.frame + aheadMs }) };
+  const { tick$, now } = heartbeatClock(runtime, 10);
   const read: number[] = [];
   const ticking = tick$.subscribe(() => read.push(now()));
   machine.schedule(() => (aheadMs = jumpMs), 25);

@@ -34,7 +34,7 @@ import { testConversation } from '../../src/testing/testConversation.js';
 import { ScriptedBroker } from '../support/broker.js';
 import { ask, text } from '../support/ask.js';
 import { rowConsumer } from '../support/consumer.js';
-import { marbles, virtualWorld } from '../support/marbles.js';
+import { marbles, virtualRuntime } from '../support/marbles.js';
 import { inRooms, readable, virtualPod } from '../support/pod.js';
 
 const LAST = '2024-01-15T10:30:00.000Z';
@@ -320,7 +320,7 @@ describe('a publish whose connection has ended', () => {
         ...memoryBroker(),
         publish: () => concat(timer(50, scheduler).pipe(ignoreElements()), outcome$),
       };
-      const world = virtualWorld(scheduler);
+      const runtime = virtualRuntime(scheduler);
       const metrics: Metrics = {
         ...noMetrics,
         published: (outcome, seconds) => void happened.push(`${outcome} after ${seconds} s`),
@@ -330,7 +330,7 @@ describe('a publish whose connection has ended', () => {
         ...silentLogger,
         error: (_: unknown, message?: string) => happened.push(`logged ${message}`),
       } as unknown as Logger;
-      const pod = virtualPod(scheduler, { broker, world, metrics, log });
+      const pod = virtualPod(scheduler, { broker, runtime, metrics, log });
       const inbound$ = hot<Inbound>('-c', { c: chat('x') });
       expectObservable(ask(inbound$, inRooms(pod, 'ada', ['tea'])), '10ms !').toBe('w', { w: 'welcome' });
       flush();

@@ -1,13 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Observable } from 'rxjs';
 import { HeldBytes } from '../../src/connection/held-bytes.js';
-import { Intake } from '../../src/connection/publish-window.js';
+import { PublishWindow } from '../../src/connection/publish-window.js';
 import { marbles } from '../support/marbles.js';
 
 const IS = { t: true, f: false };
 
 /** What may happen to an intake, each as a letter; a digit is how many bytes wait to be handled. */
-const HAPPENINGS: Readonly<Record<string, (intake: Intake) => void>> = {
+const HAPPENINGS: Readonly<Record<string, (intake: PublishWindow) => void>> = {
   w: (intake) => {
     intake.welcome();
   },
@@ -28,7 +28,7 @@ const HAPPENINGS: Readonly<Record<string, (intake: Intake) => void>> = {
   },
 };
 
-function happen(intake: Intake, what: string): void {
+function happen(intake: PublishWindow, what: string): void {
   const happening = HAPPENINGS[what];
   if (happening) happening(intake);
   else intake.hold(Number(what));
@@ -50,7 +50,7 @@ interface Rows {
 /** Tells an intake with a window of two the story, and compares what it says. */
 function expectIntake({ story, open, paused }: Rows): void {
   marbles(({ hot, expectObservable }, scheduler) => {
-    const intake = new Intake(2, scheduler.now, new HeldBytes(1000));
+    const intake = new PublishWindow(2, scheduler.now, new HeldBytes(1000));
     hot(story).subscribe((what) => {
       happen(intake, what);
     });
@@ -134,7 +134,7 @@ describe('an intake', () => {
 
   test('tells of the welcome once: when it is said, or at once where it was', () => {
     marbles(({ hot, expectObservable }, scheduler) => {
-      const intake = new Intake(2, scheduler.now, new HeldBytes(1000));
+      const intake = new PublishWindow(2, scheduler.now, new HeldBytes(1000));
       hot('--w-d-w').subscribe((what) => {
         happen(intake, what);
       });
@@ -144,7 +144,7 @@ describe('an intake', () => {
   });
 
   test('knows whether the welcome was said', () => {
-    const intake = new Intake(2, () => 0, new HeldBytes(1000));
+    const intake = new PublishWindow(2, () => 0, new HeldBytes(1000));
     expect(intake.welcomed).toBe(false);
     intake.welcome();
     expect(intake.welcomed).toBe(true);
@@ -157,7 +157,7 @@ describe('an intake', () => {
     { window: 32, publishes: 31, open: true },
     { window: 32, publishes: 32, open: false },
   ])('with a window of $window and $publishes unconfirmed publishes is open: $open', ({ window, publishes, open }) => {
-    const intake = new Intake(window, () => 0, new HeldBytes(1000));
+    const intake = new PublishWindow(window, () => 0, new HeldBytes(1000));
     intake.welcome();
     for (let count = 0; count < publishes; count += 1) intake.begun();
     expect(present(intake.open$)).toBe(open);
@@ -165,7 +165,7 @@ describe('an intake', () => {
   });
 
   test('comes to rest right when those it tells answer at once', () => {
-    const intake = new Intake(2, () => 0, new HeldBytes(1000));
+    const intake = new PublishWindow(2, () => 0, new HeldBytes(1000));
     let waiting = 5;
     intake.hold(waiting);
     // As the connection does: what waits is let through, and each message is published.
@@ -190,7 +190,7 @@ describe("an intake's clock", () => {
   function pausedMs(story: string): number[] {
     const read: number[] = [];
     marbles(({ hot, flush }, scheduler) => {
-      const intake = new Intake(2, scheduler.now, new HeldBytes(1000));
+      const intake = new PublishWindow(2, scheduler.now, new HeldBytes(1000));
       hot(story).subscribe((what) => {
         if (what === '?') read.push(intake.pausedMs);
         else happen(intake, what);
@@ -221,7 +221,7 @@ describe("an intake's clock", () => {
     const read: number[] = [];
     marbles(({ hot, flush }, scheduler) => {
       const held = new HeldBytes(1000);
-      const intake = new Intake(2, scheduler.now, held);
+      const intake = new PublishWindow(2, scheduler.now, held);
       hot(story).subscribe((what) => {
         if (what === '?') read.push(intake.pausedMs);
         else if (what === 'F') held.add(1000);
@@ -258,7 +258,7 @@ describe("an intake's clock", () => {
 describe("an intake's streams", () => {
   test('say nothing of a full pod, which sees to its sockets itself', () => {
     const held = new HeldBytes(1000);
-    const intake = new Intake(2, () => 0, held);
+    const intake = new PublishWindow(2, () => 0, held);
     intake.welcome();
     held.add(1000);
     intake.look();
@@ -266,7 +266,7 @@ describe("an intake's streams", () => {
   });
 
   test('begin with the present answer, whenever they are asked for', () => {
-    const intake = new Intake(2, () => 0, new HeldBytes(1000));
+    const intake = new PublishWindow(2, () => 0, new HeldBytes(1000));
     const say = () => [present(intake.open$), present(intake.paused$), present(intake.settled$)];
     expect(say()).toEqual([false, false, true]);
     intake.welcome();
@@ -277,7 +277,7 @@ describe("an intake's streams", () => {
   });
 
   test('asked for late begin with the present answer too', () => {
-    const intake = new Intake(2, () => 0, new HeldBytes(1000));
+    const intake = new PublishWindow(2, () => 0, new HeldBytes(1000));
     intake.welcome();
     intake.begun();
     intake.begun();
@@ -289,7 +289,7 @@ describe("an intake's streams", () => {
 describe("an intake's settled$", () => {
   test('says once, and at once, that nothing is unconfirmed', () => {
     marbles(({ hot, expectObservable }, scheduler) => {
-      const intake = new Intake(2, scheduler.now, new HeldBytes(1000));
+      const intake = new PublishWindow(2, scheduler.now, new HeldBytes(1000));
       const story = '   ---p-c-';
       const asked = '   -^     ';
       const expected = '-(x|)  ';
@@ -303,7 +303,7 @@ describe("an intake's settled$", () => {
 
   test('waits for the last confirmation', () => {
     marbles(({ hot, expectObservable }, scheduler) => {
-      const intake = new Intake(2, scheduler.now, new HeldBytes(1000));
+      const intake = new PublishWindow(2, scheduler.now, new HeldBytes(1000));
       const story = '   -p-p-c---c-p-c';
       const asked = '   --^           ';
       const expected = '---------(x|) ';
@@ -317,7 +317,7 @@ describe("an intake's settled$", () => {
 
   test('comes while the pod goes away too, and asks nothing of what waits', () => {
     marbles(({ hot, expectObservable }, scheduler) => {
-      const intake = new Intake(2, scheduler.now, new HeldBytes(1000));
+      const intake = new PublishWindow(2, scheduler.now, new HeldBytes(1000));
       const story = '   -w-p-3-d-c----';
       const asked = '   -------^      ';
       const expected = '---------(x|) ';

@@ -5,15 +5,15 @@ import { publicationBatch } from '../../src/hub/frame.js';
 import { noMetrics } from '../../src/runtime/metrics.js';
 import { sendBuffer } from '../../src/connection/send-buffer.js';
 import type { Outbound } from '../../src/connection/transport.js';
-import { virtualWorld } from '../support/marbles.js';
+import { virtualRuntime } from '../support/marbles.js';
 import { readable } from '../support/pod.js';
 
 const limits = readConfig({ SLOW_CONSUMER_POLICY: 'drop-oldest' });
 
 /** What the buffers of a pod make of drops, each by its time. */
 function pod() {
-  const world = virtualWorld(new TestScheduler(() => undefined));
-  const { dropOldest } = sendBuffer(limits, noMetrics, world);
+  const runtime = virtualRuntime(new TestScheduler(() => undefined));
+  const { dropOldest } = sendBuffer(limits, noMetrics, runtime);
   return (publishedAtMs: number, present?: Outbound) => {
     const gap = dropOldest?.gap(publicationBatch([], publishedAtMs), present);
     if (gap === undefined) throw new Error('drops nothing');

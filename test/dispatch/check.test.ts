@@ -4,7 +4,7 @@ import Type from 'typebox';
 import { connection } from '../../src/connection/connection.js';
 import { handler } from '../../src/handlers/handler.js';
 import { builtInHandlers } from '../../src/handlers/built-in/index.js';
-import { judge, type JudgeOptions } from '../../src/dispatch/check.js';
+import { checkMessage, type CheckOptions } from '../../src/dispatch/check.js';
 import { ENVELOPE_BYTES, byteLength, timestamp, writeEnvelope } from '../../src/protocol/protocol.js';
 import type { Outbound } from '../../src/connection/transport.js';
 import { READY } from '../support/consumer.js';
@@ -16,7 +16,7 @@ const UUID = '018f0000-0000-7000-8000-000000000000';
 
 const weather = handler('weather', Type.Object({ celsius: Type.Number() }), () => NEVER);
 
-const options: JudgeOptions = {
+const options: CheckOptions = {
   handlers: new Map([...builtInHandlers, weather].map((each) => [each.type, each])),
   maxMessageBytes: MAX_BYTES,
   identity: 'ada',
@@ -34,7 +34,7 @@ test.each([
 ])('accepts %s as it is, and names its handler', (_, text) => {
   const sent = JSON.parse(text) as { type: string };
   const message = { room: undefined, data: undefined, id: undefined, ...sent };
-  expect(judge(text, options)).toStrictEqual({ kind: 'accepted', message, handler: options.handlers.get(message.type) });
+  expect(checkMessage(text, options)).toStrictEqual({ kind: 'accepted', message, handler: options.handlers.get(message.type) });
 });
 
 test.each([
@@ -59,7 +59,7 @@ test.each([
   ['a type called like a property of objects', 'unknown_type', '{"type":"__proto__"}'],
   ['a type called like a method of maps', 'unknown_type', '{"type":"get"}'],
 ])('refuses %s: %s', (_, code, text) => {
-  expect(judge(text, options)).toStrictEqual({ kind: 'rejection', code, reason: expect.any(String), ref: undefined });
+  expect(checkMessage(text, options)).toStrictEqual({ kind: 'rejection', code, reason: expect.any(String), ref: undefined });
 });
 
 test.each([
@@ -67,7 +67,7 @@ test.each([
   ['forbidden_type', '{"type":"system","id":"ID"}'],
   ['unknown_type', '{"type":"dance","id":"ID"}'],
 ])('%s refers to an id of at most 128 bytes and to no longer one', (code, text) => {
-  const withId = (id: string) => judge(text.replace('ID', id), options);
+  const withId = (id: string) => checkMessage(text.replace('ID', id), options);
   expect(withId('é'.repeat(64))).toMatchObject({ code, ref: 'é'.repeat(64) });
   expect(withId('é'.repeat(65))).toMatchObject({ code, ref: undefined });
 });
@@ -93,32 +93,32 @@ describe('what grows when it is written out', () => {
   test('may take as much as the largest message and its envelope', () => {
     const text = growsTo(MAX_BYTES + ENVELOPE_BYTES);
     expect(byteLength(text)).toBeLessThanOrEqual(MAX_BYTES);
-    expect(judge(text, options)).toMatchObject({ kind: 'accepted' });
+    expect(checkMessage(text, options)).toMatchObject({ kind: 'accepted' });
   });
 
   test('may not take a byte more', () => {
     const text = growsTo(MAX_BYTES + ENVELOPE_BYTES + 1);
     expect(byteLength(text)).toBeLessThanOrEqual(MAX_BYTES);
-    expect(judge(text, options)).toMatchObject({ kind: 'rejection', code: 'invalid_message' });
+    expect(checkMessage(text, options)).toMatchObject({ kind: 'rejection', code: 'invalid_message' });
   });
 
   test('counts as bytes, not as letters', () => {
     const text = `{"type":"chat","room":"tea","data":{"content":"${'日'.repeat(10_000)}","numbers":[${growing(2000)}]}}`;
     const bytes = written(text);
-    const allowing = (maxMessageBytes: number) => judge(text, { ...options, maxMessageBytes });
+    const allowing = (maxMessageBytes: number) => checkMessage(text, { ...options, maxMessageBytes });
     expect(allowing(bytes - ENVELOPE_BYTES)).toMatchObject({ kind: 'accepted' });
     expect(allowing(bytes - ENVELOPE_BYTES - 1)).toMatchObject({ code: 'invalid_message' });
   });
 
   test('counts the sender’s identity, which stands in the envelope', () => {
     const text = growsTo(MAX_BYTES + ENVELOPE_BYTES);
-    expect(judge(text, { ...options, identity: `${options.identity}n` })).toMatchObject({ code: 'invalid_message' });
+    expect(checkMessage(text, { ...options, identity: `${options.identity}n` })).toMatchObject({ code: 'invalid_message' });
   });
 
   test('is found where a small text grows the most that it can', () => {
     const text = `{"type":"chat","room":"tea","data":{"content":"","numbers":[${growing(3000)}]}}`;
     expect(byteLength(text)).toBeLessThan(16_000);
-    expect(judge(text, { ...options, maxMessageBytes: 16_000 })).toMatchObject({ code: 'invalid_message' });
+    expect(checkMessage(text, { ...options, maxMessageBytes: 16_000 })).toMatchObject({ code: 'invalid_message' });
   });
 
   test.each([

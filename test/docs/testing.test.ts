@@ -7,7 +7,7 @@ import {
   perMessage,
   publish,
   reject,
-  wrap,
+  middleware,
   type Envelope,
   type Publication,
 } from 'chat-api';
@@ -19,7 +19,7 @@ import {
   testConversation,
   testHandler,
   testOperator,
-  testWrap,
+  testMiddleware,
   welcome,
   type ContractSetup,
 } from 'chat-api/testing';
@@ -93,7 +93,7 @@ test('a post waits for the verdict on it, and the next waits for its turn', () =
   );
 });
 
-const quiet = wrap('quiet', (message$, handle) =>
+const quiet = middleware('quiet', (message$, handle) =>
   message$.pipe(
     filter(({ room }) => room !== 'library'),
     handle,
@@ -101,7 +101,7 @@ const quiet = wrap('quiet', (message$, handle) =>
 );
 
 test('nobody talks in the library', () => {
-  testWrap(
+  testMiddleware(
     quiet,
     `
       says     -a-b-
@@ -137,7 +137,7 @@ test('who is in the room hears who types, on whichever pod, from when it is ther
   );
 });
 
-test('a pod without a way to the others can neither speak nor hear, and its clients are told so', () => {
+test('a pod without a way to the others can neither speak nor transform, and its clients are told so', () => {
   testConversation(
     `
       two          --!-----^--
@@ -190,7 +190,7 @@ test('and everybody else does', () => {
     {
       connections: { alice: { rooms: ['tea'] }, bob: { rooms: ['tea'] } },
       handlers: [...builtInHandlers, typing],
-      hear: ({ identity }) => (identity === 'alice' ? undisturbed : undefined),
+      transform: ({ identity }) => (identity === 'alice' ? undisturbed : undefined),
       says: { k: { type: 'typing', data: {} }, c: { type: 'chat', data: { content: 'hi' } } },
       hears: {
         w: welcome,
@@ -213,7 +213,7 @@ function createPods(): Promise<ContractSetup> {
 
 test('a word is taken when nothing was written for three milliseconds', () => {
   testOperator(
-    ({ world }) => debounceTime(3, world.scheduler),
+    ({ runtime }) => debounceTime(3, runtime.scheduler),
     `
       source  -a-b------c-|
       output  ------b-----(c|)

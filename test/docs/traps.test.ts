@@ -57,7 +57,7 @@ test('an operator without a scheduler is in real time, which the test says', () 
       testOperator(() => delay(2), rows);
     }),
   ).toContain("started on a scheduler of RxJS' own");
-  testOperator(({ world }) => delay(2, world.scheduler), rows);
+  testOperator(({ runtime }) => delay(2, runtime.scheduler), rows);
 });
 
 test('timestamp() without a scheduler does not tell the test’s time', () => {
@@ -68,12 +68,12 @@ test('timestamp() without a scheduler does not tell the test’s time', () => {
       testOperator(() => times(timestamp()), rows, { output: { t: { value: 'a', timestamp: 3 } } });
     }),
   ).toContain('timestamp is 0 instead of 3');
-  testOperator(({ world }) => times(timestamp(world.scheduler)), rows, { output: { t: { value: 'a', timestamp: 3 } } });
+  testOperator(({ runtime }) => times(timestamp(runtime.scheduler)), rows, { output: { t: { value: 'a', timestamp: 3 } } });
 });
 
 test('what is said goes before a timer that is due in the same millisecond', () => {
   const throttled = (ms: number) => {
-    testOperator(({ world }) => throttleTime(10, world.scheduler), `source a ${ms - 1}ms b\noutput a ${ms - 1}ms b`);
+    testOperator(({ runtime }) => throttleTime(10, runtime.scheduler), `source a ${ms - 1}ms b\noutput a ${ms - 1}ms b`);
   };
   expect(
     failing(() => {
@@ -122,7 +122,7 @@ describe('next within next', () => {
   });
 
   test('does not with observeOn', () => {
-    testOperator(({ world }) => echoed(observeOn(world.scheduler)), 'source -a\noutput -(ab)');
+    testOperator(({ runtime }) => echoed(observeOn(runtime.scheduler)), 'source -a\noutput -(ab)');
   });
 });
 

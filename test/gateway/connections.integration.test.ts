@@ -7,11 +7,11 @@ import type { ClientOptions } from 'ws';
 import { checkConfig, type Settings } from '../../src/config/config.js';
 import type { Authenticate } from '../../src/auth/verify.js';
 import { authorizeByClaims, type Identity } from '../../src/auth/grant.js';
-import { Reception } from '../../src/gateway/connections.js';
+import { Connections } from '../../src/gateway/connections.js';
 import { readHeaders, target } from '../../src/http/request.js';
 import { silentLogger } from '../../src/runtime/log.js';
 import { noMetrics } from '../../src/runtime/metrics.js';
-import { nodeWorld } from '../../src/runtime/world-node.js';
+import { nodeRuntime } from '../../src/runtime/node-runtime.js';
 import { connect, refused } from '../support/client.js';
 import { virtualPod } from '../support/pod.js';
 
@@ -26,9 +26,9 @@ async function receive(settings: Settings, authenticate?: Authenticate) {
   const config = checkConfig(settings);
   const refusals: string[] = [];
   const metrics = { ...noMetrics, upgradeRefused: (code: string) => refusals.push(code) };
-  const pod = virtualPod(nodeWorld.scheduler, { limits: config, metrics, world: nodeWorld });
+  const pod = virtualPod(nodeRuntime.scheduler, { limits: config, metrics, runtime: nodeRuntime });
   const gatekeeper = authenticate && { authenticate, authorize: authorizeByClaims, log: silentLogger };
-  const reception = new Reception(pod, config, gatekeeper);
+  const reception = new Connections(pod, config, gatekeeper);
   /** The server's side of each connection, in the order in which they came. */
   const sockets: Socket[] = [];
   const http = createServer().listen(0, '127.0.0.1');
@@ -75,7 +75,7 @@ describe('a pod that is full', () => {
     expect(refusals).toHaveLength(2);
   });
 
-  test('refuses with 503 and Retry-After who asks for a room more than it may hear, and lets in who asks for none of those', async () => {
+  test('refuses with 503 and Retry-After who asks for a room more than it may transform, and lets in who asks for none of those', async () => {
     const { port, refusals } = await receive({ maxRooms: 2 });
     const first = await connect(port, '/ws?room=tea&room=milk');
     expect(await refusal(port, '/ws/coffee')).toEqual(OVERLOADED);
@@ -101,7 +101,7 @@ describe('a pod that is full', () => {
       const answer = refusal(port, '/ws/tea', { headers: { Authorization: 'Bearer token' } });
       await asked;
       meanwhile();
-      identity$.next({ subject: 'ada', claims: {}, expiresAtMs: nodeWorld.wallMs() + 3_600_000 });
+      identity$.next({ subject: 'ada', claims: {}, expiresAtMs: nodeRuntime.wallMs() + 3_600_000 });
       expect(await answer).toEqual(OVERLOADED);
       undo();
     };

@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { afterAll, afterEach, expect, test } from '@jest/globals';
 import { Observable, Subject, lastValueFrom } from 'rxjs';
 import { WebSocket } from 'ws';
-import { PAUSE, RESUME, TICK, shut, type Outbound } from '../../src/connection/transport.js';
+import { PAUSE, RESUME, TICK, closeSocket, type Outbound } from '../../src/connection/transport.js';
 import { WebSocketTransport, webSockets, type Actor } from '../../src/gateway/websocket.js';
 import { ownBatch } from '../../src/hub/frame.js';
 import { noMetrics } from '../../src/runtime/metrics.js';
@@ -144,7 +144,7 @@ test('a socket that closes is read, though the pod fills up meanwhile: the hands
   const { client, transport, socket, ended, closes } = await clientOf(() => outbound$);
   const closed = once(client, 'close');
   transport.hold(true);
-  outbound$.next(shut(1001, 'the pod goes away'));
+  outbound$.next(closeSocket(1001, 'the pod goes away'));
   transport.hold(true);
   expect(socket.isPaused()).toBe(false);
   await closed;

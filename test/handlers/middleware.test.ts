@@ -1,11 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import { EMPTY, filter, map, scan, tap } from 'rxjs';
 import Type from 'typebox';
-import { hear, publish, reply, type Effect } from '../../src/handlers/effect.js';
+import { transform, publish, reply, type Effect } from '../../src/handlers/effect.js';
 import { handler } from '../../src/handlers/handler.js';
 import { reject } from '../../src/handlers/rejection.js';
 import type { Inbound } from '../../src/connection/transport.js';
-import { wrap } from '../../src/handlers/middleware.js';
+import { middleware } from '../../src/handlers/middleware.js';
 import { ask, text } from '../support/ask.js';
 import { ScriptedBroker } from '../support/broker.js';
 import { ada, errorLog, faulty, x } from '../support/faulty.js';
@@ -37,7 +37,7 @@ describe('what goes around the handlers', () => {
       const unsub = '   -----!';
       const expected = 'wP-P-';
 
-      const loud = wrap('loud', (message$, handle) =>
+      const loud = middleware('loud', (message$, handle) =>
         message$.pipe(
           filter(({ type }) => type !== 'x'),
           handle,
@@ -45,7 +45,7 @@ describe('what goes around the handlers', () => {
         ),
       );
       const context = ada(scheduler, [x((message$) => message$.pipe(map(() => reply({ type: 'x', data: {} }))))], {
-        around: [loud],
+        middleware: [loud],
       });
       expectObservable(ask(e1, context), unsub).toBe(expected, { w: 'welcome', P: 'PONG' });
     });
@@ -59,15 +59,15 @@ describe('what goes around the handlers', () => {
 
       const passed: string[] = [];
       const noting = (name: string) =>
-        wrap(name, (message$, handle) =>
+        middleware(name, (message$, handle) =>
           message$.pipe(
             tap(({ type }) => passed.push(`${name} before ${type}`)),
             handle,
             tap(({ kind }) => passed.push(`${name} after ${kind}`)),
           ),
         );
-      const around = [noting('outer'), noting('inner')];
-      expectObservable(ask(e1, ada(scheduler, [], { around })), unsub).toBe(expected, HEARD);
+      const middlewares = [noting('outer'), noting('inner')];
+      expectObservable(ask(e1, ada(scheduler, [], { middleware: middlewares })), unsub).toBe(expected, HEARD);
       flush();
       expect(passed).toEqual(['outer before ping', 'inner before ping', 'inner after reply', 'outer after reply']);
     });
@@ -80,14 +80,14 @@ describe('what goes around the handlers', () => {
       const expected = 'wn-pnp-';
 
       const seen: string[] = [];
-      const watching = wrap('watching', (message$, handle, { scheduler: clock }) => {
+      const watching = middleware('watching', (message$, handle, { scheduler: clock }) => {
         seen.push(`made at ${clock.now()}`);
         return message$.pipe(
           tap(({ type }) => seen.push(type)),
           handle,
         );
       });
-      expectObservable(ask(e1, ada(scheduler, [], { around: [watching] })), unsub).toBe(expected, HEARD);
+      expectObservable(ask(e1, ada(scheduler, [], { middleware: [watching] })), unsub).toBe(expected, HEARD);
       flush();
       expect(seen).toEqual(['made at 3', 'ping', 'ping']);
     });
@@ -99,13 +99,13 @@ describe('what goes around the handlers', () => {
       const unsub = '   ----!';
       const expected = 'wui-';
 
-      const changing = wrap('changing', (message$, handle) =>
+      const changing = middleware('changing', (message$, handle) =>
         message$.pipe(
           map((message) => (message.type === 'x' ? { ...message, type: 'y' } : { ...message, type: 'chat', data: 1 })),
           handle,
         ),
       );
-      const context = ada(scheduler, [x(() => EMPTY)], { around: [changing] });
+      const context = ada(scheduler, [x(() => EMPTY)], { middleware: [changing] });
       const heard = { w: 'welcome', u: 'error unknown_type x', i: 'error invalid_message p' };
       expectObservable(ask(e1, context), unsub).toBe(expected, heard);
     });
@@ -117,8 +117,8 @@ describe('what goes around the handlers', () => {
       const unsub = '   ---!';
       const expected = 'wr-';
 
-      const refusing = wrap('refusing', (message$) => message$.pipe(map(() => reject('forbidden', 'not today'))));
-      const context = ada(scheduler, [], { around: [refusing] });
+      const refusing = middleware('refusing', (message$) => message$.pipe(map(() => reject('forbidden', 'not today'))));
+      const context = ada(scheduler, [], { middleware: [refusing] });
       expectObservable(ask(e1, context), unsub).toBe(expected, { w: 'welcome', r: 'error forbidden p' });
     });
   });
@@ -130,7 +130,7 @@ describe('what goes around the handlers', () => {
       const expected = 'w12eP1-';
 
       const { lines, log } = errorLog();
-      const numbering = wrap('numbering', (message$, handle) =>
+      const numbering = middleware('numbering', (message$, handle) =>
         message$.pipe(
           handle,
           scan<Effect, readonly [number, Effect]>(([nth], effect) => [nth + 1, effect], [0, reject('unavailable', '')]),
@@ -139,7 +139,7 @@ describe('what goes around the handlers', () => {
           ),
         ),
       );
-      const failing = wrap('failing', (message$, handle) =>
+      const failing = middleware('failing', (message$, handle) =>
         message$.pipe(
           tap(({ data }) => {
             if (data === 'fail') throw new Error('a bug');
@@ -147,7 +147,7 @@ describe('what goes around the handlers', () => {
           handle,
         ),
       );
-      const context = ada(scheduler, [faulty()], { around: [numbering, failing], log });
+      const context = ada(scheduler, [faulty()], { middleware: [numbering, failing], log });
       expectObservable(ask(e1, context), unsub).toBe(expected, { ...HEARD, P: 'nth 4' });
       flush();
       expect(lines).toEqual([{ err: 'Error: a bug', type: 'failing', connection: 'ada' }]);
@@ -161,14 +161,14 @@ describe('what goes around the handlers', () => {
       const unsub = '      ------!';
       const expected = '   w----c';
 
-      const deafTo = (deaf: string) => map(() => hear(filter(({ data }) => (data as { content: string }).content !== deaf)));
-      const plain = wrap('plain', (message$, handle) => message$.pipe(handle));
+      const deafTo = (deaf: string) => map(() => transform(filter(({ data }) => (data as { content: string }).content !== deaf)));
+      const plain = middleware('plain', (message$, handle) => message$.pipe(handle));
       const handlers = [x(deafTo('a')), handler('z', Type.Unknown(), deafTo('b'))];
       const broker = new ScriptedBroker();
       cold(delivered).subscribe((content) => {
         broker.deliver('tea', content);
       });
-      expectObservable(ask(e1, ada(scheduler, handlers, { around: [plain], broker })), unsub).toBe(expected, {
+      expectObservable(ask(e1, ada(scheduler, handlers, { middleware: [plain], broker })), unsub).toBe(expected, {
         w: 'welcome',
         c: 'chat c',
       });
@@ -182,9 +182,9 @@ describe('what goes around the handlers', () => {
       const expected = 'wX';
 
       const { lines, log } = errorLog();
-      const plain = wrap('plain', (message$, handle) => message$.pipe(handle));
+      const plain = middleware('plain', (message$, handle) => message$.pipe(handle));
       const big = x(map(() => publish({ type: 'y', data: 1n })));
-      expectObservable(ask(e1, ada(scheduler, [big], { around: [plain], log })), unsub).toBe(expected, HEARD);
+      expectObservable(ask(e1, ada(scheduler, [big], { middleware: [plain], log })), unsub).toBe(expected, HEARD);
       flush();
       expect(lines).toMatchObject([{ type: 'x', connection: 'ada' }]);
     });
@@ -197,14 +197,14 @@ describe('what goes around the handlers', () => {
       const expected = 'wX';
 
       const { lines, log } = errorLog();
-      const lying = wrap('lying', (message$, handle) =>
+      const lying = middleware('lying', (message$, handle) =>
         message$.pipe(
           handle,
           map((effect) => ({ ...effect, by: 'nobody' }) as Effect),
         ),
       );
       const big = x(map(() => publish({ type: 'y', data: 1n })));
-      expectObservable(ask(e1, ada(scheduler, [big], { around: [lying], log })), unsub).toBe(expected, HEARD);
+      expectObservable(ask(e1, ada(scheduler, [big], { middleware: [lying], log })), unsub).toBe(expected, HEARD);
       flush();
       expect(lines).toMatchObject([{ type: 'lying', connection: 'ada' }]);
     });
@@ -216,8 +216,8 @@ describe('what goes around the handlers', () => {
       const unsub = '   ------!';
       const expected = 'w1ep1-';
 
-      const plain = wrap('plain', (message$, handle) => message$.pipe(handle));
-      expectObservable(ask(e1, ada(scheduler, [faulty()], { around: [plain] })), unsub).toBe(expected, HEARD);
+      const plain = middleware('plain', (message$, handle) => message$.pipe(handle));
+      expectObservable(ask(e1, ada(scheduler, [faulty()], { middleware: [plain] })), unsub).toBe(expected, HEARD);
     });
   });
 });

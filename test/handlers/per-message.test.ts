@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { map, mergeMap, of, throwError, timeout, timer } from 'rxjs';
-import { close, hear, join, leave, publish, reply, type Effect } from '../../src/handlers/effect.js';
+import { close, transform, join, leave, publish, reply, type Effect } from '../../src/handlers/effect.js';
 import { reject } from '../../src/handlers/rejection.js';
 import { perMessage } from '../../src/handlers/per-message.js';
 import type { ClientMessage } from '../../src/protocol/protocol.js';
@@ -119,7 +119,7 @@ describe('perMessage', () => {
     { effect: join(['tea'], { ref: 'another' }), ref: 'another' },
     { effect: publish({ type: 'y' }, { ref: 'another' }), ref: 'another' },
     { effect: reply({ type: 'y', data: {} }), ref: 'a' },
-    { effect: hear(undefined), ref: undefined },
+    { effect: transform(undefined), ref: undefined },
     { effect: close(1000, ''), ref: undefined },
   ])('lets an effect be about its message: $effect.kind of $ref', ({ effect, ref }) => {
     marbles(({ hot, expectObservable }) => {

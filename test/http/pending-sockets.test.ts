@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import { Socket } from 'node:net';
 import { describe, expect, test } from '@jest/globals';
-import { HalfOpen } from '../../src/http/pending-sockets.js';
+import { PendingSockets } from '../../src/http/pending-sockets.js';
 
 /** So many sockets that have come to a place for three, and who had to go. */
 function crowd(count: number) {
   let dropped = 0;
-  const halfOpen = new HalfOpen(
+  const halfOpen = new PendingSockets(
     () => 3,
     () => (dropped += 1),
   );

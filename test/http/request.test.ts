@@ -9,7 +9,7 @@ import {
   methodNotAllowed,
   target,
   unauthorized,
-  type Border,
+  type OriginPolicy,
   type Headers,
   type Occupancy,
   type Refusal,
@@ -18,7 +18,7 @@ import {
 
 const BASE = '/api/chat-api';
 const roomy: Occupancy = { draining: false, full: false };
-const open: Border = { origins: '*', trusted: undefined };
+const open: OriginPolicy = { origins: '*', trusted: undefined };
 const plain: UpgradeRequest = {
   method: 'GET',
   headers: { host: ['chat.example'] },
@@ -142,7 +142,7 @@ describe('an upgrade', () => {
 
 describe('the origin of an upgrade', () => {
   const trusted = readNetworks('10.0.0.0/8');
-  const from = (origin: string, border: Partial<Border>, more: Headers = {}, peer = '10.0.0.1') =>
+  const from = (origin: string, border: Partial<OriginPolicy>, more: Headers = {}, peer = '10.0.0.1') =>
     judge({ headers: { ...plain.headers, origin: [origin], ...more }, peer }, roomy, {
       origins: 'same-origin',
       trusted,
@@ -163,7 +163,7 @@ describe('the origin of an upgrade', () => {
     expect(from('https://chat.example', {}, { 'x-forwarded-host': ['public.example'] })).toStrictEqual(['tea']);
   });
 
-  test.each<[whom: string, peer: string, border: Partial<Border>]>([
+  test.each<[whom: string, peer: string, border: Partial<OriginPolicy>]>([
     ['somebody else', '192.0.2.1', {}],
     ['anybody, where no proxy is trusted', '10.0.0.1', { trusted: undefined }],
   ])('is not compared with X-Forwarded-Host of %s', (_, peer, border) => {

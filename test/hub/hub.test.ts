@@ -10,7 +10,7 @@ import { noMetrics } from '../../src/runtime/metrics.js';
 import { GLOBAL_ROOM } from '../../src/protocol/protocol.js';
 import type { Publication } from '../../src/broker/broker.js';
 import { brief } from '../support/brief.js';
-import { marbles, virtualWorld } from '../support/marbles.js';
+import { marbles, virtualRuntime } from '../support/marbles.js';
 import { readable } from '../support/pod.js';
 
 const LINGER_MS = 1000;
@@ -32,7 +32,7 @@ function scripted({ events$ = NEVER, rooms = {} }: Script): Broker {
 function createHub(scheduler: TestScheduler, script: Script, parts: Partial<HubOptions> = {}): Hub {
   return new Hub({
     broker: scripted(script),
-    world: virtualWorld(scheduler),
+    runtime: virtualRuntime(scheduler),
     metrics: noMetrics,
     log: silentLogger,
     maxPublicationBytes: MAX_BYTES,

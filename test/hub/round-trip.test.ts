@@ -6,7 +6,7 @@ import { Hub } from '../../src/hub/hub.js';
 import { silentLogger } from '../../src/runtime/log.js';
 import { noMetrics } from '../../src/runtime/metrics.js';
 import { ScriptedBroker } from '../support/broker.js';
-import { marbles, virtualWorld } from '../support/marbles.js';
+import { marbles, virtualRuntime } from '../support/marbles.js';
 import { TestTrip } from '../support/round-trip.js';
 
 const COST = 100;
@@ -34,7 +34,7 @@ class Scene {
     };
     this.hub = new Hub({
       broker: this.broker,
-      world: virtualWorld(scheduler),
+      runtime: virtualRuntime(scheduler),
       metrics: noMetrics,
       log: { ...silentLogger, error: (_: unknown, message?: string) => this.logged.push(message) },
       maxPublicationBytes: 1000,

@@ -2,31 +2,31 @@ import { expect, test } from '@jest/globals';
 import { TestScheduler } from 'rxjs/testing';
 import type { Batch } from '../../src/hub/frame.js';
 import { errorBatch, gapBatch, serverBatch, systemBatch, writeServerMessage } from '../../src/hub/server-message.js';
-import type { World } from '../../src/runtime/world.js';
-import { virtualWorld } from '../support/marbles.js';
+import type { Runtime } from '../../src/runtime/runtime.js';
+import { virtualRuntime } from '../support/marbles.js';
 import { readable } from '../support/pod.js';
 
 const envelope = { id: 'id-1', from: 'server', timestamp: '1970-01-01T00:00:00.000Z' };
 
-function world(): World {
-  return virtualWorld(new TestScheduler(() => undefined));
+function runtime(): Runtime {
+  return virtualRuntime(new TestScheduler(() => undefined));
 }
 
-test('the server’s own message is an envelope from `server` with a fresh id and the world’s time', () => {
+test('the server’s own message is an envelope from `server` with a fresh id and the runtime’s time', () => {
   const scheduler = new TestScheduler(() => undefined);
   scheduler.frame = 1234;
-  expect(writeServerMessage({ type: 'pong', data: {} }, virtualWorld(scheduler))).toBe(
+  expect(writeServerMessage({ type: 'pong', data: {} }, virtualRuntime(scheduler))).toBe(
     '{"id":"id-1","type":"pong","from":"server","data":{},"timestamp":"1970-01-01T00:00:01.234Z"}',
   );
 });
 
 test('each has an id of its own', () => {
-  const here = world();
+  const here = runtime();
   const ids = [1, 2].map(() => (JSON.parse(writeServerMessage({ type: 'pong', data: {} }, here)) as { id: string }).id);
   expect(ids).toEqual(['id-1', 'id-2']);
 });
 
-test.each<[what: string, batch: (world: World) => Batch, message: object]>([
+test.each<[what: string, batch: (runtime: Runtime) => Batch, message: object]>([
   [
     'a room’s message names the room',
     (here) => serverBatch({ type: 'presence', room: 'tea', data: { status: 'online', clientId: 'ada' } }, here),
@@ -77,7 +77,7 @@ test.each<[what: string, batch: (world: World) => Batch, message: object]>([
     { ...envelope, type: 'error', data: { code: 'invalid_json', message: 'no' } },
   ],
 ])('on the wire: %s', (_, batch, message) => {
-  const sent = batch(world());
+  const sent = batch(runtime());
   expect(readable(sent)).toStrictEqual([message]);
   expect(sent).toMatchObject({ messages: 1 });
   expect(sent.publishedAtMs).toBeUndefined();

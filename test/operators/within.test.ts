@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { NEVER, Observable, of, type SchedulerLike } from 'rxjs';
 import { served$, within } from '../../src/operators/within.js';
-import { marbles, virtualWorld } from '../support/marbles.js';
+import { marbles, virtualRuntime } from '../support/marbles.js';
 
 const late = () => new Error('late');
 
@@ -12,7 +12,7 @@ describe('within', () => {
       const e1subs = '  ^------!';
       const expected = '-a-b---|';
 
-      expectObservable(e1.pipe(within({ ms: 8, time: virtualWorld(scheduler), late }))).toBe(expected);
+      expectObservable(e1.pipe(within({ ms: 8, time: virtualRuntime(scheduler), late }))).toBe(expected);
       expectSubscriptions(e1.subscriptions).toBe(e1subs);
     });
   });
@@ -23,7 +23,7 @@ describe('within', () => {
       const e1subs = '  ^-------!  ';
       const expected = '-a-b----#  ';
 
-      const result = e1.pipe(within({ ms: 8, time: virtualWorld(scheduler), late }));
+      const result = e1.pipe(within({ ms: 8, time: virtualRuntime(scheduler), late }));
       expectObservable(result).toBe(expected, undefined, late());
       expectSubscriptions(e1.subscriptions).toBe(e1subs);
     });
@@ -35,7 +35,7 @@ describe('within', () => {
       const e1subs = '  ^--!';
       const expected = '-a-#';
 
-      expectObservable(e1.pipe(within({ ms: 8, time: virtualWorld(scheduler), late }))).toBe(expected);
+      expectObservable(e1.pipe(within({ ms: 8, time: virtualRuntime(scheduler), late }))).toBe(expected);
       expectSubscriptions(e1.subscriptions).toBe(e1subs);
     });
   });
@@ -47,7 +47,7 @@ describe('within', () => {
       const e1 = hot('  ------------------------');
       const expected = '------------------------#';
 
-      const result = e1.pipe(within({ ms: 8, time: virtualWorld(scheduler), progress: () => progress, late }));
+      const result = e1.pipe(within({ ms: 8, time: virtualRuntime(scheduler), progress: () => progress, late }));
       expectObservable(result).toBe(expected, undefined, late());
     });
   });
@@ -61,7 +61,7 @@ describe('within', () => {
       const later = '   ----^';
       const again = '   --------------------#';
 
-      const options = { ms: 8, time: virtualWorld(scheduler), progress: () => progress, mostWaits: 2, late };
+      const options = { ms: 8, time: virtualRuntime(scheduler), progress: () => progress, mostWaits: 2, late };
       const result = e1.pipe(within(options));
       expectObservable(result).toBe(expected, undefined, late());
       expectObservable(result, later).toBe(again, undefined, late());
@@ -75,7 +75,7 @@ describe('within', () => {
       const unsub = '   ^---!      ';
       const expected = '-a---------';
 
-      expectObservable(e1.pipe(within({ ms: 8, time: virtualWorld(scheduler), late })), unsub).toBe(expected);
+      expectObservable(e1.pipe(within({ ms: 8, time: virtualRuntime(scheduler), late })), unsub).toBe(expected);
       expectSubscriptions(e1.subscriptions).toBe(e1subs);
     });
   });

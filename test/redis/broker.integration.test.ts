@@ -7,8 +7,8 @@ import { GLOBAL_ROOM } from '../../src/protocol/protocol.js';
 import { Listener } from '../../src/testing/broker-listener.js';
 import { brokerContract, type ContractSetup } from '../../src/testing/brokerContract.js';
 import { isRedisAddress, readRedisUrl } from '../../src/redis/server.js';
-import type { World } from '../../src/runtime/world.js';
-import { nodeWorld } from '../../src/runtime/world-node.js';
+import type { Runtime } from '../../src/runtime/runtime.js';
+import { nodeRuntime } from '../../src/runtime/node-runtime.js';
 import { channelsBut, freePort, startRedis, type TestRedis } from '../support/redis.js';
 
 const PREFIX = 'test';
@@ -163,7 +163,7 @@ test('a publishing connection that is killed is replaced, and no subscription is
 
 test('a publishing connection that worked comes back as soon the eighth time as the first', async () => {
   const redis = await serve();
-  const pod = listen(redis, { ...nodeWorld, random: () => 1 });
+  const pod = listen(redis, { ...nodeRuntime, random: () => 1 });
   await pod.until('the status up', () => pod.isWhole);
   let tookMs = 0;
   for (let nth = 1; nth <= 8; nth++) {
@@ -270,21 +270,21 @@ async function createPods(): Promise<ContractSetup> {
   };
 }
 
-function brokerAt(url: string, world = nodeWorld): Broker {
+function brokerAt(url: string, runtime = nodeRuntime): Broker {
   const address = readRedisUrl(url);
   if (!isRedisAddress(address)) throw new Error(`${url} is no URL of a Redis`);
   return redisBroker({
     address,
     channelPrefix: PREFIX,
     timeoutMs: TIMEOUT_MS,
-    world,
+    runtime,
     metrics: noMetrics,
     log: silentLogger,
   });
 }
 
-function listen({ url }: { readonly url: string }, world?: World): Listener {
-  const listener = new Listener(brokerAt(url, world));
+function listen({ url }: { readonly url: string }, runtime?: Runtime): Listener {
+  const listener = new Listener(brokerAt(url, runtime));
   listeners.push(listener);
   return listener;
 }

@@ -2,19 +2,19 @@ import { expect, test } from '@jest/globals';
 import { lastValueFrom, of } from 'rxjs';
 import { LinkError } from '../../src/redis/link.js';
 import { DemotedError, isMaster$ } from '../../src/redis/master.js';
-import { nodeWorld } from '../../src/runtime/world-node.js';
+import { nodeRuntime } from '../../src/runtime/node-runtime.js';
 import { ScriptedLink } from '../support/redis-link.js';
 
 /** A link whose server answers ROLE so. */
 function linkTo(answer: unknown): ScriptedLink {
-  const link = new ScriptedLink(nodeWorld.scheduler);
+  const link = new ScriptedLink(nodeRuntime.scheduler);
   link.ask = () => of(answer);
   return link;
 }
 
 async function verdict(answer: unknown): Promise<unknown> {
   try {
-    return await lastValueFrom(isMaster$(linkTo(answer), 100, nodeWorld), { defaultValue: 'a master' });
+    return await lastValueFrom(isMaster$(linkTo(answer), 100, nodeRuntime), { defaultValue: 'a master' });
   } catch (error) {
     return error;
   }

@@ -5,7 +5,7 @@ import type { PublishError } from '../../src/broker/broker.js';
 import { LinkError, RefusedError } from '../../src/redis/link.js';
 import { isMaster$ } from '../../src/redis/master.js';
 import { RedisPublisher } from '../../src/redis/publisher.js';
-import { marbles, virtualWorld } from '../support/marbles.js';
+import { marbles, virtualRuntime } from '../support/marbles.js';
 import { ScriptedLink } from '../support/redis-link.js';
 
 const TIMEOUT_MS = 300;
@@ -23,7 +23,7 @@ class Scene {
   readonly scheduler: TestScheduler;
 
   constructor(scheduler: TestScheduler) {
-    const time = virtualWorld(scheduler);
+    const time = virtualRuntime(scheduler);
     this.scheduler = scheduler;
     this.link = new ScriptedLink(scheduler);
     this.publisher = new RedisPublisher({

@@ -4,7 +4,7 @@ import { silentLogger } from '../../src/runtime/log.js';
 import { LinkError, type RedisLink } from '../../src/redis/link.js';
 import { DemotedError } from '../../src/redis/master.js';
 import { Sentinels } from '../../src/redis/sentinel.js';
-import { marbles, virtualWorld } from '../support/marbles.js';
+import { marbles, virtualRuntime } from '../support/marbles.js';
 import { ScriptedLink } from '../support/redis-link.js';
 
 const MASTER = '10.0.0.1:6379';
@@ -23,7 +23,7 @@ function agreement(server: string, link$: (link: ScriptedLink) => Observable<Red
       connect: () => link$(link),
       name: 'test:sentinel',
       timeoutMs: 100,
-      world: virtualWorld(scheduler),
+      runtime: virtualRuntime(scheduler),
       log: silentLogger,
     });
     const connected = sentinels.connected().subscribe();

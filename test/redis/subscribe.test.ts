@@ -3,7 +3,7 @@ import { EMPTY, NEVER, ignoreElements, timer, type Observable } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 import { RefusedError } from '../../src/redis/link.js';
 import { CHANNELS_PER_COMMAND, chunks, subscribe$, type SubscribeOptions } from '../../src/redis/subscribe.js';
-import { marbles, virtualWorld } from '../support/marbles.js';
+import { marbles, virtualRuntime } from '../support/marbles.js';
 import { ScriptedLink } from '../support/redis-link.js';
 
 const TIMEOUT_MS = 300;
@@ -22,7 +22,7 @@ class Scene {
 
   ask(channels: readonly string[], options: Partial<SubscribeOptions> = {}): void {
     const whole: SubscribeOptions = {
-      time: virtualWorld(this.#scheduler),
+      time: virtualRuntime(this.#scheduler),
       timeoutMs: TIMEOUT_MS,
       together: (all) => [all],
       confirmed: (channel) => {
@@ -103,7 +103,7 @@ describe('channels that are asked for', () => {
     marbles((_, scheduler) => {
       const link = new ScriptedLink(scheduler);
       const never = { confirmed: () => undefined, isElsewhere: () => false, forbidden: () => EMPTY };
-      subscribe$(link, ['a'], { time: virtualWorld(scheduler), timeoutMs: TIMEOUT_MS, together: (all) => [all], ...never });
+      subscribe$(link, ['a'], { time: virtualRuntime(scheduler), timeoutMs: TIMEOUT_MS, together: (all) => [all], ...never });
       expect(link.asked).toEqual([]);
     });
   });

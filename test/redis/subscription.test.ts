@@ -20,7 +20,7 @@ import { roomChannels } from '../../src/redis/channels.js';
 import { isMaster$ } from '../../src/redis/master.js';
 import { CANARY_INTERVAL_MS } from '../../src/redis/liveness/proof.js';
 import { RedisSubscription } from '../../src/redis/subscription.js';
-import { marbles, virtualWorld } from '../support/marbles.js';
+import { marbles, virtualRuntime } from '../support/marbles.js';
 import { ScriptedLink } from '../support/redis-link.js';
 
 const TIMEOUT_MS = 300;
@@ -47,21 +47,21 @@ class Scene {
   together: (channels: readonly string[]) => readonly (readonly string[])[] = (channels) => [channels];
 
   constructor(scheduler: TestScheduler) {
-    const world = { ...virtualWorld(scheduler), wallMs: () => scheduler.now() + this.clock.offMs };
+    const runtime = { ...virtualRuntime(scheduler), wallMs: () => scheduler.now() + this.clock.offMs };
     this.scheduler = scheduler;
     this.link = new ScriptedLink(scheduler);
     const canary = new Canary({
       channel: () => 'test:canary:pod',
       publish: (channel, payload) => this.#publish(channel, payload),
       timeoutMs: TIMEOUT_MS,
-      time: world,
+      time: runtime,
     });
     this.subscription = new RedisSubscription({
-      time: world,
+      time: runtime,
       channels: roomChannels('test'),
       canary,
       publishable$: this.publishable$,
-      verify: (link) => concat(isMaster$(link, TIMEOUT_MS, world), this.isKnown ? EMPTY : of('not known' as const)),
+      verify: (link) => concat(isMaster$(link, TIMEOUT_MS, runtime), this.isKnown ? EMPTY : of('not known' as const)),
       misplacedChannel: 'test:misplaced',
       timeoutMs: TIMEOUT_MS,
       log: Object.assign(Object.create(silentLogger) as typeof silentLogger, {

@@ -1,12 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import { TurnBatch } from '../../src/redis/turn-batch.js';
-import { marbles, virtualWorld } from '../support/marbles.js';
+import { marbles, virtualRuntime } from '../support/marbles.js';
 
 /** What a batch hands over, as `{ms} {values}`: a letter is added when it comes, `X` clears. */
 function handedOver(story: string): readonly string[] {
   const used: string[] = [];
   marbles(({ hot, flush }, scheduler) => {
-    const { turnEnd$ } = virtualWorld(scheduler);
+    const { turnEnd$ } = virtualRuntime(scheduler);
     const batch = new TurnBatch<string>(turnEnd$, (values) => used.push(`${scheduler.now()} ${values.join('')}`));
     hot(story).subscribe((what) => {
       if (what === 'X') batch.clear();
@@ -36,7 +36,7 @@ describe('a batch', () => {
 
   test('takes what is added while it is handed over into the next turn', () => {
     marbles(({ flush }, scheduler) => {
-      const { turnEnd$ } = virtualWorld(scheduler);
+      const { turnEnd$ } = virtualRuntime(scheduler);
       const used: string[] = [];
       const batch = new TurnBatch<string>(turnEnd$, (values) => {
         used.push(values.join(''));

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { noMetrics, prometheusMetrics, type Metrics, type MetricsOptions } from '../../src/runtime/metrics.js';
 import { CloseCode } from '../../src/protocol/protocol.js';
-import { AUTH_UNAVAILABLE, FORBIDDEN, INTERNAL, admit, unauthorized, type Border } from '../../src/http/request.js';
+import { AUTH_UNAVAILABLE, FORBIDDEN, INTERNAL, admit, unauthorized, type OriginPolicy } from '../../src/http/request.js';
 
 /** One use of the metrics: which, and with what. */
 type Use = { readonly [K in keyof Metrics]: readonly [K, ...Parameters<Metrics[K]>] }[keyof Metrics];
@@ -87,7 +87,7 @@ describe('a label takes only values from a fixed list, the rest is `other`', () 
       'chat_handler_events_total{type="other",event="other"}': 2,
       'chat_handler_errors_total{type="reaction"}': 0,
       'chat_handler_errors_total{type="limit"}': 1,
-      'chat_handler_errors_total{type="hear"}': 0,
+      'chat_handler_errors_total{type="transform"}': 0,
       'chat_handler_errors_total{type="other"}': 1,
     });
   });
@@ -116,7 +116,7 @@ describe('a label takes only values from a fixed list, the rest is `other`', () 
   test('every reason for which an upgrade is refused is in it', async () => {
     const request = { method: 'GET', headers: { host: ['h'] }, peer: undefined, segment: undefined, query: '' };
     const free = { draining: false, full: false };
-    const border: Border = { origins: 'same-origin', trusted: undefined };
+    const border: OriginPolicy = { origins: 'same-origin', trusted: undefined };
     const refusals = [
       ...[AUTH_UNAVAILABLE, FORBIDDEN, INTERNAL, unauthorized('a token is needed')],
       admit(request, { ...free, draining: true }, border),

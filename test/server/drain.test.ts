@@ -3,7 +3,7 @@ import { NEVER, Subject, tap, timer } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 import { drain, type Drainable, type DrainOptions } from '../../src/server/drain.js';
 import type { Drain } from '../../src/connection/transport.js';
-import { marbles, virtualWorld } from '../support/marbles.js';
+import { marbles, virtualRuntime } from '../support/marbles.js';
 
 interface Told {
   readonly atMs: number;
@@ -67,7 +67,7 @@ function options(
   { chance, delayMs = 0, timeoutMs = 10_000 }: Setting = {},
 ): DrainOptions {
   const { connections, ended$ } = crowd;
-  return { connections, ended$, delayMs, timeoutMs, world: virtualWorld(scheduler, chance) };
+  return { connections, ended$, delayMs, timeoutMs, runtime: virtualRuntime(scheduler, chance) };
 }
 
 /** Drains so many connections and returns what each was ordered. */
@@ -79,7 +79,7 @@ function ordersTo(count: number, { chance, timeoutMs = 10_000 }: Setting): Drain
   }
   marbles(({ flush }, scheduler) => {
     const ended$ = new Subject<void>();
-    drain({ connections, ended$, delayMs: 0, timeoutMs, world: virtualWorld(scheduler, chance) }).subscribe();
+    drain({ connections, ended$, delayMs: 0, timeoutMs, runtime: virtualRuntime(scheduler, chance) }).subscribe();
     flush();
   });
   return orders;
@@ -232,8 +232,8 @@ describe('a drain', () => {
       connections.add(slow);
       const expected = '10007ms |';
 
-      const world = virtualWorld(scheduler);
-      expectObservable(drain({ connections, ended$, delayMs: 0, timeoutMs: 10_000, world })).toBe(expected);
+      const runtime = virtualRuntime(scheduler);
+      expectObservable(drain({ connections, ended$, delayMs: 0, timeoutMs: 10_000, runtime })).toBe(expected);
       flush();
     });
   });
@@ -276,8 +276,8 @@ describe('when a drain has a connection close', () => {
     marbles(({ flush }, scheduler) => {
       const crowd = new Crowd(scheduler).come(4);
       const throws = [0.1, 0.9, 0.2, 0.8, 0.3, 0.7, 0.4, 0.6];
-      const world = { ...virtualWorld(scheduler), random: () => throws.shift() ?? 0 };
-      drain({ ...options(crowd, scheduler), world }).subscribe();
+      const runtime = { ...virtualRuntime(scheduler), random: () => throws.shift() ?? 0 };
+      drain({ ...options(crowd, scheduler), runtime }).subscribe();
       flush();
       expect(new Set(crowd.orders.map(({ closeInMs }) => closeInMs)).size).toBe(4);
       expect(new Set(crowd.orders.map(({ reconnectInMs }) => reconnectInMs)).size).toBe(4);
@@ -296,8 +296,8 @@ describe('a drain of many', () => {
           meanwhile(crowd, told.length);
         }),
       );
-      const world = { ...virtualWorld(scheduler, settings.chance), turnEnd$ };
-      drain({ ...options(crowd, scheduler, settings), world }).subscribe();
+      const runtime = { ...virtualRuntime(scheduler, settings.chance), turnEnd$ };
+      drain({ ...options(crowd, scheduler, settings), runtime }).subscribe();
       flush();
       for (const { what, atMs } of crowd.told) if (what !== 'terminate') (told[atMs / 10] ??= []).push(what);
     });
@@ -330,8 +330,8 @@ describe('a drain of many', () => {
     marbles(({ flush }, scheduler) => {
       const crowd = new Crowd(scheduler).come(5, 'stubborn');
       const throws = [0.2, 0.8, 0.4, 0.9, 0.1];
-      const world = { ...virtualWorld(scheduler), random: () => throws.shift() ?? 0 };
-      drain({ ...options(crowd, scheduler), world }).subscribe();
+      const runtime = { ...virtualRuntime(scheduler), random: () => throws.shift() ?? 0 };
+      drain({ ...options(crowd, scheduler), runtime }).subscribe();
       flush();
       expect(crowd.orders.map(({ closeInMs }) => closeInMs)).toEqual([4.5, 4, 2, 1, 0.5]);
     });
@@ -340,8 +340,8 @@ describe('a drain of many', () => {
   test('stops telling when it is unsubscribed from', () => {
     marbles(({ expectObservable, flush }, scheduler) => {
       const crowd = new Crowd(scheduler).come(500, 'stubborn');
-      const world = { ...virtualWorld(scheduler), turnEnd$: timer(10, scheduler) };
-      expectObservable(drain({ ...options(crowd, scheduler), world }), '15ms !').toBe('-');
+      const runtime = { ...virtualRuntime(scheduler), turnEnd$: timer(10, scheduler) };
+      expectObservable(drain({ ...options(crowd, scheduler), runtime }), '15ms !').toBe('-');
       flush();
       expect(crowd.orders).toHaveLength(400);
     });

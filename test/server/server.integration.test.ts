@@ -7,12 +7,12 @@ import {
   createChatServer,
   handler,
   memoryBroker,
-  nodeWorld,
+  nodeRuntime,
   publish,
   reject,
   reply,
   silentLogger,
-  wrap,
+  middleware,
   type Broker,
   type ChatServer,
   type ChatServerOptions,
@@ -91,15 +91,15 @@ describe('createChatServer', () => {
   });
 
   test('puts what goes around the handlers around them', async () => {
-    const curfew = wrap('curfew', (message$) => message$.pipe(map(() => reject('forbidden', 'it is late'))));
-    const port = await listening({ around: [curfew] });
+    const curfew = middleware('curfew', (message$) => message$.pipe(map(() => reject('forbidden', 'it is late'))));
+    const port = await listening({ middleware: [curfew] });
     const ada = await connect(port, '/ws/tea');
     ada.chat('hello', { id: 'x' });
     expect((await ada.hearsError('forbidden')).data).toMatchObject({ message: 'it is late', ref: 'x' });
   });
 
   test('has connections hear as it is told', async () => {
-    const port = await listening({ hear: () => filter(({ data }) => (data as { content: string }).content !== 'secret') });
+    const port = await listening({ transform: () => filter(({ data }) => (data as { content: string }).content !== 'secret') });
     const ada = await connect(port, '/ws/tea');
     ada.chat('secret');
     ada.chat('hello');
@@ -138,16 +138,16 @@ describe('createChatServer', () => {
     [
       'two wraps of one name',
       {
-        around: [
-          wrap('audit', (message$, handle) => message$.pipe(handle)),
-          wrap('audit', (message$) => message$.pipe(ignoreElements())),
+        middleware: [
+          middleware('audit', (message$, handle) => message$.pipe(handle)),
+          middleware('audit', (message$) => message$.pipe(ignoreElements())),
         ],
       },
       'two parts are called "audit"; allowed: a name of its own for each',
     ],
     [
       'a wrap called as a handler',
-      { around: [wrap('chat', (message$, handle) => message$.pipe(handle))] },
+      { middleware: [middleware('chat', (message$, handle) => message$.pipe(handle))] },
       'two parts are called "chat"; allowed: a name of its own for each',
     ],
     [
@@ -195,14 +195,14 @@ test('during a drain’s delay who leaves by itself is told, and after it nobody
   };
   // Timers go off when the test says so; all else is real.
   const scheduler = new VirtualScheduler(0);
-  const world = { ...nodeWorld, scheduler: new Timeline(scheduler) };
+  const runtime = { ...nodeRuntime, scheduler: new Timeline(scheduler) };
   const pass = (ms: number) => {
     const untilMs = scheduler.now() + ms;
     while (scheduler.step(untilMs));
     scheduler.pass(untilMs);
   };
   const config = { ...SETTINGS, presenceMaxMembers: 100, shutdownDelayMs: 60_000 };
-  const server = createChatServer({ config, logger: silentLogger, broker, world });
+  const server = createChatServer({ config, logger: silentLogger, broker, runtime });
   const { port } = await server.listen();
   const [ada, ben] = await Promise.all([connect(port, '/ws/tea'), connect(port, '/ws/tea')]);
   const closed = server.close();

@@ -208,8 +208,8 @@ describe('delivery: once and in order, or told', () => {
 
   test('sees a lost subscription that is not told', async () => {
     await breaking<typeof import('../../src/hub/server-message.js')>('hub/server-message.js', ({ gapBatch }) => ({
-      gapBatch: (reason: 'subscription' | 'slow_consumer', _sinceMs: number, world: Parameters<typeof gapBatch>[2]) =>
-        gapBatch(reason, world.wallMs(), world),
+      gapBatch: (reason: 'subscription' | 'slow_consumer', _sinceMs: number, runtime: Parameters<typeof gapBatch>[2]) =>
+        gapBatch(reason, runtime.wallMs(), runtime),
     }));
     expect(await firstViolation()).toMatch(/^delivery: never heard/);
   });
@@ -388,8 +388,8 @@ describe('isolation', () => {
 
   test('sees an answer to what somebody else said', async () => {
     await breaking<typeof import('../../src/hub/server-message.js')>('hub/server-message.js', ({ serverBatch }) => ({
-      serverBatch: (message: Parameters<typeof serverBatch>[0], world: Parameters<typeof serverBatch>[1]) =>
-        serverBatch(message.type === 'pong' ? { ...message, id: 'another' } : message, world),
+      serverBatch: (message: Parameters<typeof serverBatch>[0], runtime: Parameters<typeof serverBatch>[1]) =>
+        serverBatch(message.type === 'pong' ? { ...message, id: 'another' } : message, runtime),
     }));
     expect(await firstViolation('isolation')).toMatch(/^isolation: heard pong .*: it answers somebody else/);
   });
@@ -567,15 +567,15 @@ describe('causes: no alarm without one', () => {
     { what: 'for a drop that is not allowed', reason: 'slow_consumer', addMs: 0, seen: /^causes: was told of a drop where none/ },
   ] as const)('sees a gap $what', async ({ reason, addMs, seen }) => {
     await breaking<typeof import('../../src/hub/server-message.js')>('hub/server-message.js', ({ gapBatch }) => ({
-      gapBatch: (...[as, sinceMs, world]: Parameters<typeof gapBatch>) => gapBatch(reason ?? as, sinceMs + addMs, world),
+      gapBatch: (...[as, sinceMs, runtime]: Parameters<typeof gapBatch>) => gapBatch(reason ?? as, sinceMs + addMs, runtime),
     }));
     expect(await firstViolation('causes')).toMatch(seen);
   });
 
   test('sees a gap that reaches back too far', async () => {
     await breaking<typeof import('../../src/hub/server-message.js')>('hub/server-message.js', ({ gapBatch }) => ({
-      gapBatch: (reason: 'subscription' | 'slow_consumer', sinceMs: number, world: Parameters<typeof gapBatch>[2]) =>
-        gapBatch(reason, sinceMs - 60_000, world),
+      gapBatch: (reason: 'subscription' | 'slow_consumer', sinceMs: number, runtime: Parameters<typeof gapBatch>[2]) =>
+        gapBatch(reason, sinceMs - 60_000, runtime),
     }));
     expect(await firstViolation()).toMatch(/^causes: .*long before any fault/);
   });
@@ -718,16 +718,16 @@ async function alteringWhatArrives(alter: (text: string) => string): Promise<voi
 }
 
 async function patchReceive(
-  gapBatch: (reason: 'subscription', sinceMs: number, world: never) => MemberEvent,
+  gapBatch: (reason: 'subscription', sinceMs: number, runtime: never) => MemberEvent,
   now: () => boolean,
 ): Promise<void> {
   const { Member } = await import('../../src/hub/room.js');
   const member: Receive = Member.prototype;
   const { receive } = member;
   let ids = 0;
-  const world = { wallMs: () => Date.UTC(2026, 0, 1) + 3000, newId: () => `gap-${(ids += 1)}` } as never;
+  const runtime = { wallMs: () => Date.UTC(2026, 0, 1) + 3000, newId: () => `gap-${(ids += 1)}` } as never;
   member.receive = function (this: unknown, event) {
     receive.call(this, event);
-    if (isSaid(event) && now()) receive.call(this, gapBatch('subscription', Date.UTC(2026, 0, 1) + 2000, world));
+    if (isSaid(event) && now()) receive.call(this, gapBatch('subscription', Date.UTC(2026, 0, 1) + 2000, runtime));
   };
 }

@@ -1,7 +1,7 @@
 import { expect } from '@jest/globals';
 import { TestScheduler, type RunHelpers } from 'rxjs/testing';
 
-export { virtualWorld } from '../../src/testing/virtual-world.js';
+export { virtualRuntime as virtualRuntime } from '../../src/testing/virtual-runtime.js';
 
 /** Runs marbles in virtual time: one character is one millisecond. */
 export function marbles(run: (helpers: RunHelpers, scheduler: TestScheduler) => void): void {

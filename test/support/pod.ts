@@ -8,7 +8,7 @@ import { createPod, type PodParts } from '../../src/server/pod.js';
 import type { ConnectionContext, Pod } from '../../src/connection/context.js';
 import { readFrames } from '../../src/testing/frames.js';
 import { TICK, type Inbound, type Outbound } from '../../src/connection/transport.js';
-import { virtualWorld } from './marbles.js';
+import { virtualRuntime } from './marbles.js';
 
 /** A pod in virtual time, on the in-process broker, with the service's defaults where nothing else is said. */
 export function virtualPod(scheduler: SchedulerLike, parts: Partial<PodParts> = {}): Pod {
@@ -16,7 +16,7 @@ export function virtualPod(scheduler: SchedulerLike, parts: Partial<PodParts> = 
     limits: readConfig({}),
     handlers: builtInHandlers,
     broker: memoryBroker(),
-    world: virtualWorld(scheduler),
+    runtime: virtualRuntime(scheduler),
     metrics: noMetrics,
     log: silentLogger,
     ...parts,
@@ -24,7 +24,7 @@ export function virtualPod(scheduler: SchedulerLike, parts: Partial<PodParts> = 
 }
 
 /** A connection's mailbox as the reception keeps it: what its client sends, and the pod's pulse. */
-export function mailbox(client$: Observable<Inbound>, { pulse }: Pod): Observable<Inbound> {
+export function mailbox(client$: Observable<Inbound>, { clock: pulse }: Pod): Observable<Inbound> {
   return merge(client$, pulse.tick$.pipe(map(() => TICK)));
 }
 

@@ -83,14 +83,14 @@ export class ReturningClient {
     // A close follows, also where the upgrade was refused.
     webSocket.on('error', () => undefined);
     webSocket.on('message', (data: Buffer) => {
-      this.#hear(life, JSON.parse(data.toString()) as Heard);
+      this.#transform(life, JSON.parse(data.toString()) as Heard);
     });
     webSocket.on('close', (code) => {
       this.#over(life, code);
     });
   }
 
-  #hear(life: Life, message: Heard): void {
+  #transform(life: Life, message: Heard): void {
     life.heard.push(message);
     if (isEvent(message, 'welcome')) {
       this.#failures = 0;

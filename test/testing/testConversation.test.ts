@@ -6,7 +6,7 @@ import { handler } from '../../src/handlers/handler.js';
 import { builtInHandlers } from '../../src/handlers/built-in/index.js';
 import { closed, error, gap, joined, left, offline, online, shutdown, welcome, type Heard } from '../../src/testing/heard.js';
 import { testConversation } from '../../src/testing/testConversation.js';
-import { wrap } from '../../src/handlers/middleware.js';
+import { middleware } from '../../src/handlers/middleware.js';
 import { failing, lines } from '../support/failing.js';
 
 const say = (content: string, more: object = {}) => ({ type: 'chat', data: { content }, ...more });
@@ -148,7 +148,7 @@ describe('a conversation that goes as the rows say passes', () => {
   });
 
   test('with what goes around all handlers, and what stands between a room and a connection', () => {
-    const loud = wrap('loud', (message$, handle) =>
+    const loud = middleware('loud', (message$, handle) =>
       message$.pipe(
         map((message) => ({ ...message, data: { content: 'HI' } })),
         handle,
@@ -165,8 +165,8 @@ describe('a conversation that goes as the rows say passes', () => {
         connections: { alice: tea, bob: tea },
         says,
         hears: { w: welcome, a: from('alice', 'HI'), b: from('bob', 'HI') },
-        around: [loud],
-        hear: ({ identity }) => (identity === 'alice' ? filter(({ from }) => from !== 'bob') : undefined),
+        middleware: [loud],
+        transform: ({ identity }) => (identity === 'alice' ? filter(({ from }) => from !== 'bob') : undefined),
       },
     );
   });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { interval, map, mergeMap, switchMap, take, tap, throttleTime, type Observable } from 'rxjs';
 import Type from 'typebox';
-import { close, hear, join, leave, publish, reply, type Effect } from '../../src/handlers/effect.js';
+import { close, transform, join, leave, publish, reply, type Effect } from '../../src/handlers/effect.js';
 import { handler } from '../../src/handlers/handler.js';
 import { reject } from '../../src/handlers/rejection.js';
 import { perMessage } from '../../src/handlers/per-message.js';
@@ -49,8 +49,8 @@ describe('a handler that does what the rows say passes', () => {
       b: publish({ type: 'news', room: 'tea', data: {} }, { as: 'kitchen', outside: true }),
       c: join(['tea', 'coffee']),
       d: leave(['tea']),
-      e: hear((envelope$) => envelope$),
-      f: hear(undefined),
+      e: transform((envelope$) => envelope$),
+      f: transform(undefined),
       g: reject('forbidden', 'not now'),
       h: close(4000, 'enough'),
     };
@@ -314,8 +314,8 @@ describe('the failure of a handler’s test', () => {
     ["publish({ type: 'news' }, { outside: true })", publish({ type: 'news' }, { outside: true })],
     ["join(['tea'])", join(['tea'])],
     ["leave(['tea'], { ref: 'one' })", leave(['tea'], { ref: 'one' })],
-    ['hear(someOperator)', hear((envelope$) => envelope$)],
-    ['hear(undefined)', hear(undefined)],
+    ['transform(someOperator)', transform((envelope$) => envelope$)],
+    ['transform(undefined)', transform(undefined)],
     ["reject('forbidden', 'no')", reject('forbidden', 'no')],
     ["close(4000, 'enough')", close(4000, 'enough')],
   ])('shows %s as one writes it', (shown, effect) => {
@@ -328,7 +328,7 @@ describe('the failure of a handler’s test', () => {
       [join(['tea']), join(['tea', 'coffee']), "rooms[1] is 'coffee', and should not be there"],
       [publish({ type: 'a' }), publish({ type: 'a' }, { outside: true }), 'outside is true, and should not be there'],
       [reply({ type: 'a', data: 1 }), reply({ type: 'a', data: 1, id: 'x' }), "id is 'x', and should not be there"],
-      [hear(undefined), hear((envelope$) => envelope$), 'operator is someOperator, and should not be there'],
+      [transform(undefined), transform((envelope$) => envelope$), 'operator is someOperator, and should not be there'],
     ];
     for (const [expected, came, told] of differing) {
       const text = failing(() => testHandler(wanting(came), 'says a\neffects x', { says: { a: {} }, effects: { x: expected } }));

@@ -28,7 +28,7 @@ const same = <T>(): MonoTypeOperatorFunction<T> => map((value) => value);
 describe('an operator that does what the rows say passes', () => {
   test('with values, their completion, and the time in which its source is subscribed to', () => {
     testOperator(
-      ({ world }) => debounceTime(3, world.scheduler),
+      ({ runtime }) => debounceTime(3, runtime.scheduler),
       `
         source  -a-b------c-|
         output  ------b-----(c|)
@@ -39,7 +39,7 @@ describe('an operator that does what the rows say passes', () => {
 
   test('with long times', () => {
     testOperator(
-      ({ world }) => delay(60_000, world.scheduler),
+      ({ runtime }) => delay(60_000, runtime.scheduler),
       `
         source  a 9s b
         output  1m a 9s b
@@ -70,7 +70,7 @@ describe('an operator that does what the rows say passes', () => {
 
   test('with an end from outside', () => {
     testOperator(
-      ({ world }) => mergeMap(() => interval(2, world.scheduler)),
+      ({ runtime }) => mergeMap(() => interval(2, runtime.scheduler)),
       `
         source  -a
         subs    ^-----!
@@ -126,7 +126,7 @@ describe('an operator that does what the rows say passes', () => {
       output  ---
     `;
     expect(() => {
-      testOperator(({ world }) => delay(10_000, world.scheduler), rows);
+      testOperator(({ runtime }) => delay(10_000, runtime.scheduler), rows);
     }).toThrow('a came, and nothing was expected');
   });
 });
@@ -135,7 +135,7 @@ describe('the failure', () => {
   test('shows expected under actual, aligned, the first difference, and the values', () => {
     const text = failing(() => {
       testOperator<object | string, object | string>(
-        ({ world }) => delay(3, world.scheduler),
+        ({ runtime }) => delay(3, runtime.scheduler),
         `
           source  -a--b----c- 9s d
           output  ----x--y------- 9s d
@@ -299,9 +299,9 @@ describe('what rows cannot say', () => {
   });
 
   test('a timer that is left behind', () => {
-    const forgetful = ({ world }: Kit) =>
+    const forgetful = ({ runtime }: Kit) =>
       tap(() => {
-        interval(5, world.scheduler).pipe(take(3)).subscribe();
+        interval(5, runtime.scheduler).pipe(take(3)).subscribe();
       });
     testOperator(forgetful, rows);
     const text = failing(() => {
@@ -323,7 +323,7 @@ describe('what rows cannot say', () => {
   });
 
   test('something that goes on for good', () => {
-    const restless = ({ world }: Kit) => mergeMap(() => interval(1000, world.scheduler).pipe(ignoreElements()));
+    const restless = ({ runtime }: Kit) => mergeMap(() => interval(1000, runtime.scheduler).pipe(ignoreElements()));
     expect(
       failing(() => {
         testOperator(restless, 'source -a\noutput -');

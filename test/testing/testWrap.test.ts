@@ -4,13 +4,13 @@ import { publish, reply, type Effect } from '../../src/handlers/effect.js';
 import { chat } from '../../src/handlers/built-in/chat.js';
 import { reject } from '../../src/handlers/rejection.js';
 import type { ClientMessage } from '../../src/protocol/protocol.js';
-import { testWrap } from '../../src/testing/testWrap.js';
-import { wrap, type Handle } from '../../src/handlers/middleware.js';
+import { testMiddleware } from '../../src/testing/testMiddleware.js';
+import { middleware, type Handle } from '../../src/handlers/middleware.js';
 import { failing, lines } from '../support/failing.js';
 
 /** Takes one message in so many milliseconds. */
 function paced(ms: number) {
-  return wrap('paced', (message$, handle, { scheduler }) => {
+  return middleware('paced', (message$, handle, { scheduler }) => {
     let lastMs = -Infinity;
     const early = (message: ClientMessage): Observable<Effect> => of(reject('forbidden', 'not so fast', message.id));
     return message$.pipe(
@@ -32,7 +32,7 @@ const done = {
 
 describe('a wrap that does what the rows say passes', () => {
   test('around the built-in handlers', () => {
-    testWrap(
+    testMiddleware(
       paced(3),
       `
         says     -ap-a--p-!
@@ -44,14 +44,14 @@ describe('a wrap that does what the rows say passes', () => {
   });
 
   test('around others', () => {
-    const silent = wrap('silent', (message$, handle) =>
+    const silent = middleware('silent', (message$, handle) =>
       message$.pipe(
         handle,
         filter(({ kind }) => kind !== 'publish'),
       ),
     );
-    testWrap(silent, 'says a\neffects -', { says: { a: said.a }, handlers: [chat] });
-    testWrap(silent, 'says p\neffects x', {
+    testMiddleware(silent, 'says a\neffects -', { says: { a: said.a }, handlers: [chat] });
+    testMiddleware(silent, 'says p\neffects x', {
       says: { p: said.p },
       handlers: [chat],
       effects: { x: reject('unknown_type', 'no such message type') },
@@ -60,12 +60,12 @@ describe('a wrap that does what the rows say passes', () => {
 
   test('made with streams of the test’s own', () => {
     const open = (isOpen$: Observable<boolean>) =>
-      wrap('open', (message$, handle: Handle) =>
+      middleware('open', (message$, handle: Handle) =>
         isOpen$.pipe(
           mergeMap((isOpen) => (isOpen ? message$.pipe(handle) : message$.pipe(map(() => reject('forbidden', 'closed'))))),
         ),
       );
-    testWrap(
+    testMiddleware(
       ({ hot }) => open(hot('isOpen', { y: true })),
       `
         says     a-a-
@@ -77,7 +77,7 @@ describe('a wrap that does what the rows say passes', () => {
   });
 
   test('that fails: the sender is told', () => {
-    const broken = wrap('broken', (message$, handle) =>
+    const broken = middleware('broken', (message$, handle) =>
       message$.pipe(
         map((message) => {
           if (message.type === 'ping') throw new TypeError('a bug');
@@ -86,7 +86,7 @@ describe('a wrap that does what the rows say passes', () => {
         handle,
       ),
     );
-    testWrap(
+    testMiddleware(
       broken,
       `
         says     a--p--a-!
@@ -100,7 +100,7 @@ describe('a wrap that does what the rows say passes', () => {
 
 test('the failure of a wrap’s test is that of its rows', () => {
   const text = failing(() => {
-    testWrap(
+    testMiddleware(
       paced(3),
       `
         says     -ap-a

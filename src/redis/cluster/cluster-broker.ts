@@ -79,7 +79,7 @@ class RedisCluster {
       ...options,
       connect: options.connect ?? redisLink$,
     });
-    this.#pod = options.world.newId();
+    this.#pod = options.runtime.newId();
     this.events$ = new Observable((subscriber) => {
       const hear = (event: BrokerEvent) => {
         const told = event.kind === 'publication' ? this.#readNotice(event) : event;
@@ -97,7 +97,7 @@ class RedisCluster {
       subscriber.add(this.#watchStatus(this.#topology));
       subscriber.add(this.#topology.connected().subscribe());
       subscriber.add(
-        interval(POLL_INTERVAL_MS, options.world.scheduler).subscribe(() => {
+        interval(POLL_INTERVAL_MS, options.runtime.scheduler).subscribe(() => {
           this.#lookAgain();
         }),
       );
@@ -113,7 +113,7 @@ class RedisCluster {
         tell: (confirmed) => {
           if (confirmed && seat.isMoving) {
             seat.isMoving = false;
-            seat.movedMs = this.#options.world.scheduler.now();
+            seat.movedMs = this.#options.runtime.scheduler.now();
           }
           if (confirmed !== isConfirmed) subscriber.next((isConfirmed = confirmed));
         },
@@ -168,7 +168,7 @@ class RedisCluster {
   }
 
   #confirmed(room: string, slot: number, server: Server): void {
-    const nowMs = this.#options.world.scheduler.now();
+    const nowMs = this.#options.runtime.scheduler.now();
     if (this.#table.ownerOf(slot) === server) this.#recent.confirmed(room, nowMs);
     // The slot moved while this was under way.
     else this.#doubt(room, nowMs);
@@ -212,7 +212,7 @@ class RedisCluster {
   #lookAgain(): void {
     for (const { node } of this.#shards.values()) node.subscription.askAgain();
     const certainMs = this.#certainMs;
-    this.#recent.forget(certainMs, this.#options.world.scheduler.now());
+    this.#recent.forget(certainMs, this.#options.runtime.scheduler.now());
     for (const [room, { toldMs }] of this.#untold) if (toldMs !== undefined && toldMs < certainMs) this.#untold.delete(room);
     this.#tellStatus();
   }
@@ -240,19 +240,19 @@ class RedisCluster {
     if (untold === undefined || untold.isUnderWay || untold.toldMs !== undefined) return;
     if (shard === undefined || shard.isCutOff || !shard.node.publisher.status$.value.up) return;
     untold.isUnderWay = true;
-    const nowMs = this.#options.world.scheduler.now();
+    const nowMs = this.#options.runtime.scheduler.now();
     const sinceAgeMs = nowMs - untold.since.ms;
     const notice = writeNotice({
       pod: this.#pod,
       sinceAgeMs,
       untilAgeMs: nowMs - untold.untilMs,
-      sinceWallMs: Math.min(untold.since.wallMs, this.#options.world.wallMs() - sinceAgeMs),
+      sinceWallMs: Math.min(untold.since.wallMs, this.#options.runtime.wallMs() - sinceAgeMs),
     });
     shard.node.publisher.publish(this.#channels.channelOf(room), notice, false).subscribe({
       complete: () => {
         untold.isUnderWay = false;
         untold.toldMs =
-          this.#table.ownerOf(this.#slotOf(room)) === shard.server ? this.#options.world.scheduler.now() : undefined;
+          this.#table.ownerOf(this.#slotOf(room)) === shard.server ? this.#options.runtime.scheduler.now() : undefined;
       },
       error: () => {
         untold.isUnderWay = false;
@@ -268,7 +268,7 @@ class RedisCluster {
     const { room, payload } = publication;
     const notice = readNotice(payload);
     if (notice === undefined) return publication;
-    const { scheduler, wallMs } = this.#options.world;
+    const { scheduler, wallMs } = this.#options.runtime;
     const movedMs = this.#seats.get(room)?.movedMs ?? -Infinity;
     if (notice.pod === this.#pod || scheduler.now() - notice.untilAgeMs < movedMs) return undefined;
     return { kind: 'gap', rooms: new Set([room]), sinceMs: Math.min(wallMs() - notice.sinceAgeMs, notice.sinceWallMs) };

@@ -52,7 +52,7 @@ export function createShard(options: ShardOptions): Shard {
     certain,
     refused,
     timeoutMs,
-    world,
+    runtime,
     metrics,
     log,
   } = options;
@@ -63,15 +63,15 @@ export function createShard(options: ShardOptions): Shard {
     // In this order: what was published before is carried out by the time at which the server says how the cluster is.
     verify: (link) =>
       concat(
-        isMaster$(link, timeoutMs, world),
-        isWell$(link, timeoutMs, world, (state) => {
+        isMaster$(link, timeoutMs, runtime),
+        isWell$(link, timeoutMs, runtime, (state) => {
           state$.next(state);
         }),
       ),
     channels,
-    canaryChannel: canaryChannel(`${channelPrefix}:canary:${world.newId()}`, (slot) => table().ownerOf(slot) === server),
+    canaryChannel: canaryChannel(`${channelPrefix}:canary:${runtime.newId()}`, (slot) => table().ownerOf(slot) === server),
     timeoutMs,
-    world,
+    runtime,
     metrics,
     log,
     together: bySlot,

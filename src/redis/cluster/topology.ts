@@ -28,7 +28,7 @@ import { hostOf, type RedisAddress, type Server } from '../server.js';
 import { SlotTable } from './slot-table.js';
 import { RedisWatch, type Asked } from '../watch.js';
 import { momentBefore, presentMoment, type Moment } from '../liveness/moment.js';
-import type { World } from '../../runtime/world.js';
+import type { Runtime } from '../../runtime/runtime.js';
 
 /** How often each server is asked who owns what. */
 export const POLL_INTERVAL_MS = 1500;
@@ -55,7 +55,7 @@ export interface RedisTopologyOptions {
   /** Some servers of the cluster, from which the others are found. */
   readonly servers: readonly Server[];
   readonly timeoutMs: number;
-  readonly world: World;
+  readonly runtime: Runtime;
   readonly log: Logger;
 }
 
@@ -126,7 +126,7 @@ export class RedisTopology {
 
   /** Keeps a connection to each master until unsubscribed. Never completes or errors. */
   connected(): Observable<never> {
-    const { turnEnd$ } = this.#options.world;
+    const { turnEnd$ } = this.#options.runtime;
     return new Observable((subscriber) => {
       this.#agreed = this.#now();
       subscriber.add(() => {
@@ -164,7 +164,7 @@ export class RedisTopology {
   }
 
   #now(): Moment {
-    return presentMoment(this.#options.world);
+    return presentMoment(this.#options.runtime);
   }
 
   /** All masters; the servers of the configuration too, as long as no majority of the masters answers. */
@@ -181,11 +181,11 @@ export class RedisTopology {
   }
 
   #ask(server: Server): void {
-    const { world, channelPrefix } = this.#options;
+    const { runtime, channelPrefix } = this.#options;
     const watch = new RedisWatch({ ...this.#options, name: `${channelPrefix}:topology`, servers: () => [server] });
     const asked$ = watch.connected((link) => {
       const endpoints = new Endpoints();
-      return interval(POLL_INTERVAL_MS, world.scheduler).pipe(
+      return interval(POLL_INTERVAL_MS, runtime.scheduler).pipe(
         startWith(0),
         exhaustMap(() => this.#question(link, server, endpoints)),
         // A server that cannot be reached has no vote.
@@ -205,11 +205,11 @@ export class RedisTopology {
   }
 
   #question(link: RedisLink, server: Server, endpoints: Endpoints): Observable<never> {
-    const { timeoutMs, world } = this.#options;
+    const { timeoutMs, runtime } = this.#options;
     const asked = this.#now();
     const certain = momentBefore(asked, NEWS_MS);
     const ask$ = (question: string) =>
-      defer(() => from(link.ask('CLUSTER', question))).pipe(answered<unknown>(link, `CLUSTER ${question}`, timeoutMs, world));
+      defer(() => from(link.ask('CLUSTER', question))).pipe(answered<unknown>(link, `CLUSTER ${question}`, timeoutMs, runtime));
     return ask$('NODES').pipe(
       map(readNodes),
       concatMap((view) => {

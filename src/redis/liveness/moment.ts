@@ -1,7 +1,7 @@
-import type { World } from '../../runtime/world.js';
+import type { Runtime } from '../../runtime/runtime.js';
 
 /** The two clocks of a machine. */
-export type Clocks = Pick<World, 'scheduler' | 'wallMs'>;
+export type Clocks = Pick<Runtime, 'scheduler' | 'wallMs'>;
 
 /** A moment as both clocks of this machine showed it. It compares only with moments of the same process. */
 export interface Moment {

@@ -16,7 +16,7 @@ import type { Logger } from '../../runtime/log.js';
 import type { Metrics } from '../../runtime/metrics.js';
 import type { RedisLink } from '../link.js';
 import type { Verify } from '../master.js';
-import type { World } from '../../runtime/world.js';
+import type { Runtime } from '../../runtime/runtime.js';
 
 /** Retries wait at most this long, so that readiness follows Redis within seconds. */
 const MAX_RETRY_MS = 2000;
@@ -32,7 +32,7 @@ export interface LivesOptions<T> {
   readonly live: (link: RedisLink) => Observable<T>;
   /** Up while a link is of use; told here when it no longer is. */
   readonly status$: BehaviorSubject<BrokerStatus>;
-  readonly world: World;
+  readonly runtime: Runtime;
   readonly metrics: Metrics;
   readonly log: Logger;
 }
@@ -41,7 +41,7 @@ export interface LivesOptions<T> {
  * One connection's life after another, each begun later the more came to nothing before it, and by chance, so that pods don't come
  * back together. Never completes or errors.
  */
-export function lives$<T>({ name, link$, verify, live, status$, world, metrics, log }: LivesOptions<T>): Observable<T> {
+export function lives$<T>({ name, link$, verify, live, status$, runtime, metrics, log }: LivesOptions<T>): Observable<T> {
   let wasUp = false;
   let failures = 0;
   const fail = (error: Error) => {
@@ -73,7 +73,7 @@ export function lives$<T>({ name, link$, verify, live, status$, world, metrics, 
     retry({
       delay: (error: Error) => {
         fail(error);
-        return timer(world.random() * Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** failures), world.scheduler);
+        return timer(runtime.random() * Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** failures), runtime.scheduler);
       },
     }),
   );

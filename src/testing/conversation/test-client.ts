@@ -84,7 +84,7 @@ export class TestClient implements Consumer, Drainable {
         break;
       case 'ping':
         // Its library answers; not within what is being told.
-        context.pod.world.scheduler.schedule(() => {
+        context.pod.runtime.scheduler.schedule(() => {
           if (!this.#isOver) this.tell(ALIVE);
         });
         break;
@@ -93,7 +93,7 @@ export class TestClient implements Consumer, Drainable {
         break;
       case 'resume':
         this.#isPaused = false;
-        context.pod.world.scheduler.schedule(() => {
+        context.pod.runtime.scheduler.schedule(() => {
           this.#read();
         });
         break;

@@ -44,10 +44,10 @@ export class TestPod {
   constructor(options: TestPodOptions) {
     const { config, bus, parts } = options;
     this.#options = options;
-    this.broker = new TestBroker(bus, () => parts.world.scheduler.now());
+    this.broker = new TestBroker(bus, () => parts.runtime.scheduler.now());
     this.#pod = createPod({ ...parts, limits: config, broker: this.broker });
     this.#running.add(
-      this.#pod.pulse.tick$.subscribe(() => {
+      this.#pod.clock.tick$.subscribe(() => {
         for (const client of this.clients) client.tell(TICK);
       }),
     );
@@ -94,14 +94,14 @@ export class TestPod {
     if (this.#isDraining) return;
     this.#isDraining = true;
     const { config, parts } = this.#options;
-    const { world } = parts;
+    const { runtime } = parts;
     const { shutdownDelayMs: delayMs, shutdownTimeoutMs: timeoutMs } = config;
     drain({
       connections: this.clients,
       ended$: this.#ended$,
       delayMs,
       timeoutMs,
-      world,
+      runtime,
       closing$: this.#telling.stop$,
     }).subscribe({
       complete: () => {

@@ -7,7 +7,7 @@ import { GLOBAL_ROOM } from '../../../src/protocol/protocol.js';
 import { slotOf } from '../../../src/redis/cluster/slots.js';
 import { Listener } from '../../../src/testing/broker-listener.js';
 import { brokerContract, type ContractSetup } from '../../../src/testing/brokerContract.js';
-import { nodeWorld } from '../../../src/runtime/world-node.js';
+import { nodeRuntime } from '../../../src/runtime/node-runtime.js';
 import { channelsBut, type TestRedis } from '../../support/redis.js';
 import { startCluster, type TestCluster } from '../../support/redis-cluster.js';
 
@@ -128,7 +128,7 @@ function broker(): Broker {
     servers: cluster.servers,
     channelPrefix: prefix(),
     timeoutMs: TIMEOUT_MS,
-    world: nodeWorld,
+    runtime: nodeRuntime,
     metrics: noMetrics,
     log: silentLogger,
   });

@@ -4,7 +4,7 @@ import type { TestScheduler } from 'rxjs/testing';
 import { silentLogger } from '../../../src/runtime/log.js';
 import { LinkError, type RedisLink } from '../../../src/redis/link.js';
 import { RedisTopology } from '../../../src/redis/cluster/topology.js';
-import { marbles, virtualWorld } from '../../support/marbles.js';
+import { marbles, virtualRuntime } from '../../support/marbles.js';
 
 const TIMEOUT_MS = 300;
 const SHARES = ['0-5460', '5461-10922', '10923-16383'] as const;
@@ -31,7 +31,7 @@ class Scene {
       channelPrefix: 'test',
       servers,
       timeoutMs: TIMEOUT_MS,
-      world: virtualWorld(scheduler),
+      runtime: virtualRuntime(scheduler),
       log: silentLogger,
     });
     this.topology.connected().subscribe();

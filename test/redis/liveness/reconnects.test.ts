@@ -5,7 +5,7 @@ import { silentLogger } from '../../../src/runtime/log.js';
 import { noMetrics } from '../../../src/runtime/metrics.js';
 import { LinkError, type RedisLink } from '../../../src/redis/link.js';
 import { lives$ } from '../../../src/redis/liveness/reconnects.js';
-import { marbles, virtualWorld } from '../../support/marbles.js';
+import { marbles, virtualRuntime } from '../../support/marbles.js';
 import { ScriptedLink } from '../../support/redis-link.js';
 
 /** How long each retry waited, with these dice, until as many have been seen. */
@@ -32,7 +32,7 @@ function waits(dice: readonly number[], workedAfter = Infinity): readonly number
         return concat(timer(10, scheduler), throwError(ended));
       },
       status$,
-      world: { ...virtualWorld(scheduler), random: () => dice[throws++] ?? 0 },
+      runtime: { ...virtualRuntime(scheduler), random: () => dice[throws++] ?? 0 },
       metrics: noMetrics,
       log: silentLogger,
     }).subscribe();

@@ -1,7 +1,7 @@
 import { randomFillSync } from 'node:crypto';
 import { Observable, asyncScheduler, type SchedulerLike } from 'rxjs';
 import { v7 } from 'uuid';
-import type { World } from './world.js';
+import type { Runtime } from './runtime.js';
 
 const ID_BYTES = 16;
 
@@ -23,8 +23,8 @@ const monotonicScheduler: SchedulerLike = {
   schedule: asyncScheduler.schedule.bind(asyncScheduler),
 };
 
-/** The real world: the system's clock, Node's event loop, random ids and real chance. */
-export const nodeWorld: World = {
+/** The real runtime: the system's clock, Node's event loop, random ids and real chance. */
+export const nodeRuntime: Runtime = {
   scheduler: monotonicScheduler,
   wallMs: () => Date.now(),
   // asapScheduler would be a microtask, which comes before the other sockets of this turn were read.

@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { NEVER, Observable, Subject, Subscription, type OperatorFunction, type Subscriber } from 'rxjs';
-import { Sink, Stage, listen } from '../../src/operators/stage.js';
+import { LeanSubscriber, OperatorSubscriber, listen } from '../../src/operators/operator-subscriber.js';
 import { marbles } from '../support/marbles.js';
 
-class Plain extends Sink<unknown> {
+class Plain extends LeanSubscriber<unknown> {
   constructor(...children: readonly Subscription[]) {
     super();
     for (const child of children) this.add(child);
@@ -122,7 +122,7 @@ describe('a sink', () => {
 
   test.each(['unsubscribes', 'completes', 'errors'])('ends its source when it %s', (how) => {
     const source$ = new Subject<unknown>();
-    const sink = new (class extends Sink<unknown> {
+    const sink = new (class extends LeanSubscriber<unknown> {
       protected override _error(): void {
         this.unsubscribe();
       }
@@ -137,7 +137,7 @@ describe('a sink', () => {
 });
 
 /** Passes values on, and what a second source says in capitals. */
-class Doubling extends Stage<string, string> {
+class Doubling extends OperatorSubscriber<string, string> {
   constructor(output: Subscriber<string>, side$: Observable<string>) {
     super(output);
     listen(this, output, side$, this.#side);

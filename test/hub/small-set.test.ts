@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { elementsOf, has, sizeOf, withAdded, withRemoved, type Few } from '../../src/hub/few.js';
+import { elementsOf, has, sizeOf, withAdded, withRemoved, type SmallSet } from '../../src/hub/small-set.js';
 
 interface Element {
   readonly name: string;
@@ -7,11 +7,11 @@ interface Element {
 
 const [A, B, C]: readonly [Element, Element, Element] = [{ name: 'a' }, { name: 'b' }, { name: 'c' }];
 
-function fewOf(...elements: readonly Element[]): Few<Element> {
-  return elements.reduce<Few<Element>>(withAdded, undefined);
+function fewOf(...elements: readonly Element[]): SmallSet<Element> {
+  return elements.reduce<SmallSet<Element>>(withAdded, undefined);
 }
 
-function names(few: Few<Element>): string {
+function names(few: SmallSet<Element>): string {
   return [...elementsOf(few)].map(({ name }) => name).join('');
 }
 

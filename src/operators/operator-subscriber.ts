@@ -7,7 +7,7 @@ import { Subscriber, Subscription, type Observable, type TeardownLogic, type Uns
  * first has a field of its own, and the array is made for those that have more. The first may be an object that is no Subscription
  * but can be unsubscribed from, which is smaller.
  */
-export abstract class Sink<T> extends Subscriber<T> {
+export abstract class LeanSubscriber<T> extends Subscriber<T> {
   #source: Unsubscribable | undefined;
 
   // Subscriber's constructor is marked as internal to RxJS: this is the one place that builds on it.
@@ -52,7 +52,7 @@ function isInUse(source: Unsubscribable | undefined): source is Unsubscribable {
  * Operators that every connection holds all its life are written as a class of this kind: its methods are shared, where closures
  * would be made, and kept, for each of 100,000 connections. What a stage throws becomes the error of its output.
  */
-export abstract class Stage<T, R> extends Sink<T> {
+export abstract class OperatorSubscriber<T, R> extends LeanSubscriber<T> {
   protected readonly output: Subscriber<R>;
 
   constructor(output: Subscriber<R>) {
@@ -75,7 +75,7 @@ export abstract class Stage<T, R> extends Sink<T> {
 }
 
 /** A stage's second source: its values go to a method of the stage, its error to the output, its end means nothing. */
-class SideInput<S> extends Sink<S> {
+class SideInput<S> extends LeanSubscriber<S> {
   readonly #stage: unknown;
   readonly #output: Subscriber<never>;
   readonly #take: (value: S) => void;

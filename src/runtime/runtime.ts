@@ -2,9 +2,9 @@ import type { Observable, SchedulerLike } from 'rxjs';
 
 /**
  * What the pure core may not reach for itself: time, ids, chance and the event loop.
- * Production gives `nodeWorld` (world-node.ts); a test gives virtual time, counted ids and loaded dice.
+ * Production gives `nodeWorld` (runtime-node.ts); a test gives virtual time, counted ids and loaded dice.
  */
-export interface World {
+export interface Runtime {
   /**
    * Every timer, and the clock for ages, intervals, deadlines and durations: `now()` is monotonic, in milliseconds. Setting the
    * machine's clock does not move it, so it may differ from the time of day, and from the clock of any other machine.

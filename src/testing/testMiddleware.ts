@@ -1,6 +1,6 @@
 import type { Handler } from '../handlers/handler.js';
 import { builtInHandlers } from '../handlers/built-in/index.js';
-import type { Wrap } from '../handlers/middleware.js';
+import type { Middleware } from '../handlers/middleware.js';
 import { COMPLETE } from './diagram/rows.js';
 import { SubscriptionLog } from './diagram/subscription-log.js';
 import { effectLegend } from './effect-row.js';
@@ -9,7 +9,7 @@ import type { TestReport } from './report.js';
 import { VirtualTest, virtualTest, type Kit } from './virtual-test.js';
 
 /** What the letters of a wrap's diagram stand for, and what is inside it. */
-export interface WrapLegend extends HandlerLegend {
+export interface MiddlewareLegend extends HandlerLegend {
   /** What it goes around; the built-in handlers where absent. The first has the messages that name no type. */
   readonly handlers?: readonly Handler[];
 }
@@ -31,21 +31,25 @@ export interface WrapLegend extends HandlerLegend {
  * @param subject the wrap, or what makes it of the kit
  * @throws MarbleError as `testHandler` does
  */
-export function testWrap(subject: Wrap | ((kit: Kit) => Wrap), diagram: string, legend: WrapLegend = {}): TestReport {
-  return virtualTest(testWrap, (strays) => {
+export function testMiddleware(
+  subject: Middleware | ((kit: Kit) => Middleware),
+  diagram: string,
+  legend: MiddlewareLegend = {},
+): TestReport {
+  return virtualTest(testMiddleware, (strays) => {
     const test = new VirtualTest(strays);
     const { handlers = builtInHandlers } = legend;
     const wrap = typeof subject === 'function' ? subject(test.kit) : subject;
     const subs = new SubscriptionLog(() => test.nowMs);
     const effects = test.output('effects', effectLegend(legend.effects), COMPLETE);
-    const watched: Wrap = {
+    const watched: Middleware = {
       ...wrap,
       operate: (message$, handle, context) =>
         wrap.operate(message$.pipe(subs.noted()), handle, context).pipe(completing(effects)),
     };
     test.subscriptions('subs', subs);
     const playing = new HandlerTest(test, legend);
-    const subjects = { type: handlers[0]?.type ?? '', handlers, around: [watched] };
+    const subjects = { type: handlers[0]?.type ?? '', handlers, middleware: [watched] };
     playing.play(`${wrap.name} did something else`, diagram, subjects, effects);
     return playing.report;
   });

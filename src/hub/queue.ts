@@ -3,7 +3,7 @@
  *
  * One iterator is kept for the front, since a fresh one would step over all that was removed there before.
  */
-export class Line<T> {
+export class Queue<T> {
   readonly #items: Set<T>;
   #front: SetIterator<T>;
   /** The first, where it was looked at and is still there. */

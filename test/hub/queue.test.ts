@@ -1,13 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
-import { Line } from '../../src/hub/line.js';
+import { Queue } from '../../src/hub/queue.js';
 
-function lineOf(...items: readonly number[]): Line<number> {
-  const line = new Line<number>();
+function lineOf(...items: readonly number[]): Queue<number> {
+  const line = new Queue<number>();
   for (const item of items) line.add(item);
   return line;
 }
 
-function taken(line: Line<number>): (number | undefined)[] {
+function taken(line: Queue<number>): (number | undefined)[] {
   return Array.from({ length: line.size + 1 }, () => line.take());
 }
 

@@ -16,10 +16,10 @@ interface Heard {
 }
 
 /** What one connection hears, through operators of its own: it has frames of its own then, which nobody shares. */
-export class Ear {
+export class OutboundTransforms {
   readonly #output: Subscriber<Outbound>;
   readonly #context: ConnectionContext;
-  #links: readonly Link[] = [];
+  #links: readonly AppliedTransform[] = [];
   /** While a batch goes in. */
   #heard: Heard | undefined;
 
@@ -41,7 +41,7 @@ export class Ear {
       this.#links = this.#links.filter((link) => link !== old);
       return;
     }
-    const link: Link = new Link(by, operator, {
+    const link: AppliedTransform = new AppliedTransform(by, operator, {
       next: (envelope) => {
         this.#pass(envelope, link);
       },
@@ -67,16 +67,16 @@ export class Ear {
     for (const payload of payloads(batch)) this.#pass(JSON.parse(payload.toString()) as Envelope, undefined);
     this.#heard = undefined;
     this.#say(heard);
-    if (!heard.isWhole) this.#output.next(gapBatch('handler', publishedAtMs, this.#context.pod.world));
+    if (!heard.isWhole) this.#output.next(gapBatch('handler', publishedAtMs, this.#context.pod.runtime));
   }
 
-  #pass(envelope: Envelope, from: Link | undefined): void {
+  #pass(envelope: Envelope, from: AppliedTransform | undefined): void {
     const next = this.#links[from === undefined ? 0 : this.#links.indexOf(from) + 1];
     if (next) next.next(envelope);
     else this.#emit(envelope, from);
   }
 
-  #emit(envelope: Envelope, last: Link | undefined): void {
+  #emit(envelope: Envelope, last: AppliedTransform | undefined): void {
     let publication: Publication;
     try {
       publication = published(envelope, this.#context.pod.maxPublicationBytes);
@@ -85,7 +85,7 @@ export class Ear {
       return;
     }
     if (this.#heard) this.#gather(publication, this.#heard);
-    else this.#output.next(publicationBatch([publication], this.#context.pod.world.wallMs()));
+    else this.#output.next(publicationBatch([publication], this.#context.pod.runtime.wallMs()));
   }
 
   /** An operator can make any number of messages of one: they are for the send buffer to bound, not to gather here. */
@@ -101,30 +101,30 @@ export class Ear {
   }
 
   /** Fails closed: what an operator did not let through does not get through without it. */
-  #lost(error: unknown, link: Link | undefined): void {
+  #lost(error: unknown, link: AppliedTransform | undefined): void {
     const { pod, id } = this.#context;
-    pod.failures.report(link?.by ?? 'hear', error, id);
+    pod.failures.report(link?.by ?? 'transform', error, id);
     if (this.#heard) this.#heard.isWhole = false;
     // What fails later may have held back any message since it began.
-    else this.#output.next(gapBatch('handler', link?.sinceMs ?? pod.world.wallMs(), pod.world));
+    else this.#output.next(gapBatch('handler', link?.sinceMs ?? pod.runtime.wallMs(), pod.runtime));
   }
 }
 
-interface LinkObserver extends Observer<Envelope> {
+interface TransformObserver extends Observer<Envelope> {
   /** What it threw when it was to end, which keeps nobody else from ending. */
   readonly teardownFailed: (error: unknown) => void;
 }
 
 /** One operator at work, until it is replaced or its connection ends; one that errored begins anew with the next envelope. */
-class Link extends Subscription {
+class AppliedTransform extends Subscription {
   readonly by: string;
   readonly #operator: MonoTypeOperatorFunction<Envelope>;
-  readonly #observer: LinkObserver;
+  readonly #observer: TransformObserver;
   #input: Subject<Envelope> | undefined;
   /** When the first message came to it as it is now, in milliseconds since the epoch. */
   #sinceMs: number | undefined;
 
-  constructor(by: string, operator: MonoTypeOperatorFunction<Envelope>, observer: LinkObserver) {
+  constructor(by: string, operator: MonoTypeOperatorFunction<Envelope>, observer: TransformObserver) {
     super();
     this.by = by;
     this.#operator = operator;

@@ -17,7 +17,7 @@ import {
 } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 import { connection } from '../../src/connection/connection.js';
-import { hear } from '../../src/handlers/effect.js';
+import { transform } from '../../src/handlers/effect.js';
 import { builtInHandlers } from '../../src/handlers/built-in/index.js';
 import { silentLogger, type Logger } from '../../src/runtime/log.js';
 import type { Batch } from '../../src/hub/frame.js';
@@ -32,7 +32,7 @@ import { READY, rowConsumer } from '../support/consumer.js';
 import { marbles } from '../support/marbles.js';
 import { inRooms, readable, virtualPod } from '../support/pod.js';
 
-type Hearing = MonoTypeOperatorFunction<Envelope>;
+type OutboundTransform = MonoTypeOperatorFunction<Envelope>;
 
 function content({ data }: Envelope): string {
   return (data as { content: string }).content;
@@ -43,13 +43,13 @@ function changed(envelope: Envelope, change: (content: string) => string): Envel
 }
 
 const without =
-  (unwanted: string): Hearing =>
+  (unwanted: string): OutboundTransform =>
   (heard$) =>
     heard$.pipe(filter((envelope) => content(envelope) !== unwanted));
 
-const shouted: Hearing = map((envelope) => changed(envelope, (said) => said.toUpperCase()));
+const shouted: OutboundTransform = map((envelope) => changed(envelope, (said) => said.toUpperCase()));
 
-const fragile: Hearing = map((envelope) => {
+const fragile: OutboundTransform = map((envelope) => {
   if (content(envelope) === 'bad') throw new Error('a bug');
   return envelope;
 });
@@ -57,11 +57,11 @@ const fragile: Hearing = map((envelope) => {
 /** A pod with types `do` and `re` that have a connection hear otherwise, and a broker that delivers what a test says. */
 function hearing(
   scheduler: TestScheduler,
-  operators: Readonly<Record<string, Hearing | undefined>>,
+  operators: Readonly<Record<string, OutboundTransform | undefined>>,
   parts: Partial<PodParts> = {},
 ) {
   const broker = new ScriptedBroker();
-  const effects = Object.fromEntries(Object.entries(operators).map(([name, operator]) => [name, () => [hear(operator)]]));
+  const effects = Object.fromEntries(Object.entries(operators).map(([name, operator]) => [name, () => [transform(operator)]]));
   const handlers = [...builtInHandlers, acting(effects, 'do'), acting(effects, 're')];
   return { broker, pod: virtualPod(scheduler, { broker, handlers, ...parts }) };
 }
@@ -131,7 +131,7 @@ describe('hear', () => {
       const unsub = '   --------!';
       const expected = 'w-AB--d-';
 
-      const twice: Hearing = mergeMap((envelope) => [envelope, envelope]);
+      const twice: OutboundTransform = mergeMap((envelope) => [envelope, envelope]);
       const { broker, pod } = hearing(scheduler, { it: shouted, other: twice });
       saying(cold(said, CONTENTS), broker);
       expectObservable(ask(e1, inRooms(pod, 'ada', ['tea'])), unsub).toBe(expected, HEARD);
@@ -245,7 +245,7 @@ test('an operator that makes far too many messages of one is ended by the send b
     const expected = 'w--(s|)    ';
 
     let made = 0;
-    const many: Hearing = (heard$) =>
+    const many: OutboundTransform = (heard$) =>
       heard$.pipe(
         switchMap((envelope) => range(0, 10_000).pipe(map(() => envelope))),
         tap(() => {
@@ -289,7 +289,7 @@ describe('an operator that fails', () => {
     });
   });
 
-  test.each<{ when: string; operator: Hearing }>([
+  test.each<{ when: string; operator: OutboundTransform }>([
     {
       when: 'when it is made',
       operator: () => {
@@ -334,7 +334,7 @@ describe('an operator that fails', () => {
     });
   });
 
-  test.each<{ what: string; first: Hearing; expected: string }>([
+  test.each<{ what: string; first: OutboundTransform; expected: string }>([
     { what: 'no envelope', first: map(() => null as unknown as Envelope), expected: 'w--g----' },
     { what: 'one of no time', first: map((envelope) => ({ ...envelope, timestamp: 'yesterday' })), expected: 'w----g--' },
   ])('is told too where it was given $what by the one before it', ({ first, expected }) => {
@@ -343,7 +343,7 @@ describe('an operator that fails', () => {
       const e1 = hot('  -hr-----', SAID);
       const unsub = '   --------!';
 
-      const late: Hearing = (heard$) =>
+      const late: OutboundTransform = (heard$) =>
         heard$.pipe(
           delay(2, scheduler),
           mergeMap(() => throwError(() => new Error('late'))),
@@ -362,7 +362,7 @@ describe('an operator that fails', () => {
       const expected = 'w-a-g---b-';
 
       const { lines, log } = reading();
-      const spoiled: Hearing = (heard$) =>
+      const spoiled: OutboundTransform = (heard$) =>
         heard$.pipe(
           fragile,
           finalize(() => {
@@ -410,7 +410,7 @@ describe('how the pod has its connections hear', () => {
       const { broker, pod } = hearing(
         scheduler,
         { it: without('A') },
-        { hear: ({ identity }) => (identity === 'ada' ? shouted : undefined) },
+        { transform: ({ identity }) => (identity === 'ada' ? shouted : undefined) },
       );
       saying(cold(said, CONTENTS), broker);
       expectObservable(ask(e1, inRooms(pod, 'ada', ['tea'])), unsub).toBe(expected, HEARD);
@@ -424,7 +424,7 @@ describe('how the pod has its connections hear', () => {
         scheduler,
         {},
         {
-          hear: () => {
+          transform: () => {
             throw new Error('a bug');
           },
         },
