@@ -67,9 +67,12 @@ export type Fact =
   | {
       readonly kind: 'publishing';
       readonly pod: PodName;
+      readonly id: string;
       readonly from: string;
       readonly change: 1 | -1;
       readonly tookMs: number;
+      /** Redis answered it: it was published or refused, and the pod knows. */
+      readonly isAnswered: boolean;
     }
   /** A subscription of a pod has this much to get that the pod itself published, and has never had more. */
   | { readonly kind: 'coming-back'; readonly pod: PodName; readonly bytes: number }

@@ -46,7 +46,10 @@ export async function play(plan: Plan, { withHistory = false } = {}): Promise<Ou
         history?.stop();
       };
     };
-    return [tally, ...(history ? [history] : []), ...checks({ plan, redis, clocks }, blame)];
+    const excuse = (what: string) => {
+      tally.excuse(what);
+    };
+    return [tally, ...(history ? [history] : []), ...checks({ plan, redis, clocks, excuse }, blame)];
   });
   const before = rxjsConfig.onUnhandledError;
   rxjsConfig.onUnhandledError = (error) => {
@@ -63,10 +66,12 @@ export async function play(plan: Plan, { withHistory = false } = {}): Promise<Ou
 
 type Blame = (check: string) => CheckOptions['blame'];
 
-function checks({ plan, redis, clocks }: Pick<CheckOptions, 'plan' | 'redis' | 'clocks'>, blame: Blame): readonly Witness[] {
+type Watched = Pick<CheckOptions, 'plan' | 'redis' | 'clocks' | 'excuse'>;
+
+function checks({ plan, redis, clocks, excuse }: Watched, blame: Blame): readonly Witness[] {
   const weather = new Weather(RECOVERY_MS);
   const config = readConfig(plan.environment);
-  const options = (check: string): CheckOptions => ({ plan, config, redis, clocks, weather, blame: blame(check) });
+  const options = (check: string): CheckOptions => ({ plan, config, redis, clocks, weather, blame: blame(check), excuse });
   return [
     weather,
     new DeliveryCheck(options('delivery')),

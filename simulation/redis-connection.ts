@@ -1,6 +1,6 @@
 import { Observable, Subject, type Subscriber, type Subscription } from 'rxjs';
 import { LinkError, RefusedError, type RedisLink, type RedisMessage, type Settled } from '../src/redis/link.js';
-import type { Facts, PodName } from './facts.js';
+import type { Fact, Facts, PodName } from './facts.js';
 import { Pipe, type Lane } from './network.js';
 import type { Answer, Delivered, RedisClient, RedisServer } from './redis-server.js';
 import type { Timeline } from '../src/testing/virtual-scheduler.js';
@@ -49,18 +49,24 @@ export function redisConnection$(options: () => RedisConnectionOptions, known: S
   });
 }
 
+/** An envelope that is published. */
+interface Envelope {
+  readonly id: string;
+  readonly from: string;
+}
+
 interface Asked {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
-  /** Who publishes; undefined for another command. */
-  readonly from: string | undefined;
+  /** Undefined for another command. */
+  readonly envelope: Envelope | undefined;
   readonly sentMs: number;
 }
 
 interface Command {
   readonly carryOut: () => Answer;
-  /** Who publishes; undefined for another command. */
-  readonly from?: string | undefined;
+  /** Undefined for another command. */
+  readonly envelope?: Envelope | undefined;
   readonly bytes?: number;
   readonly answerBytes?: number;
   /** What the pod's end does when it hears that it was done. */
@@ -122,7 +128,7 @@ export class RedisConnection implements RedisClient, RedisLink {
     const source = { pod, sentMs: timeline.now() };
     const published = this.#ask({
       carryOut: () => server.publish(channel, payload, source),
-      from: senderOf(payload),
+      envelope: envelopeOf(payload),
       bytes: Buffer.byteLength(payload),
       answerBytes: SHORT_BYTES,
     });
@@ -249,13 +255,13 @@ export class RedisConnection implements RedisClient, RedisLink {
     this.#subscriber.next(this);
   }
 
-  #ask({ carryOut, from, bytes = 0, answerBytes = FRAME_BYTES, done }: Command): Promise<unknown> {
+  #ask({ carryOut, envelope, bytes = 0, answerBytes = FRAME_BYTES, done }: Command): Promise<unknown> {
     const { server, promised, timeline } = this.#options;
     promised();
     if (this.#isOver) return Promise.reject(new RefusedError("Stream isn't writeable"));
-    this.#count(from, 1, 0);
+    this.#count(envelope, { change: 1, tookMs: 0, isAnswered: false });
     return new Promise((resolve, reject) => {
-      this.#asked.push({ resolve, reject, from, sentMs: timeline.now() });
+      this.#asked.push({ resolve, reject, envelope, sentMs: timeline.now() });
       this.#up.send(() => {
         server.serve(() => {
           // Who was thrown out is not served any more.
@@ -272,7 +278,7 @@ export class RedisConnection implements RedisClient, RedisLink {
       if ('ok' in answer) done?.();
       const asked = this.#asked.shift();
       this.#options.promised();
-      if (asked) this.#settled(asked);
+      if (asked) this.#settled(asked, true);
       if ('ok' in answer) asked?.resolve(answer.ok);
       else asked?.reject(new RefusedError(answer.refused));
     };
@@ -293,23 +299,25 @@ export class RedisConnection implements RedisClient, RedisLink {
     if (this.#asked.length === 0) return;
     this.#options.promised();
     for (const asked of this.#asked.splice(0)) {
-      this.#settled(asked);
+      this.#settled(asked, false);
       asked.reject(error);
     }
   }
 
-  #settled({ from, sentMs }: Asked): void {
-    this.#count(from, -1, this.#options.timeline.now() - sentMs);
+  #settled({ envelope, sentMs }: Asked, isAnswered: boolean): void {
+    this.#count(envelope, { change: -1, tookMs: this.#options.timeline.now() - sentMs, isAnswered });
   }
 
-  #count(from: string | undefined, change: 1 | -1, tookMs: number): void {
+  #count(envelope: Envelope | undefined, counted: Omit<Fact & { kind: 'publishing' }, 'kind' | 'pod' | 'id' | 'from'>): void {
     const { facts, pod } = this.#options;
-    if (from !== undefined) facts.tell({ kind: 'publishing', pod, from, change, tookMs });
+    if (envelope) facts.tell({ kind: 'publishing', pod, ...envelope, ...counted });
   }
 }
 
+const ID = /"id":"([^"]*)"/;
 const FROM = /"from":"([^"]*)"/;
 
-function senderOf(payload: string): string | undefined {
-  return FROM.exec(payload)?.[1];
+function envelopeOf(payload: string): Envelope | undefined {
+  const from = FROM.exec(payload)?.[1];
+  return from === undefined ? undefined : { id: ID.exec(payload)?.[1] ?? '', from };
 }

@@ -16,10 +16,16 @@ export class Tally implements Witness {
   readonly gaps = new Map<string, number>();
   readonly errors = new Map<string, number>();
   readonly closes = new Map<string, number>();
+  /** What the checks saw and did not blame. */
+  readonly excused = new Map<string, number>();
 
   /** A run on a kind of Redis begins. */
   begin(redis: string): void {
     count(this.runs, redis);
+  }
+
+  excuse(what: string): void {
+    count(this.excused, what);
   }
 
   see(fact: Fact): void {
@@ -44,6 +50,7 @@ export class Tally implements Witness {
       [this.gaps, other.gaps],
       [this.errors, other.errors],
       [this.closes, other.closes],
+      [this.excused, other.excused],
     ] as const) {
       for (const [what, times] of theirs) count(mine, what, times);
     }
@@ -63,6 +70,7 @@ export class Tally implements Witness {
       `gaps: ${list(this.gaps)}`,
       `errors told: ${list(this.errors)}`,
       `closes: ${list(this.closes)}`,
+      `excused: ${list(this.excused)}`,
     ].join('\n');
   }
 

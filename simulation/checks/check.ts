@@ -22,6 +22,8 @@ export interface CheckOptions {
   readonly clocks: readonly MachineClock[];
   readonly weather: Weather;
   readonly blame: (what: string, connection?: Connection) => void;
+  /** Something that would be a violation but for one documented limit; it is counted. */
+  readonly excuse: (what: string) => void;
 }
 
 /** Holds what happened against one promise of docs/protocol.md. It knows nothing of the code, only facts. */

@@ -25,12 +25,21 @@ interface Told {
 
 interface Listener {
   heard: number;
+  /** The latest moment at which something was made that it has heard: what its pod told it before that, it has heard too. */
+  heardUntilMs: number;
   readonly channels: Map<string, Progress>;
   /** What it heard of what a replica had taken, by id. */
   readonly misplaced: Set<string>;
   readonly gaps: Told[];
   /** What took longer to Redis than a gap reaches back, and was missed: their senders are told, or it is a violation. */
   readonly late: Map<Accepted, string>;
+}
+
+/** How a connection ended for its client. */
+interface End {
+  readonly atMs: number;
+  readonly hasHeardAll: boolean;
+  readonly heardUntilMs: number;
 }
 
 /** A channel, as one connection hears it. */
@@ -59,7 +68,9 @@ export class DeliveryCheck implements Check {
   readonly #senders = new Map<string, Connection>();
   /** Messages of which their senders were told that they failed, or may have. */
   readonly #failed = new Set<string>();
-  readonly #endedMs = new Map<Connection, number>();
+  readonly #ends = new Map<Connection, End>();
+  /** Late messages that were missed, by their senders, who have not read so far that they can have heard of it. */
+  readonly #unread = new Map<Connection, Map<Accepted, string>>();
 
   constructor(options: CheckOptions) {
     this.#options = options;
@@ -83,12 +94,19 @@ export class DeliveryCheck implements Check {
     const listener = this.#listenerOf(connection);
     listener.heard += 1;
     if (message.type === 'system') this.#hearSystem(connection, listener, message, writtenMs);
-    else if (message.type === 'error') this.#failed.add((message.data as { readonly ref?: string }).ref ?? '');
+    else if (message.type === 'error') this.#hearError(listener, message);
     else if (message.type !== 'pong') this.#advance(connection, listener, message);
+  }
+
+  #hearError(listener: Listener, { data, id }: Envelope): void {
+    this.#failed.add((data as { readonly ref?: string }).ref ?? '');
+    heardUntil(listener, madeMs({ id }));
   }
 
   #hearSystem(connection: Connection, listener: Listener, { data, id }: Envelope, writtenMs: number): void {
     const { event, reason, since } = data as { event?: string; reason?: string; since?: string };
+    // A slow consumer's gap goes before what was in the buffer when it was made.
+    if (reason !== 'slow_consumer') heardUntil(listener, madeMs({ id }));
     if (event === 'welcome') {
       const welcomeMs = madeMs({ id });
       for (const room of ['', ...connection.client.rooms]) this.#enter(listener, channelOf(room), welcomeMs);
@@ -115,8 +133,10 @@ export class DeliveryCheck implements Check {
     if (position === undefined) {
       blame(`heard ${type} ${id} on ${channel}, which nobody published there`, connection);
     } else if (progress !== undefined) {
+      const heard = this.#logOf(channel)[position];
+      heardUntil(listener, heard?.atMs ?? -Infinity);
       // What a replica passed on has no place among what the master did.
-      if (this.#logOf(channel)[position]?.counts === false) {
+      if (heard?.counts === false) {
         listener.misplaced.add(id);
         return;
       }
@@ -131,12 +151,19 @@ export class DeliveryCheck implements Check {
   }
 
   #end({ connection, unread, code }: Fact & { kind: 'ended' }, nowMs: number): void {
-    const { weather, blame } = this.#options;
     const listener = this.#listeners.get(connection);
     this.#listeners.delete(connection);
-    this.#endedMs.set(connection, nowMs);
     // Who did not read can't know, and a slow consumer's close is late by as much as it was slow.
-    if (listener === undefined || unread > 0 || code === CloseCode.slowConsumer) return;
+    const hasHeardAll = unread === 0 && code !== CloseCode.slowConsumer;
+    this.#ends.set(connection, { atMs: nowMs, hasHeardAll, heardUntilMs: listener?.heardUntilMs ?? -Infinity });
+    this.#judgeLate(this.#unread.get(connection) ?? [], nowMs);
+    this.#unread.delete(connection);
+    if (listener && hasHeardAll) this.#judge(connection, listener, nowMs);
+  }
+
+  /** At the end of a connection that has heard all it could. */
+  #judge(connection: Connection, listener: Listener, nowMs: number): void {
+    const { weather, blame } = this.#options;
     for (const [channel, progress] of listener.channels) {
       for (const missed of this.#missed(listener, progress, { connection, channel, position: this.#logOf(channel).length })) {
         if (missed.atMs + WAY_MS >= nowMs) break;
@@ -150,9 +177,13 @@ export class DeliveryCheck implements Check {
         break;
       }
     }
-    for (const [late, channel] of listener.late) {
-      if (this.#isExcusedAsLate(late, nowMs)) continue;
-      blame(
+    this.#judgeLate(listener.late, nowMs);
+  }
+
+  #judgeLate(lates: Iterable<readonly [late: Accepted, channel: string]>, nowMs: number): void {
+    for (const [late, channel] of lates) {
+      if (this.#isExcusedAsLate(late, nowMs) || this.#isLeftUnread(late, channel)) continue;
+      this.#options.blame(
         `never heard ${describe(late)} of ${channel}, and no gap reaches back the ${late.atMs - late.publishedMs} ms that it took`,
       );
       break;
@@ -161,11 +192,33 @@ export class DeliveryCheck implements Check {
 
   /** Its sender was told, or there is nobody to tell, or the pod stood still while it was under way. */
   #isExcusedAsLate(late: Accepted, nowMs: number): boolean {
-    const { weather, config } = this.#options;
     const { type, publishedMs, atMs } = late;
-    const answeredMs = publishedMs + longestWaitMs(config.publishTimeoutMs) + WAY_MS;
-    if (type === 'presence' || this.#isTold(late) || nowMs <= answeredMs) return true;
-    return weather.befell(podSlotOf(late), [...ENDS_A_POD, 'stall'], publishedMs, atMs);
+    if (type === 'presence' || this.#isTold(late) || nowMs <= this.#answeredMs(late)) return true;
+    return this.#options.weather.befell(podSlotOf(late), [...ENDS_A_POD, 'stall'], publishedMs, atMs);
+  }
+
+  /**
+   * Its sender does not read: it has heard neither the message nor anything that was made after the error was due, and its connection
+   * ended with more to read. While the connection lasts the sender may still read the error, and the message is judged at its end.
+   */
+  #isLeftUnread(late: Accepted, channel: string): boolean {
+    const sender = this.#senders.get(late.id);
+    if (sender === undefined) return false;
+    const end = this.#ends.get(sender);
+    const { heardUntilMs = Infinity } = end ?? this.#listeners.get(sender) ?? {};
+    if (heardUntilMs >= Math.min(this.#answeredMs(late), late.atMs)) return false;
+    if (end) {
+      if (!end.hasHeardAll) this.#options.excuse('a late message whose sender did not read the error');
+      return !end.hasHeardAll;
+    }
+    const unread = this.#unread.get(sender) ?? new Map<Accepted, string>();
+    this.#unread.set(sender, unread.set(late, channel));
+    return true;
+  }
+
+  /** When its sender must have been told of it, at the latest. */
+  #answeredMs({ publishedMs }: Accepted): number {
+    return publishedMs + longestWaitMs(this.#options.config.publishTimeoutMs) + WAY_MS;
   }
 
   /** What a replica took, and it neither heard nor was told of later. */
@@ -196,7 +249,7 @@ export class DeliveryCheck implements Check {
   /** Its sender got an error about it, or lost its connection too soon to get one: it took its time on the way to the replica. */
   #isTold({ id, atMs }: Accepted): boolean {
     const sender = this.#senders.get(id);
-    const endedMs = sender === undefined ? Infinity : (this.#endedMs.get(sender) ?? Infinity);
+    const endedMs = sender === undefined ? Infinity : (this.#ends.get(sender)?.atMs ?? Infinity);
     return this.#failed.has(id) || endedMs <= atMs + this.#options.config.publishTimeoutMs;
   }
 
@@ -239,6 +292,7 @@ export class DeliveryCheck implements Check {
   #listenerOf(connection: Connection): Listener {
     const listener = this.#listeners.get(connection) ?? {
       heard: 0,
+      heardUntilMs: -Infinity,
       channels: new Map<string, Progress>(),
       misplaced: new Set<string>(),
       gaps: [],
@@ -251,6 +305,10 @@ export class DeliveryCheck implements Check {
   #logOf(channel: string): readonly Accepted[] {
     return this.#options.redis.log.get(channel) ?? [];
   }
+}
+
+function heardUntil(listener: Listener, madeAtMs: number): void {
+  listener.heardUntilMs = Math.max(listener.heardUntilMs, madeAtMs);
 }
 
 function describe({ type, id, publishedMs }: Accepted): string {

@@ -1,3 +1,4 @@
+import { SERVER_ID } from '../../src/protocol/protocol.js';
 import type { Accepted, Fact, PodName } from '../facts.js';
 import type { Check, CheckOptions } from './check.js';
 
@@ -10,8 +11,9 @@ type Status = 'online' | 'offline';
 interface Presence {
   /** The last status that the room was to be told; undefined where it was too busy for that. */
   status: Status | undefined;
-  /** The last status that Redis took. */
+  /** The last status that Redis took, but for what was overtaken; and when that was sent. */
   told: Status | undefined;
+  toldSentMs: number;
   /** When it changed last. */
   changedMs: number;
   hasLeft: boolean;
@@ -31,6 +33,9 @@ interface Teller {
 /**
  * Each change of presence is told or counted as lost: once all is calm, rooms know the last status of each connection. No more waits
  * than there are members, and members that rooms know of. Nobody is told of who is closed by a drain. Each is told with its identity.
+ *
+ * A status whose publish ended unconfirmed may reach Redis after a later one that was sent when that had ended: the pod cannot know
+ * (docs/decisions.md). It does not count as told, and is counted as excused.
  */
 export class PresenceCheck implements Check {
   readonly #options: CheckOptions;
@@ -38,6 +43,8 @@ export class PresenceCheck implements Check {
   readonly #tellers = new Map<number, Teller>();
   readonly #gone = new Set<number>();
   readonly #presences = new Map<string, Presence>();
+  /** Of presence that Redis had not answered when its connection was lost: when that was, by id. Redis may yet take it. */
+  readonly #unconfirmed = new Map<string, number>();
 
   constructor(options: CheckOptions) {
     this.#options = options;
@@ -47,6 +54,7 @@ export class PresenceCheck implements Check {
     if ('pod' in fact && this.#gone.has(fact.pod.life)) return;
     if (fact.kind === 'member') this.#change(fact, nowMs);
     else if (fact.kind === 'accepted') this.#accept(fact.channel, fact.accepted);
+    else if (fact.kind === 'publishing') this.#publish(fact, nowMs);
     else if (fact.kind === 'presence') this.#count(fact);
     else if (fact.kind === 'presence-ends') this.#end(fact);
     else if (fact.kind === 'calm') this.#judgeCalm(nowMs - UNDER_WAY_MS);
@@ -55,7 +63,13 @@ export class PresenceCheck implements Check {
   #change({ pod, status, room, clientId, isTold }: Fact & { readonly kind: 'member' }, nowMs: number): void {
     const { presences } = this.#tellerAt(pod);
     const key = keyOf(`chat-api:room:${room}`, clientId);
-    const presence = presences.get(key) ?? { status: undefined, told: undefined, changedMs: nowMs, hasLeft: false };
+    const presence = presences.get(key) ?? {
+      status: undefined,
+      told: undefined,
+      toldSentMs: -Infinity,
+      changedMs: nowMs,
+      hasLeft: false,
+    };
     presence.changedMs = nowMs;
     presence.status = isTold ? status : undefined;
     if (status === 'offline') presence.hasLeft = true;
@@ -63,7 +77,11 @@ export class PresenceCheck implements Check {
     this.#presences.set(key, presence);
   }
 
-  #accept(channel: string, { presence: said }: Accepted): void {
+  #publish({ id, from, change, isAnswered }: Fact & { readonly kind: 'publishing' }, nowMs: number): void {
+    if (from === SERVER_ID && change < 0 && !isAnswered) this.#unconfirmed.set(id, nowMs);
+  }
+
+  #accept(channel: string, { id, publishedMs, presence: said }: Accepted): void {
     if (said === undefined) return;
     const { status, clientId, identity } = said;
     // Without authentication the identity of a connection is its id.
@@ -71,8 +89,11 @@ export class PresenceCheck implements Check {
     const presence = this.#presences.get(keyOf(channel, clientId));
     if (presence === undefined || (status === 'offline' && !presence.hasLeft)) {
       this.#options.blame(`${channel} was told that ${clientId} is ${status}, which it had no reason to be told`);
+    } else if ((this.#unconfirmed.get(id) ?? Infinity) <= presence.toldSentMs) {
+      this.#options.excuse('a presence that came after a later one');
     } else {
       presence.told = status === 'online' ? 'online' : 'offline';
+      presence.toldSentMs = publishedMs;
     }
   }
 

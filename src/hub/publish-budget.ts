@@ -10,7 +10,7 @@ export const POD_BYTES = 2 * 1024 * 1024;
 export const RESERVE_BYTES = 512 * 1024;
 
 /** The publishes of one connection that are under way take at most this, or are one. */
-export const CONNECTION_BYTES = 256 * 1024;
+export const CONNECTION_BYTES = 128 * 1024;
 
 const SMALL_BYTES = 4096;
 

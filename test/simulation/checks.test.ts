@@ -98,6 +98,18 @@ function flood(whole: Plan): Plan {
   return { ...whole, calm: false, clients, faults, environment: { ...whole.environment, PUBLISH_WINDOW: '32' } };
 }
 
+/** A partition holds up what a pod's clients say, and ends while the other pod has no subscription. */
+function heldUp(whole: Plan): Plan {
+  const clients = whole.clients.slice(0, 8).map((client): ClientPlan => {
+    return { ...client, habit: 'steady', rooms: ['room-0'], talksEveryMs: 400, contentBytes: 60 };
+  });
+  const faults = [
+    { index: 0, kind: 'partition', atMs: 4000, lastsMs: 7300, slot: 0 },
+    { index: 1, kind: 'redis-full', atMs: 9000, lastsMs: 2250, slot: -1 },
+  ] as const;
+  return { ...whole, calm: false, clients, faults, environment: { ...whole.environment, PRESENCE_MAX_MEMBERS: '0' } };
+}
+
 /** Replaces a module of the source by itself with something changed, for the modules that are imported from now on. */
 async function breaking<M extends object>(path: string, change: (module: M) => Partial<Record<keyof M, unknown>>): Promise<void> {
   const module = (await import(`${SRC}/${path}`)) as M;
@@ -220,6 +232,20 @@ describe('delivery: once and in order, or told', () => {
     });
     // What was said on a dead subscription never comes back, and holds up the drain of its sender.
     expect(await firstViolation()).toMatch(/^(delivery: .*told nothing|remains: left over: \d+ connections)/);
+  });
+
+  test('passes messages that a partition held up, with the code as it is', async () => {
+    expect(await firstViolationIn(heldUp)).toBe('nothing');
+  });
+
+  test('sees messages that a partition held up, and whose senders are not told', async () => {
+    await patching('connection/outbox.js', 'Outbox', (outbox: { complain: (rejection: { code: string }) => void }) => {
+      const { complain } = outbox;
+      outbox.complain = function (this: unknown, rejection) {
+        if (rejection.code !== 'unconfirmed') complain.call(this, rejection);
+      };
+    });
+    expect(await firstViolationIn(heldUp)).toMatch(/^delivery: never heard .*, and no gap reaches back the \d+ ms that it took/);
   });
 
   test('sees a message that nobody published', async () => {

@@ -1,0 +1,96 @@
+import { describe, expect, test } from '@jest/globals';
+import { PresenceCheck } from '../../../simulation/checks/presence.js';
+import { CHANNEL, CheckStage, ROOM, podAt } from '../../support/check-stage.js';
+
+const POD = podAt(0);
+const CLIENT = 'client';
+type Status = 'online' | 'offline';
+
+/** A pod's presence of one connection, whose `online` is under way from 1,000 ms on. */
+class Telling extends CheckStage {
+  constructor() {
+    super((options) => new PresenceCheck(options));
+    this.changes('online', 1000);
+    this.sends('online', 1000);
+  }
+
+  changes(status: Status, ms: number): void {
+    this.at(ms).tell({ kind: 'member', pod: POD, status, room: ROOM, clientId: CLIENT, isTold: true });
+  }
+
+  sends(status: Status, ms: number): void {
+    this.at(ms).#publishing(status, 1, false);
+  }
+
+  /** Redis' answer comes, or the connection to it is lost before. */
+  settles(status: Status, ms: number, isAnswered: boolean): void {
+    this.at(ms).#publishing(status, -1, isAnswered);
+  }
+
+  taken(status: Status, sentMs: number, ms: number): void {
+    const data = { status, clientId: CLIENT, identity: CLIENT };
+    this.at(ms).takes({ id: status, type: 'presence', room: ROOM, from: 'server', data, timestamp: '' }, sentMs);
+  }
+
+  judged(): readonly (readonly string[])[] {
+    this.at(60_000).tell({ kind: 'calm' });
+    return [this.blamed, this.excused];
+  }
+
+  #publishing(id: string, change: 1 | -1, isAnswered: boolean): void {
+    this.tell({ kind: 'publishing', pod: POD, id, from: 'server', change, tookMs: 0, isAnswered });
+  }
+}
+
+const WRONG = [
+  `pod 0/1 counted 0 changes of presence as lost, and 1 were: ${CLIENT} in ${CHANNEL} is offline and was told as online`,
+];
+
+describe('a status that reaches Redis after a later one', () => {
+  test('is excused, and counted, where its publish had ended unconfirmed before the later one was sent', () => {
+    const telling = new Telling();
+    telling.settles('online', 3000, false);
+    telling.changes('offline', 4000);
+    telling.sends('offline', 4000);
+    telling.taken('offline', 4000, 4010);
+    telling.taken('online', 1000, 4020);
+    telling.settles('offline', 4020, true);
+    expect(telling.judged()).toEqual([[], ['a presence that came after a later one']]);
+  });
+
+  test('is a violation where the later one was sent while it was under way', () => {
+    const telling = new Telling();
+    telling.changes('offline', 2000);
+    telling.sends('offline', 2000);
+    telling.settles('online', 3000, false);
+    telling.taken('offline', 2000, 4010);
+    telling.taken('online', 1000, 4020);
+    expect(telling.judged()).toEqual([WRONG, []]);
+  });
+
+  test('is a violation where it was answered', () => {
+    const telling = new Telling();
+    telling.settles('online', 3000, true);
+    telling.changes('offline', 4000);
+    telling.sends('offline', 4000);
+    telling.taken('offline', 4000, 4010);
+    telling.taken('online', 1000, 4020);
+    expect(telling.judged()).toEqual([WRONG, []]);
+  });
+});
+
+describe('a status whose publish ended unconfirmed', () => {
+  test('is told where it reaches Redis with none before it, and has to be followed by the later one', () => {
+    const telling = new Telling();
+    telling.settles('online', 3000, false);
+    telling.taken('online', 1000, 4000);
+    telling.changes('offline', 5000);
+    expect(telling.judged()).toEqual([WRONG, []]);
+  });
+
+  test('has to be told again where it never reaches Redis', () => {
+    const telling = new Telling();
+    telling.settles('online', 3000, false);
+    expect(telling.judged()).toEqual([[expect.stringMatching(/is online and was told as nothing$/)], []]);
+  });
+});

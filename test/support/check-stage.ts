@@ -1,0 +1,106 @@
+import { readConfig } from '../../src/config/config.js';
+import type { Envelope } from '../../src/protocol/protocol.js';
+import { Chance } from '../../simulation/chance.js';
+import type { Check, CheckOptions } from '../../simulation/checks/check.js';
+import { Weather } from '../../simulation/checks/weather.js';
+import { Facts, type Connection, type Fact, type PodName, type Witness } from '../../simulation/facts.js';
+import { MachineClock } from '../../simulation/machine-clock.js';
+import { START_MS, planOf } from '../../simulation/plan.js';
+import { RedisPair } from '../../simulation/redis-pair.js';
+import { Timeline, VirtualScheduler } from '../../src/testing/virtual-scheduler.js';
+
+export const ROOM = 'room-0';
+export const CHANNEL = `chat-api:room:${ROOM}`;
+
+/** One check of the simulation and a Redis, to which a test tells facts at times of its own. */
+export class CheckStage {
+  readonly blamed: string[] = [];
+  readonly excused: string[] = [];
+  readonly #scheduler = new VirtualScheduler(START_MS);
+  readonly #facts: Facts;
+  readonly #redis: RedisPair;
+  readonly #clocks = [0, 1].map((slot) => new MachineClock(START_MS, new Chance(slot)));
+  #connections = 0;
+  #ids = 0;
+
+  constructor(makeCheck: (options: CheckOptions) => Check) {
+    const witnesses: Witness[] = [];
+    this.#facts = new Facts(() => this.#scheduler.now(), witnesses);
+    const plan = planOf({ seed: 1, pods: 2, connections: 2, minutes: 1, redis: 'single' });
+    const timeline = new Timeline(this.#scheduler);
+    this.#redis = new RedisPair({ timeline, facts: this.#facts, chance: new Chance(1), outputBuffer: plan.outputBuffer });
+    const weather = new Weather(0);
+    const check = makeCheck({
+      plan,
+      config: readConfig({}),
+      redis: this.#redis,
+      clocks: this.#clocks,
+      weather,
+      blame: (what) => this.blamed.push(what),
+      excuse: (what) => this.excused.push(what),
+    });
+    witnesses.push(weather, check);
+  }
+
+  /** What follows happens so many milliseconds after the start. */
+  at(ms: number): this {
+    this.#scheduler.pass(START_MS + ms);
+    return this;
+  }
+
+  tell(fact: Fact): void {
+    this.#facts.tell(fact);
+  }
+
+  /** A connection that is in the room, and has heard its welcome. */
+  opens(slot: number): Connection {
+    const client = { index: slot, rooms: [ROOM], habit: 'steady', talksEveryMs: 1000, contentBytes: 10 } as const;
+    const connection = { number: (this.#connections += 1), client, pod: podAt(slot), openedMs: this.#scheduler.now() };
+    this.tell({ kind: 'opened', connection });
+    this.hears(connection, this.system(slot, { event: 'welcome' }));
+    return connection;
+  }
+
+  says(connection: Connection, id: string): void {
+    this.tell({ kind: 'said', connection, id, room: ROOM });
+  }
+
+  /** Redis takes an envelope that a pod sent so many milliseconds after the start. */
+  takes(envelope: Envelope, sentMs: number, slot = 0): void {
+    const source = { pod: podAt(slot), sentMs: START_MS + sentMs };
+    this.#redis.published(this.#redis.victim(), CHANNEL, JSON.stringify(envelope), source);
+  }
+
+  hears(connection: Connection, message: Envelope): void {
+    this.tell({ kind: 'heard', connection, message, writtenMs: this.#scheduler.now(), late: false });
+  }
+
+  ends(connection: Connection, unread: number): void {
+    this.tell({ kind: 'ended', connection, code: 1000, unread });
+  }
+
+  /** A gap that reaches back to so many milliseconds after the start, by the clock of its pod. */
+  gap(slot: number, sinceMs: number): Envelope {
+    const since = new Date(this.#clocks[slot]?.at(START_MS + sinceMs) ?? 0).toISOString();
+    return this.system(slot, { event: 'gap', reason: 'subscription', since });
+  }
+
+  error(slot: number, ref: string): Envelope {
+    return { ...this.system(slot, { code: 'unconfirmed', ref }), type: 'error' };
+  }
+
+  system(slot: number, data: object): Envelope {
+    return { id: this.newId(slot), type: 'system', from: 'server', data, timestamp: '' };
+  }
+
+  /** As a pod makes it now. */
+  newId(slot: number): string {
+    const hex = (value: number, digits: number) => value.toString(16).padStart(digits, '0');
+    const madeMs = this.#scheduler.now() - START_MS;
+    return `${hex(slot + 1, 4)}0000-0000-7000-8000-${hex(madeMs, 8)}${hex((this.#ids += 1), 4)}`;
+  }
+}
+
+export function podAt(slot: number): PodName {
+  return { slot, life: slot + 1 };
+}
