@@ -5,6 +5,7 @@ import { describe, expect, test } from '@jest/globals';
 import ts from 'typescript';
 
 const SRC = fileURLToPath(new URL('../src', import.meta.url));
+const SIMULATION = fileURLToPath(new URL('../simulation', import.meta.url));
 const MAX_LINES = 400;
 
 /** Where the outside runtime is touched; each with what it needs it for. Everything else in src is the pure core. */
@@ -181,9 +182,12 @@ function examine(path: string, text: string): Source {
   return { path, text, imports, names, impurities: [...impurities] };
 }
 
-const sources: readonly Source[] = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
-  .filter((path) => path.endsWith('.ts'))
-  .map((path) => examine(path, readFileSync(join(SRC, path), 'utf8')));
+/** All of src, and the simulation, whose paths begin with `../simulation/`. */
+const sources: readonly Source[] = [SRC, SIMULATION].flatMap((root) =>
+  readdirSync(root, { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.ts') && !path.startsWith('.build'))
+    .map((path) => examine(relative(SRC, join(root, path)), readFileSync(join(root, path), 'utf8'))),
+);
 
 const core = sources.filter(({ path }) => !EDGES.has(path));
 
@@ -275,6 +279,65 @@ describe('this test itself', () => {
   });
 });
 
+/** The folders of src from top to bottom: each may import those that stand after it. Files beside the folders may import all. */
+const FOLDERS = [
+  ...['testing', 'server', 'gateway', 'config', 'connection', 'dispatch', 'hub', 'redis', 'handlers', 'broker', 'auth', 'http'],
+  ...['operators', 'runtime', 'protocol'],
+];
+
+/** The folder of src that a file is in; undefined beside the folders and in the simulation. */
+function folderOf(path: string): string | undefined {
+  return path.startsWith('..') ? undefined : path.split('/', 2).length === 2 ? path.slice(0, path.indexOf('/')) : undefined;
+}
+
+/** The files that a file imports, types too. */
+function importedFiles(source: Source): readonly string[] {
+  return source.imports.map((each) => fileOf(source, each)).filter((file) => file !== undefined);
+}
+
+/** A path from a file back to itself, or undefined. */
+function circleOf(start: Source): readonly string[] | undefined {
+  const byPath = new Map(sources.map((source) => [source.path, source]));
+  const seen = new Set<string>();
+  const search = (path: string, way: readonly string[]): readonly string[] | undefined => {
+    const source = byPath.get(path);
+    for (const next of source ? importedFiles(source) : []) {
+      if (next === start.path) return [...way, next];
+      if (seen.has(next)) continue;
+      seen.add(next);
+      const found = search(next, [...way, next]);
+      if (found) return found;
+    }
+    return undefined;
+  };
+  return search(start.path, [start.path]);
+}
+
+describe('the folders', () => {
+  test('are the ones that have a place in the order', () => {
+    expect(new Set(sources.map(({ path }) => folderOf(path)).filter((folder) => folder !== undefined))).toEqual(new Set(FOLDERS));
+  });
+
+  test('import only from folders below their own', () => {
+    const backwards = (source: Source) => {
+      const folder = folderOf(source.path);
+      if (folder === undefined) return [];
+      const above = FOLDERS.slice(0, FOLDERS.indexOf(folder));
+      return importedFiles(source).filter((file) => above.includes(folderOf(file) ?? 'testing'));
+    };
+    expect(offences(sources, backwards)).toEqual([]);
+  });
+
+  test('have no files that import each other in a circle', () => {
+    expect(sources.map(circleOf).filter((circle) => circle !== undefined)).toEqual([]);
+  });
+
+  test('of the product know nothing of the simulation', () => {
+    const own = sources.filter(({ path }) => !path.startsWith('..'));
+    expect(offences(own, (source) => importedFiles(source).filter((file) => file.startsWith('..')))).toEqual([]);
+  });
+});
+
 describe('the edges', () => {
   test('ws is imported by websocket.ts alone', () => {
     expect(importersOf('ws')).toEqual(['gateway/websocket.ts']);
@@ -300,12 +363,16 @@ describe('clocks', () => {
   const clock = (what: string) => ['Date.now', 'new Date()', 'Date()', 'performance'].includes(what);
 
   test('are read by runtime-node.ts alone, edges too: all others ask the Runtime', () => {
-    const own = sources.filter(({ path }) => path !== 'runtime/node-runtime.ts' && !path.startsWith('testing/'));
+    const own = sources.filter(
+      ({ path }) => path !== 'runtime/node-runtime.ts' && !path.startsWith('testing/') && !path.startsWith('../'),
+    );
     expect(offences(own, ({ impurities }) => impurities.filter(clock))).toEqual([]);
   });
 
   test('of the machine are read only for times that are shown or were signed: an operator or NTP may set them', () => {
-    const readers = sources.filter(({ path, text }) => /\bwallMs\b/.test(text) && !path.startsWith('testing/'));
+    const readers = sources.filter(
+      ({ path, text }) => /\bwallMs\b/.test(text) && !path.startsWith('testing/') && !path.startsWith('../'),
+    );
     expect(new Set(readers.map(({ path }) => path))).toEqual(new Set(WALL_CLOCK_READERS.keys()));
   });
 });
@@ -341,7 +408,7 @@ describe('the pure core', () => {
 describe('the marble kit', () => {
   test('is no part of what runs in production', () => {
     expect([...reached('main.ts')].filter((path) => path.startsWith('testing/'))).toEqual([]);
-    expect(importersOf('rxjs/testing').filter((path) => !path.startsWith('testing/'))).toEqual([]);
+    expect(importersOf('rxjs/testing').filter((path) => !path.startsWith('testing/') && !path.startsWith('../'))).toEqual([]);
   });
 
   test('needs no socket, no Redis and no test runner', () => {
