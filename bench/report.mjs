@@ -8,9 +8,9 @@ import { DISTURBING_SHARE } from './load.mjs';
 import { COMPARED, SERVERS } from './servers.mjs';
 
 /**
- * Writes the page and its charts from what was measured.
+ * Writes the page and its charts from the results.
  *
- * @param {string} page where the page goes; its charts go into a folder beside it
+ * @param {string} page path of the page; its charts go into a folder beside it
  * @param {Record<string, object>} results as `readResults` gives them
  */
 export async function writeReport(page, results) {
@@ -28,12 +28,12 @@ export async function writeReport(page, results) {
   writeFileSync(page, `${sections.filter(Boolean).join('\n\n')}\n`);
 }
 
-/** Why what was not reached was not: written by hand, from profiles. */
+/** Explains the targets that were not reached; written by hand, from profiles. */
 function notes() {
   return readFileSync(new URL('notes.md', import.meta.url), 'utf8').trim();
 }
 
-/** One line a check: what the terminal shows after a case, and the page in its table. */
+/** One row per check, for the terminal after a case and for the table of the page. */
 export function checkRow({ what, values, ratio, target, reached }) {
   const verdict = reached === undefined ? '' : reached ? 'reached' : 'not reached';
   return [
@@ -54,8 +54,8 @@ function head(measured, results) {
   const minutes = runs.reduce((sum, { seconds }) => sum + seconds, 0) / 60;
   return `# Benchmarks
 
-Written by \`npm run bench\`: every number on this page comes from its last run. How to repeat it, and how each case is measured,
-stands below. Times depend on the machine; ratios to the bare server, which is measured in the same round, mostly do not.
+\`npm run bench\` writes this page: every number comes from its last run. [How it is measured](#how-it-is-measured) describes the method
+and how to repeat it. Times depend on the machine; ratios to the bare server, which is measured in the same round, mostly do not.
 
 Measured ${days.join(' and ')} on commit ${commits.join(' and ')}, within ${minutes.toFixed(0)} minutes.`;
 }
@@ -74,15 +74,16 @@ function targets(measured, results) {
   );
   return `## Targets
 
-CPU is that of the server's process, memory its resident set. *÷ bare* is the median of the ratios, round by round, to the bare
-server. A row is reached only where the service also delivered everything once and in order and closed nobody it should not have.
+CPU is the CPU time of the server's process, memory its resident set. *÷ bare* is the ratio to the bare server: the median of the
+ratios of all rounds. A target counts as reached only if the service also delivered every message once and in order, and closed no
+connection that it should have kept.
 
 ${table(['case', ...CHECK_COLUMNS.slice(1)], rows)}`;
 }
 
 async function writeCharts(page, results) {
   const folder = page.replace(/\.md$/, '');
-  // Loaded here, for what is not installed yet cannot be imported.
+  // Imported here, because its packages may not be installed when this file is loaded.
   const { latencyChart, memoryChart, throughputChart } = await import('./charts.mjs');
   const drawn = [];
   const write = (name, alt, svg) => {
@@ -116,7 +117,7 @@ function setting(measured, results) {
       .map(([name, version]) => `${name} ${version}`)
       .join(', ');
   const pinned = machine.pinning
-    ? `the server on core ${machine.pinning.server}; the load generator, Redis and the benchmark itself on core ${machine.pinning.load}`
+    ? `the server to core ${machine.pinning.server}; the load generator, Redis and the benchmark itself to core ${machine.pinning.load}`
     : 'nothing: there is no second core, or no `taskset`';
   return `## Machine and versions
 
@@ -126,7 +127,7 @@ ${table(
     ['processor', `${machine.cpu}, ${machine.cores} cores`],
     ['memory', `${machine.memoryGiB} GiB`],
     ['kernel', machine.kernel],
-    ['open files', `at most ${formats.count(machine.maxOpenFiles)} a process, which bounds the connections`],
+    ['open files', `at most ${formats.count(machine.maxOpenFiles)} per process, which limits the number of connections`],
     ['pinned', pinned],
     ['Node', versions.node],
     ['redis-server', `${versions.redis}, on loopback, without persistence`],
@@ -140,26 +141,26 @@ ${table(
 function method(measured, results) {
   return `## How it is measured
 
-- **Servers.** The service as it is shipped, built from this commit and started as \`node dist/main.js\` with \`PRESENCE_MAX_MEMBERS=0\` and \`LOG_LEVEL=warn\`; everything else is at its default, heartbeats and metrics too. Against it: *bare ws* ([peers/bare-ws.mjs](../bench/peers/bare-ws.mjs)), ws and ioredis with nothing between them; *filter per connection* ([peers/naive-rxjs.mjs](../bench/peers/naive-rxjs.mjs)), one Redis Observable that every connection filters; *Socket.IO* ([peers/socketio.mjs](../bench/peers/socketio.mjs)) with its Redis adapter.
-- **By turns.** Each run has a server process of its own. Servers take turns within a round, every second round backwards, so what drifts on the machine meets all alike. Where there are several rounds, figures are medians.
-- **Load.** [wsload](../bench/wsload.c), one thread in C. Each message carries its sender, its number and the time it was sent, so every delivery is checked: what is lost, repeated or out of order is counted. Messages have 64 bytes of content where nothing else is said. It reads the server's CPU time and resident set from \`/proc\`.
+- **Servers.** The service as it is shipped, built from this commit and started as \`node dist/main.js\` with \`PRESENCE_MAX_MEMBERS=0\` and \`LOG_LEVEL=warn\`; all other settings have their defaults, including heartbeats and metrics. It is compared with *bare ws* ([peers/bare-ws.mjs](../bench/peers/bare-ws.mjs)), ws and ioredis with nothing between them; *filter per connection* ([peers/naive-rxjs.mjs](../bench/peers/naive-rxjs.mjs)), one Redis Observable that every connection filters; and *Socket.IO* ([peers/socketio.mjs](../bench/peers/socketio.mjs)) with its Redis adapter.
+- **Alternating runs.** Each run has its own server process. The servers alternate within a round, and every second round goes backwards, so that drift of the machine affects all of them equally. If there are several rounds, figures are medians.
+- **Load.** [wsload](../bench/wsload.c), one thread in C. Each message carries its sender, its number and the time at which it was sent, so wsload can check every delivery: it counts lost, repeated and reordered messages. Messages have 64 bytes of content unless the case says otherwise. wsload reads the server's CPU time and resident set from \`/proc\`.
 - **The load generator is not the bottleneck.** ${generatorShare(measured, results)}
-- **Nothing else was measured with it.** ${disturbance(measured, results)}
-- **Latency** is from a message's sending to its delivery, over all deliveries of the measurement, within one machine: through the server, Redis and the server again.
+- **Other load on the machine.** ${disturbance(measured, results)}
+- **Latency** is the time from sending a message to its delivery, over all deliveries of the measurement. The message goes through the server, Redis and the server again, on one machine.
 
 ### How to repeat it
 
 \`\`\`sh
 npm ci
 npm run bench                      # all cases; needs redis-server and a C compiler
-npm run bench -- --case one-room   # one case, and its row here
-npm run bench -- --list            # their names
-npm run bench -- --quick           # short runs, to see that everything works; writes nothing here
-npm run bench:micro                # the operators alone
+npm run bench -- --case one-room   # one case; updates its rows on this page
+npm run bench -- --list            # lists the cases
+npm run bench -- --quick           # short runs, to check that everything works; does not write this page
+npm run bench:micro                # only the operators
 \`\`\``;
 }
 
-/** What the generator and Redis took of their core, at most, in words. */
+/** The highest CPU shares of the load generator and of Redis, as a sentence. */
 function generatorShare(measured, results) {
   const runs = measured.flatMap(({ name, title }) =>
     results[name].samples
@@ -176,23 +177,23 @@ function generatorShare(measured, results) {
   const say = ({ title, server }) => `${title}; ${server}`;
   const [own, core] = [busiest('own'), busiest('core')];
   const over = runs.filter(({ core: share }) => share > 0.9).length;
-  return `Of its core it used at most ${formats.percent(own.own)} (${say(own)}); together with Redis, which shares that core, at most ${formats.percent(core.core)} (${say(core)}). ${over === 0 ? 'In no run' : `In ${over} of ${runs.length} runs`} the two were over 90 %. Each case below has its own figures.`;
+  return `It used at most ${formats.percent(own.own)} of its core (${say(own)}); with Redis, which shares that core, at most ${formats.percent(core.core)} (${say(core)}). Together they used more than 90 % in ${over === 0 ? 'none' : over} of ${runs.length} runs. Each case below has its own figures.`;
 }
 
-/** What ran beside the benchmark, in words. */
+/** The CPU share of other processes, as a sentence. */
 function disturbance(measured, results) {
   const shares = measured
     .flatMap(({ name }) => results[name].samples.map(({ load }) => load?.other_cpu))
     .filter((share) => share !== undefined);
   if (shares.length === 0) return '';
-  return `Everything else on the machine, the kernel's own work included, took ${formats.percent(median(shares))} of a core in the middle run and ${formats.percent(Math.max(...shares))} in the most disturbed.`;
+  return `All other processes on the machine, including the kernel's own work, took ${formats.percent(median(shares))} of a core in the median run and ${formats.percent(Math.max(...shares))} in the most disturbed one.`;
 }
 
 function caseSection({ name, title, about, parameters, table: tableOf }, { at, commit, seconds, samples }) {
   const given = Object.entries(parameters).map(([key, value]) => `${words(key)} ${value === true ? 'yes' : value}`);
   const deaths = samples
     .filter(({ death }) => death !== undefined)
-    .map(({ server }) => `${SERVERS[server].title} did not survive a run.`);
+    .map(({ server }) => `${SERVERS[server].title} crashed in a run.`);
   const { columns, rows } = tableOf(samples);
   return [
     `<a id="${name}"></a>\n\n## ${title}`,
@@ -205,12 +206,12 @@ function caseSection({ name, title, about, parameters, table: tableOf }, { at, c
     .join('\n\n');
 }
 
-/** Which of the rows above to read with care. */
+/** A note below a case whose runs were disturbed; false if none was. */
 function disturbedRuns(samples) {
   const shares = samples.map(({ load }) => load?.other_cpu).filter((share) => share > DISTURBING_SHARE);
   return (
     shares.length > 0 &&
-    `In ${shares.length} of ${samples.length} runs something else was at work on the machine: up to ${formats.percent(Math.max(...shares))} of a core.`
+    `In ${shares.length} of ${samples.length} runs other processes were active on the machine, with up to ${formats.percent(Math.max(...shares))} of a core.`
   );
 }
 

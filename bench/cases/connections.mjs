@@ -19,7 +19,7 @@ export const connections = {
   name: 'connections',
   title: 'Opening 10,000 connections in 1,000 rooms, then idle',
   about:
-    'A fresh process for each number of connections and round. Memory is the growth of the resident set from before the first connection to half a second after the last, over the connections; CPU is that of the process while they are opened.',
+    'Each number of connections and each round has a new process. Memory is the growth of the resident set from before the first connection until half a second after the last, divided by the number of connections. CPU is the CPU time of the process while they are opened, divided in the same way.',
   parameters: { connections: POINTS.join(' / '), 'members of a room': MEMBERS_PER_ROOM, idle: true },
   run: async (bench) => {
     const samples = [];

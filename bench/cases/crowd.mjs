@@ -22,7 +22,7 @@ const cpu = ({ load }) => load.server_cpu_us_per_delivery;
 export const crowd = {
   name: 'crowd',
   title: `A room of 2, with and without ${formats.count(OTHERS)} other connections in other rooms`,
-  about: `Two members talk in a closed loop, ${TALK.inFlight} messages each under way; CPU is that of the whole process over the deliveries, with nothing subtracted. Pings are put off for the service (they are a case of their own); Socket.IO's, about ${formats.count(OTHERS / 25)} a second, are in its figure.`,
+  about: `Two members talk in a closed loop, ${TALK.inFlight} messages each under way; CPU is the CPU time of the whole process, divided by the number of deliveries. The service sends no pings meanwhile (they are a separate case); the figure of Socket.IO includes its pings, about ${formats.count(OTHERS / 25)} a second.`,
   parameters: { ...TALK, others: OTHERS },
   run: (bench) => {
     const subjects = COMPARED.flatMap((server) =>

@@ -31,7 +31,8 @@ export const pairs = {
   name: 'pairs',
   title: '1,000 rooms of 2, closed loop',
   ...sideBySide({ connections: 2000, rooms: 1000, senders: 1000, rate: 0, inFlight: 1 }),
-  about: 'Each of 1,000 senders says the next as soon as its last message has come back, so each server is as busy as it can be.',
+  about:
+    'Each of 1,000 senders sends the next message as soon as its last one has come back, so each server is as busy as it can be.',
   checks: (samples) => [atMostTimesBare(samples, cpu, 0.7)],
 };
 
@@ -51,7 +52,7 @@ const RATE_TOLERANCE = 0.999;
 export const busyRoom = {
   name: 'busy-room',
   title: 'One room of 1,000, 3,000 msg/s by 50 senders',
-  about: 'The chart of throughput shows how far the others come.',
+  about: 'The throughput chart shows how many messages the other servers handle.',
   parameters: { connections: BUSY_MEMBERS, rooms: 1, senders: 50, rate: BUSY_RATE, seconds: 30, warmUpSeconds: 2 },
   run: (bench) => takeRounds(bench, [OURS], () => measureLoad(bench, 'chat-api', timed(bench, busyRoom.parameters)), brief),
   table: loadTable,

@@ -17,7 +17,7 @@ const p99 = ({ load }) => load.p99_ms;
 export const flood = floodCase({
   name: 'flood',
   title: 'One client floods; another room of 10, 100 msg/s',
-  about: 'The flooder keeps 500 messages under way in a room of its own and sends the next for each that comes back.',
+  about: 'The flooding client keeps 500 messages under way in its own room: it sends one for each that comes back.',
   // Far beyond the publish window: whatever the server reads, more is there.
   flooders: { connections: 1, rooms: 1, senders: 1, rate: 0, inFlight: 500 },
 });
@@ -26,7 +26,7 @@ export const flood = floodCase({
 export const largeFlood = floodCase({
   name: 'large-flood',
   title: 'Two clients flood with messages of 64 KB; another room of 10, 100 msg/s',
-  about: 'Both flooders are in one room of their own and keep 100 messages under way together.',
+  about: 'Both flooding clients are in one separate room, and together keep 100 messages under way.',
   flooders: { connections: 2, rooms: 1, senders: 2, rate: 0, inFlight: 100, contentBytes: 64_000 },
 });
 
@@ -34,7 +34,7 @@ function floodCase({ name, title, about, flooders }) {
   return {
     name,
     title,
-    about: `${about} Memory is the growth of the resident set over the flood, from after its first second on.`,
+    about: `${about} Memory is the growth of the resident set during the flood, after its first second.`,
     parameters: {
       ...QUIET_ROOM,
       "flooders' messages under way": flooders.inFlight,

@@ -12,7 +12,7 @@ const cpu = ({ load }) => load.server_cpu;
 export const heartbeats = {
   name: 'heartbeats',
   title: '10,000 idle connections in 1,000 rooms, pinged every 25 s',
-  about: `Over one ping interval, in which each connection is pinged once. The bare server does not ping, so one stands in that does: a timer for each connection, whose first ping is jittered as the service's is. It looks for no pongs.`,
+  about: `The measurement takes one ping interval, in which each connection gets one ping. The bare server does not ping, so a variant of it does: it has one timer for each connection, and its first ping has the same random delay as the service's. It does not check for pongs.`,
   parameters: { connections: CONNECTIONS, rooms: CONNECTIONS / 10, idle: true, seconds: PING_INTERVAL_S },
   run: (bench) => {
     const connections = bench.quick ? 1000 : CONNECTIONS;

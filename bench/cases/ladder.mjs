@@ -18,7 +18,7 @@ const OVERLOADED_STEPS = 2;
 export const ladder = {
   name: 'ladder',
   title: 'One room of 1,000, from 50 to 4,000 msg/s',
-  about: `Each server climbs until it has been overloaded twice: less than ${formats.percent(MIN_SHARE)} of the deliveries in time, a p99 over ${MAX_P99_MS / 1000} s, or something lost or closed. The latency of an overloaded server grows as long as it is offered too much, so it says that, and no more.`,
+  about: `The load of each server rises until the server has been overloaded twice: less than ${formats.percent(MIN_SHARE)} of the deliveries in time, a p99 over ${MAX_P99_MS / 1000} s, a lost message or a closed connection. The latency of an overloaded server grows as long as the load lasts, so its value only shows that the server is overloaded.`,
   parameters: { ...LOAD, rate: RATES.join(' / ') },
   run: async (bench) => {
     const samples = [];

@@ -24,7 +24,7 @@ const cpu = ({ leaveCpuSeconds }) => leaveCpuSeconds;
 export const massLeave = {
   name: 'mass-leave',
   title: `${formats.count(MANY)} connections leave at once`,
-  about: `Their process is killed while ${STAYERS.connections} others talk in rooms of ten, ${STAYERS.rate} msg/s. It lasts from the kill to the moment at which the server has no socket of theirs and, of the service, the gauge \`chat_connections\` counts only those who stay; its CPU is the process's, less what the talk had used for as long just before. The latency of the others is that of the whole ${STAYERS.seconds} s around it.`,
+  about: `The process of these clients is killed while ${STAYERS.connections} others talk in rooms of ten, ${STAYERS.rate} msg/s. The time lasts from the kill until the server has no socket of these clients and, for the service, the gauge \`chat_connections\` counts only the others. CPU is the process's CPU time meanwhile, less what it had used in a span of the same length just before. The latency of the others is measured over ${STAYERS.seconds} s around it.`,
   parameters: { leave: `${MANY / 2} / ${MANY}`, ...STAYERS },
   run: (bench) => {
     const most = bench.quick ? QUICK_MANY : MANY;

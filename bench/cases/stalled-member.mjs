@@ -18,7 +18,7 @@ export const stalledMember = {
   name: 'stalled-member',
   title: 'One member that stalls in a room of 1,000, 500 msg/s',
   about:
-    'It stops reading as the measurement begins. Its buffer fills up, then it is closed with 4000: both happen within the measurement.',
+    'The member stops reading when the measurement begins. Within the measurement its buffer fills up and it is closed with 4000.',
   parameters: { ...LOAD, stalled: '0 / 1' },
   run: (bench) => {
     const subjects = [ALL_READ, ONE_STALLS].map((variant) => ({ server: 'chat-api', variant, rounds: 3 }));

@@ -22,7 +22,7 @@ const held = ({ heldBytes }) => heldBytes / MB;
 export const stalledRoom = {
   name: 'stalled-room',
   title: `${MESSAGES} messages of 64 KiB to a room of ${STALLED} members, all stalled`,
-  about: `One more member sends and reads. \`arrayBuffers\` of \`process.memoryUsage()\`, asked for in the process after a collection: its growth from before the first connection to when all has been sent. ${MESSAGES} messages are within the bound of 256 a member, so nobody is closed; clients ask for small segments, so the kernel holds little of it.`,
+  about: `One more member sends and reads. The table shows the growth of \`arrayBuffers\` of \`process.memoryUsage()\`, read in the process after a garbage collection, from before the first connection until all messages have been sent. ${MESSAGES} messages are within the limit of 256 per member, so no connection is closed. Clients request small TCP segments, so the kernel buffers little.`,
   parameters: {
     connections: STALLED + 1,
     rooms: 1,
