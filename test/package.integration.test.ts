@@ -95,7 +95,7 @@ describe('docs/extending.md, followed in an empty directory', () => {
       const commands = noted(GUIDE, 'in the background').trim().split('\n');
       // The first has been run by the test above.
       expect(commands).toEqual(['npx tsc', 'node dist/server.js']);
-      const server = spawn(process.execPath, ['dist/server/server.js'], {
+      const server = spawn(process.execPath, ['dist/server.js'], {
         cwd: project,
         env: { ...process.env, HOST: '127.0.0.1', PORT: '0' },
         stdio: ['ignore', 'pipe', 'inherit'],

@@ -67,6 +67,7 @@ function settings(text: string): string | undefined {
 function commandsOf({ text }: Block): readonly string[] {
   return text
     .replaceAll('\\\n', ' ')
+    .replaceAll(/'[^']*'/g, (quoted) => quoted.replaceAll('\n', ' '))
     .split('\n')
     .map((line) => line.replace(/\s+#.*$/, '').trim())
     .filter((line) => line !== '');

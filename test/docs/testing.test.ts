@@ -36,7 +36,7 @@ const typing = handler('typing', Type.Object({}), (message$, { scheduler }) =>
   ),
 );
 
-test('somebody who types is told of at most every three seconds', () => {
+test('publishes typing at most once in three seconds', () => {
   testHandler(
     typing,
     `
@@ -61,7 +61,7 @@ function tooEarly(): void {
   );
 }
 
-/** @param isFine$ asks somebody else, and answers once */
+/** @param isFine$ asks a moderator and emits one answer */
 function moderated(isFine$: (text: string) => Observable<boolean>) {
   return handler('post', Type.Object({ text: Type.String() }), (message$) =>
     message$.pipe(
@@ -74,7 +74,7 @@ function moderated(isFine$: (text: string) => Observable<boolean>) {
   );
 }
 
-test('a post waits for the verdict on it, and the next waits for its turn', () => {
+test('publishes a post after its verdict, one post at a time', () => {
   testHandler(
     ({ cold }) => moderated((text) => cold('verdict', '----(v|)', { v: text !== 'damn' })),
     `
@@ -100,7 +100,7 @@ const quiet = middleware('quiet', (message$, handle) =>
   ),
 );
 
-test('nobody talks in the library', () => {
+test('drops messages to the library', () => {
   testMiddleware(
     quiet,
     `
@@ -114,7 +114,7 @@ test('nobody talks in the library', () => {
   );
 });
 
-test('who is in the room hears who types, on whichever pod, from when it is there', () => {
+test('delivers typing to all members of the room, on both pods', () => {
   testConversation(
     `
       alice        -k-- 3s k--
@@ -137,7 +137,7 @@ test('who is in the room hears who types, on whichever pod, from when it is ther
   );
 });
 
-test('a pod without a way to the others can neither speak nor transform, and its clients are told so', () => {
+test('refuses to publish without a broker, and sends a gap when it is back', () => {
   testConversation(
     `
       two          --!-----^--
@@ -165,7 +165,7 @@ test('a pod without a way to the others can neither speak nor transform, and its
 
 const undisturbed = filter(({ type }: Envelope) => type !== 'typing');
 
-test('who does not want to be disturbed does not hear who types', () => {
+test('removes typing', () => {
   testOperator(
     () => undisturbed,
     `
@@ -180,7 +180,7 @@ test('who does not want to be disturbed does not hear who types', () => {
   );
 });
 
-test('and everybody else does', () => {
+test('removes typing for alice only', () => {
   testConversation(
     `
       alice        -k--c
@@ -211,7 +211,7 @@ function createPods(): Promise<ContractSetup> {
   });
 }
 
-test('a word is taken when nothing was written for three milliseconds', () => {
+test('emits a word when nothing was typed for three milliseconds', () => {
   testOperator(
     ({ runtime }) => debounceTime(3, runtime.scheduler),
     `
