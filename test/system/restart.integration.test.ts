@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
 import { afterEach, expect, test } from '@jest/globals';
-import type { Heard } from './support/client.js';
-import { startRedis, type TestRedis } from './support/redis.js';
-import { ReturningClient, account, chatsOf, isEvent } from './support/returning-client.js';
-import { startService, type Service } from './support/service.js';
+import type { Heard } from '../support/client.js';
+import { startRedis, type TestRedis } from '../support/redis.js';
+import { ReturningClient, account, chatsOf, isEvent } from '../support/returning-client.js';
+import { startService, type Service } from '../support/service.js';
 
 const CLIENTS = 12;
 /** From one message of each client to the next. */

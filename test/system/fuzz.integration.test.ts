@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { checkMessage } from '../src/dispatch/check.js';
-import { builtInHandlers } from '../src/index.js';
+import { checkMessage } from '../../src/dispatch/check.js';
+import { builtInHandlers } from '../../src/index.js';
 import { frameBytes, requestBytes, texts } from './fuzz/inputs.js';
 import { BAD_MESSAGES, MAX_MESSAGE_BYTES, mayConnect, outcomeOf, type Claims, type Outcome, type Sender } from './fuzz/model.js';
 import { GUARDED, startPod, type FuzzedPod } from './fuzz/pods.js';
-import { connect, type Client, type Heard } from './support/client.js';
-import { clientFrame, closeCodeIn, messagesIn, rawConnect, upgradeRequest, type Raw } from './support/raw.js';
-import { nowS, tokenOf } from './support/token.js';
+import { connect, type Client, type Heard } from '../support/client.js';
+import { clientFrame, closeCodeIn, messagesIn, rawConnect, upgradeRequest, type Raw } from '../support/raw.js';
+import { nowS, tokenOf } from '../support/token.js';
 
 /** Inputs in all; `npm run fuzz -- --runs 1000000 --seed 1` sets them. */
 const RUNS = Number(process.env['FUZZ_RUNS'] ?? 6000);

@@ -1,15 +1,15 @@
 import { createConnection, createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test } from '@jest/globals';
-import { slotOf } from '../src/redis/cluster/slots.js';
-import { connect, type Client } from './support/client.js';
-import { Ledger } from './support/ledger.js';
-import { becomes } from './support/ready.js';
-import { freePort } from './support/redis.js';
-import { startService, type Service } from './support/service.js';
-import { isMaster, says, startSplitCluster, whyNoNamespaces, type SplitCluster } from './support/split-cluster.js';
+import { slotOf } from '../../src/redis/cluster/slots.js';
+import { connect, type Client } from '../support/client.js';
+import { Ledger } from '../support/ledger.js';
+import { becomes } from '../support/ready.js';
+import { freePort } from '../support/redis.js';
+import { startService, type Service } from '../support/service.js';
+import { isMaster, says, startSplitCluster, whyNoNamespaces, type SplitCluster } from '../support/split-cluster.js';
 
-const IN_NAMESPACE = fileURLToPath(new URL('support/in-namespace.mjs', import.meta.url));
+const IN_NAMESPACE = fileURLToPath(new URL('../support/in-namespace.mjs', import.meta.url));
 const PUBLISH_TIMEOUT_MS = 500;
 const NODE_TIMEOUT_MS = 1000;
 /** The master that is cut off says that all is well for so much longer than the others need to replace it. */

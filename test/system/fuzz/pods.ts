@@ -12,8 +12,8 @@ import {
   silentLogger,
   type Broker,
   type ChatServer,
-} from '../../src/index.js';
-import { SECRET } from '../support/token.js';
+} from '../../../src/index.js';
+import { SECRET } from '../../support/token.js';
 
 /** A pod in this process, as anybody builds one from the package. */
 export interface FuzzedPod {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { messagesIn, rawConnect, statusOf, upgradeRequest } from './support/raw.js';
-import { startService, type Service } from './support/service.js';
-import { SECRET, tokenOf } from './support/token.js';
+import { messagesIn, rawConnect, statusOf, upgradeRequest } from '../support/raw.js';
+import { startService, type Service } from '../support/service.js';
+import { SECRET, tokenOf } from '../support/token.js';
 
 /** More lines than Node keeps by default (2,000), in fewer bytes than all headers may have (16 KiB). */
 const PADDING = 'a:b\r\n'.repeat(2100);

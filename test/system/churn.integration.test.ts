@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { startRedis, type TestRedis } from './support/redis.js';
-import { startService, type Service } from './support/service.js';
-import { residentBytes, swarm } from './support/swarm.js';
+import { startRedis, type TestRedis } from '../support/redis.js';
+import { startService, type Service } from '../support/service.js';
+import { residentBytes, swarm } from '../support/swarm.js';
 
 const MB = 1024 * 1024;
 

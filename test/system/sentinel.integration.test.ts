@@ -1,9 +1,9 @@
 import { afterEach, expect, test } from '@jest/globals';
-import { connect, type Client } from './support/client.js';
-import { Ledger } from './support/ledger.js';
-import { becomes, eventually } from './support/ready.js';
-import { freePort, startRedis, type TestRedis } from './support/redis.js';
-import { startService, type Service } from './support/service.js';
+import { connect, type Client } from '../support/client.js';
+import { Ledger } from '../support/ledger.js';
+import { becomes, eventually } from '../support/ready.js';
+import { freePort, startRedis, type TestRedis } from '../support/redis.js';
+import { startService, type Service } from '../support/service.js';
 
 const PUBLISH_TIMEOUT_MS = 300;
 const CANARY_INTERVAL_MS = 2000;

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { afterEach, expect, test } from '@jest/globals';
 import { WebSocket } from 'ws';
-import { Client, connect } from './support/client.js';
-import { becomes } from './support/ready.js';
-import { freePort, startRedis } from './support/redis.js';
-import { startService } from './support/service.js';
+import { Client, connect } from '../support/client.js';
+import { becomes } from '../support/ready.js';
+import { freePort, startRedis } from '../support/redis.js';
+import { startService } from '../support/service.js';
 
 const ends: (() => unknown)[] = [];
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { WebSocket } from 'ws';
-import { Client, connect, refused } from './support/client.js';
-import { startService, type Service } from './support/service.js';
-import { SECRET, base64url, goodClaims, nowS, signedBySecret, signingKey } from './support/token.js';
+import { Client, connect, refused } from '../support/client.js';
+import { startService, type Service } from '../support/service.js';
+import { SECRET, base64url, goodClaims, nowS, signedBySecret, signingKey } from '../support/token.js';
 
 const ISSUER = 'https://issuer.example/';
 

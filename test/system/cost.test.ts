@@ -1,14 +1,14 @@
 import { describe, expect, test } from '@jest/globals';
 import { NEVER, Subject, timer, type Observable } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
-import { connection } from '../src/connection/connection.js';
-import type { Batch } from '../src/hub/frame.js';
-import type { Pod } from '../src/connection/context.js';
-import type { Inbound } from '../src/connection/transport.js';
-import { ScriptedBroker } from './support/broker.js';
-import { READY } from './support/consumer.js';
-import { marbles } from './support/marbles.js';
-import { inRooms, mailbox, virtualPod } from './support/pod.js';
+import { connection } from '../../src/connection/connection.js';
+import type { Batch } from '../../src/hub/frame.js';
+import type { Pod } from '../../src/connection/context.js';
+import type { Inbound } from '../../src/connection/transport.js';
+import { ScriptedBroker } from '../support/broker.js';
+import { READY } from '../support/consumer.js';
+import { marbles } from '../support/marbles.js';
+import { inRooms, mailbox, virtualPod } from '../support/pod.js';
 
 /** What a connection's socket is given to write, welcome aside: one write each. */
 function writesOf(pod: Pod, id: string, rooms: readonly string[], inbound$: Observable<Inbound> = NEVER): Batch[] {

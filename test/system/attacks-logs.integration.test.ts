@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { WebSocket } from 'ws';
-import { Client, connect, refused } from './support/client.js';
-import { clientFrame, rawConnect, statusOf, upgradeRequest } from './support/raw.js';
-import { startRedis, type TestRedis } from './support/redis.js';
-import { startService, type Service } from './support/service.js';
-import { SECRET, goodClaims, nowS, signedBySecret, signingKey, tokenOf } from './support/token.js';
+import { Client, connect, refused } from '../support/client.js';
+import { clientFrame, rawConnect, statusOf, upgradeRequest } from '../support/raw.js';
+import { startRedis, type TestRedis } from '../support/redis.js';
+import { startService, type Service } from '../support/service.js';
+import { SECRET, goodClaims, nowS, signedBySecret, signingKey, tokenOf } from '../support/token.js';
 
 /** A word that stands in every message and every token's claims of this test; what is logged must not have it, encoded or not. */
 const WORD = 'xyzzy-plugh';

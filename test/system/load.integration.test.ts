@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { once } from 'node:events';
-import { clientFrame } from './support/raw.js';
-import { startRedis, type TestRedis } from './support/redis.js';
-import { startService, type Service } from './support/service.js';
-import { residentBytes, swarm, type SwarmMember } from './support/swarm.js';
+import { clientFrame } from '../support/raw.js';
+import { startRedis, type TestRedis } from '../support/redis.js';
+import { startService, type Service } from '../support/service.js';
+import { residentBytes, swarm, type SwarmMember } from '../support/swarm.js';
 
 const MB = 1024 * 1024;
 const FINAL_TEXT = 0x81;

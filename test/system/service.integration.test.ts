@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from '@jest/globals';
-import { connect } from './support/client.js';
-import { startService, type Service } from './support/service.js';
+import { connect } from '../support/client.js';
+import { startService, type Service } from '../support/service.js';
 
 let service: Service | undefined;
 

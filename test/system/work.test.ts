@@ -1,20 +1,20 @@
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { Observable, Subject, timer } from 'rxjs';
-import { connection } from '../src/connection/connection.js';
-import { drain, type Drainable } from '../src/server/drain.js';
-import type { Inbound } from '../src/connection/transport.js';
-import { Presence } from '../src/hub/presence.js';
-import { silentLogger } from '../src/runtime/log.js';
-import { noMetrics } from '../src/runtime/metrics.js';
-import type { Pod } from '../src/connection/context.js';
-import { redisBroker } from '../src/redis/broker.js';
-import { LinkError, type RedisLink } from '../src/redis/link.js';
-import { Timeline, VirtualScheduler } from '../src/testing/virtual-scheduler.js';
-import { virtualRuntime } from '../src/testing/virtual-runtime.js';
-import { READY } from './support/consumer.js';
-import { inRooms, virtualPod } from './support/pod.js';
-import { ScriptedLink } from './support/redis-link.js';
-import { WorkCounter } from './support/work.js';
+import { connection } from '../../src/connection/connection.js';
+import { drain, type Drainable } from '../../src/server/drain.js';
+import type { Inbound } from '../../src/connection/transport.js';
+import { Presence } from '../../src/hub/presence.js';
+import { silentLogger } from '../../src/runtime/log.js';
+import { noMetrics } from '../../src/runtime/metrics.js';
+import type { Pod } from '../../src/connection/context.js';
+import { redisBroker } from '../../src/redis/broker.js';
+import { LinkError, type RedisLink } from '../../src/redis/link.js';
+import { Timeline, VirtualScheduler } from '../../src/testing/virtual-scheduler.js';
+import { virtualRuntime } from '../../src/testing/virtual-runtime.js';
+import { READY } from '../support/consumer.js';
+import { inRooms, virtualPod } from '../support/pod.js';
+import { ScriptedLink } from '../support/redis-link.js';
+import { WorkCounter } from '../support/work.js';
 
 /** The rooms of each connection, beside the one that it shares with all others. */
 const ROOMS = 4;

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { connect, type Heard } from './support/client.js';
-import { clientFrame, closeCodeIn, messagesIn, rawUpgrade } from './support/raw.js';
-import { startRedis, type TestRedis } from './support/redis.js';
-import { startService, type Service } from './support/service.js';
+import { connect, type Heard } from '../support/client.js';
+import { clientFrame, closeCodeIn, messagesIn, rawUpgrade } from '../support/raw.js';
+import { startRedis, type TestRedis } from '../support/redis.js';
+import { startService, type Service } from '../support/service.js';
 
 /** Beside what bad-input.integration.test.ts says of frames and messages, of which nothing is repeated here. */
 

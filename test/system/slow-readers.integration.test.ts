@@ -1,8 +1,8 @@
 import { afterEach, expect, test } from '@jest/globals';
-import { clientFrame } from './support/raw.js';
-import { startRedis } from './support/redis.js';
-import { startService } from './support/service.js';
-import { residentBytes, swarm, type SwarmMember } from './support/swarm.js';
+import { clientFrame } from '../support/raw.js';
+import { startRedis } from '../support/redis.js';
+import { startService } from '../support/service.js';
+import { residentBytes, swarm, type SwarmMember } from '../support/swarm.js';
 
 const KB = 1024;
 const MB = 1024 * KB;

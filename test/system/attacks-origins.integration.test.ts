@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { connect, refused } from './support/client.js';
-import { rawConnect, statusOf, upgradeRequest, type Raw } from './support/raw.js';
-import { startService, type Service } from './support/service.js';
-import { SECRET, tokenOf } from './support/token.js';
+import { connect, refused } from '../support/client.js';
+import { rawConnect, statusOf, upgradeRequest, type Raw } from '../support/raw.js';
+import { startService, type Service } from '../support/service.js';
+import { SECRET, tokenOf } from '../support/token.js';
 
 const AUTH = { AUTH_ENABLED: 'true', AUTH_JWT_SECRET: SECRET };
 

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { afterEach, expect, test } from '@jest/globals';
-import type { Heard } from './support/client.js';
-import { startRedis } from './support/redis.js';
-import { startService } from './support/service.js';
-import { swarm } from './support/swarm.js';
+import type { Heard } from '../support/client.js';
+import { startRedis } from '../support/redis.js';
+import { startService } from '../support/service.js';
+import { swarm } from '../support/swarm.js';
 
 const CLIENTS = 6000;
 const SHUTDOWN_TIMEOUT_MS = 5000;

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { Client, connect, type Heard } from './support/client.js';
+import { Client, connect, type Heard } from '../support/client.js';
 import {
   clientFrame,
   closeCodeIn,
@@ -10,8 +10,8 @@ import {
   rawUpgrade,
   upgradeRequest,
   type Raw,
-} from './support/raw.js';
-import { startService, type Service } from './support/service.js';
+} from '../support/raw.js';
+import { startService, type Service } from '../support/service.js';
 
 const MAX_BYTES = 65_536;
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { connect } from './support/client.js';
-import { messagesIn, rawConnect, statusOf, upgradeRequest } from './support/raw.js';
-import { startService, type Service } from './support/service.js';
-import { SECRET, tokenOf } from './support/token.js';
+import { connect } from '../support/client.js';
+import { messagesIn, rawConnect, statusOf, upgradeRequest } from '../support/raw.js';
+import { startService, type Service } from '../support/service.js';
+import { SECRET, tokenOf } from '../support/token.js';
 
 /** Beside what http.integration.test.ts says of paths, of which nothing is repeated here. */
 

@@ -1,8 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { connect } from './support/client.js';
-import { startRedis, type TestRedis } from './support/redis.js';
-import { startService, type Service } from './support/service.js';
+import { connect } from '../support/client.js';
+import { startRedis, type TestRedis } from '../support/redis.js';
+import { startService, type Service } from '../support/service.js';
 
 let redis: TestRedis;
 
@@ -18,7 +18,7 @@ describe('a handler', () => {
   let service: Service;
 
   beforeAll(async () => {
-    const main = fileURLToPath(new URL('support/faulty-service.mjs', import.meta.url));
+    const main = fileURLToPath(new URL('../support/faulty-service.mjs', import.meta.url));
     service = await startService({ REDIS_URL: redis.url }, main);
   });
 

@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import { makeCertificates, type TestCertificates } from './support/certificates.js';
-import { connect } from './support/client.js';
-import { becomes } from './support/ready.js';
-import { freePort, startRedis, type TestRedis } from './support/redis.js';
-import { startService, type Service } from './support/service.js';
+import { makeCertificates, type TestCertificates } from '../support/certificates.js';
+import { connect } from '../support/client.js';
+import { becomes } from '../support/ready.js';
+import { freePort, startRedis, type TestRedis } from '../support/redis.js';
+import { startService, type Service } from '../support/service.js';
 
 /** What docs/operations.md tells operators to allow. */
 const ACL = 'resetchannels &chat-api:* -@all +client|setname +role +publish +subscribe +unsubscribe';

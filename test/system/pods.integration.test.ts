@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { WebSocket } from 'ws';
-import { Client, type Heard } from './support/client.js';
-import { startRedis, type TestRedis } from './support/redis.js';
-import { startService, type Service } from './support/service.js';
+import { Client, type Heard } from '../support/client.js';
+import { startRedis, type TestRedis } from '../support/redis.js';
+import { startService, type Service } from '../support/service.js';
 
 const INVALID = 'chat_broker_invalid_total';
 

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { afterEach, expect, test } from '@jest/globals';
-import { connect, type Client } from './support/client.js';
-import { clientFrame, rawConnect, upgradeRequest, type Raw } from './support/raw.js';
-import { startRedis } from './support/redis.js';
-import { startService, type Service } from './support/service.js';
-import { residentBytes, swarm } from './support/swarm.js';
+import { connect, type Client } from '../support/client.js';
+import { clientFrame, rawConnect, upgradeRequest, type Raw } from '../support/raw.js';
+import { startRedis } from '../support/redis.js';
+import { startService, type Service } from '../support/service.js';
+import { residentBytes, swarm } from '../support/swarm.js';
 
 const KB = 1024;
 const MB = 1024 * KB;

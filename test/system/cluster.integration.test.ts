@@ -1,11 +1,11 @@
 import { afterEach, expect, test } from '@jest/globals';
-import { slotOf } from '../src/redis/cluster/slots.js';
-import { connect, type Client } from './support/client.js';
-import { Ledger } from './support/ledger.js';
-import { becomes } from './support/ready.js';
-import { startCluster, type TestCluster } from './support/redis-cluster.js';
-import type { TestRedis } from './support/redis.js';
-import { startService, type Service } from './support/service.js';
+import { slotOf } from '../../src/redis/cluster/slots.js';
+import { connect, type Client } from '../support/client.js';
+import { Ledger } from '../support/ledger.js';
+import { becomes } from '../support/ready.js';
+import { startCluster, type TestCluster } from '../support/redis-cluster.js';
+import type { TestRedis } from '../support/redis.js';
+import { startService, type Service } from '../support/service.js';
 
 const PUBLISH_TIMEOUT_MS = 300;
 /** From a canary to the next, and what one may take. */
