@@ -1,7 +1,7 @@
-# node:20-slim rather than node:20-alpine: it has the C library (glibc) that the tests run on. The service keeps its message bytes
+# node:24-slim rather than node:24-alpine: it has the C library (glibc) that the tests run on. The service keeps its message bytes
 # outside the heap, where the C library's allocator decides speed and memory. That is worth more than a smaller image.
 
-FROM node:20-slim AS build
+FROM node:24-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci
@@ -9,12 +9,12 @@ COPY tsconfig.json tsconfig.build.json ./
 COPY src src
 RUN npm run build
 
-FROM node:20-slim AS dependencies
+FROM node:24-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev
 
-FROM node:20-slim
+FROM node:24-slim
 ENV NODE_ENV=production
 WORKDIR /app
 # main.js reads its version from package.json.

@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 const { values } = parseArgs({ options: { runs: { type: 'string', default: '1000000' }, seed: { type: 'string' } } });
 const { status } = spawnSync(
   process.execPath,
-  ['--experimental-vm-modules', 'node_modules/jest/bin/jest.js', '--silent=false', 'test/fuzz.integration.test.ts'],
+  ['--experimental-vm-modules', 'node_modules/jest/bin/jest.js', '--silent=false', 'test/system/fuzz.integration.test.ts'],
   {
     stdio: 'inherit',
     env: { ...process.env, FUZZ_RUNS: values.runs, ...(values.seed !== undefined && { FUZZ_SEED: values.seed }) },

@@ -1,23 +1,29 @@
-// Benches of the operators alone, without sockets or Redis: `npm run bench:micro`, or `-- --only hub` for those that are called so.
+// Benches of the operators alone, without sockets or Redis: `npm run bench:micro`, `-- --only hub` for those with `hub` in
+// their name, `-- --time 20` for 20 ms a bench, which shows that they work and measures nothing.
 import { parseArgs } from 'node:util';
 import { install, buildService } from '../prepare.mjs';
 import { printTable } from '../terminal.mjs';
 
-const FILES = ['bounded-buffer', 'heartbeat', 'hub', 'conversation'];
+const FILES = ['bounded-buffer', 'heartbeat', 'hub', 'connection'];
 const NS_PER_MS = 1e6;
 
-const { values: options } = parseArgs({ options: { only: { type: 'string', default: '' } } });
+const { values: options } = parseArgs({
+  options: { only: { type: 'string', default: '' }, time: { type: 'string', default: '500' } },
+});
+const timeMs = Number(options.time);
 
 install();
 buildService();
-// Only now are they there.
+// Imported here, since the lines above install and build them.
 const { Bench } = await import('tinybench');
 const benches = (await Promise.all(FILES.map((name) => import(`./${name}.mjs`)))).flatMap((module) => module.default);
 
 const rows = [];
-for (const { name, per, count, run } of benches.filter((each) => each.name.includes(options.only))) {
+const chosen = benches.filter(({ name }) => name.includes(options.only));
+if (chosen.length === 0) throw new Error(`no bench has "${options.only}" in its name`);
+for (const { name, per, count, run } of chosen) {
   process.stdout.write(`${name} ... `);
-  const bench = new Bench({ time: 500, warmupTime: 250, throws: true }).add(name, run);
+  const bench = new Bench({ time: timeMs, warmupTime: timeMs / 2, throws: true }).add(name, run);
   await bench.run();
   const { latency } = bench.tasks[0].result;
   const ns = (ms) => ((ms * NS_PER_MS) / count).toFixed(1);

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 
 // The service's own copy of RxJS, not that of the peers: an operator is measured on the classes it was built for.
-export const { Subject, Subscriber, of, take } = createRequire(new URL('../../package.json', import.meta.url))('rxjs');
+export const { NEVER, Subject, of, take } = createRequire(new URL('../../package.json', import.meta.url))('rxjs');
 
 /** A module of the built service. */
 export function load(name) {
@@ -14,8 +14,13 @@ export function load(name) {
  * @returns the pod, `bus` to publish past its connections, `endTurn`, and `clock`, whose time is set by hand
  */
 export async function handPod() {
-  const [{ createPod }, { memoryBroker }, { readConfig }, { builtInHandlers }, { silentLogger }, { noMetrics }, { nodeWorld }] =
-    await Promise.all(['pod', 'broker/memory', 'config', 'handlers/index', 'log', 'metrics', 'world-node'].map(load));
+  const [{ createPod }, { memoryBroker }, { readConfig }, { builtInHandlers }, { silentLogger }, { noMetrics }, { nodeRuntime }] =
+    await Promise.all(
+      [
+        ...['server/pod', 'broker/memory', 'config/config', 'handlers/built-in/index'],
+        ...['runtime/log', 'runtime/metrics', 'runtime/node-runtime'],
+      ].map(load),
+    );
   const bus = new Subject();
   const turnEnd$ = new Subject();
   const clock = { nowMs: 0 };
@@ -23,10 +28,10 @@ export async function handPod() {
     limits: readConfig({}),
     handlers: builtInHandlers,
     broker: memoryBroker(bus),
-    world: {
-      ...nodeWorld,
+    runtime: {
+      ...nodeRuntime,
       turnEnd$: turnEnd$.pipe(take(1)),
-      scheduler: { now: () => clock.nowMs, schedule: nodeWorld.scheduler.schedule },
+      scheduler: { now: () => clock.nowMs, schedule: nodeRuntime.scheduler.schedule },
     },
     metrics: noMetrics,
     log: silentLogger,

@@ -124,7 +124,7 @@ describe('the blocks of all pages', () => {
   });
 
   test('are in a language that a test looks after, or are no code', () => {
-    const looked = ['', 'text', 'json', 'ts', 'js', 'sh', 'python'];
+    const looked = ['', 'text', 'mermaid', 'json', 'ts', 'js', 'sh', 'python'];
     expect(BLOCKS.filter(({ language }) => !looked.includes(language)).map(placeOf)).toEqual([]);
   });
 });
