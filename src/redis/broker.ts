@@ -4,10 +4,10 @@ import type { Logger } from '../runtime/log.js';
 import type { Metrics } from '../runtime/metrics.js';
 import { roomChannels } from './channels.js';
 import { redisLink$, type Connect, type RedisLink } from './link.js';
-import { isMaster$, type Verify } from './master.js';
+import { isMaster$, type Verify } from './liveness/master.js';
 import { redisNode } from './node.js';
 import { Sentinels } from './sentinel.js';
-import { addressOf, type RedisAddress, type Server } from './server.js';
+import { addressOf, type RedisAddress, type Server } from './address.js';
 import { CHANNELS_PER_COMMAND, chunks } from './subscribe.js';
 import type { Runtime } from '../runtime/runtime.js';
 

@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 import dataHandler from 'ioredis/built/DataHandler.js';
 import { Observable, fromEvent, throwError, timeout, type ObservableInput } from 'rxjs';
-import type { RedisAddress } from './server.js';
+import type { RedisAddress } from './address.js';
 
 /** A connection to Redis that is over, or that never came to be; the message says why. */
 export class LinkError extends Error {

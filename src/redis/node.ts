@@ -6,7 +6,7 @@ import { Canary } from './liveness/canary.js';
 import type { RoomChannels } from './channels.js';
 import type { RedisLink } from './link.js';
 import { lives$ } from './liveness/reconnects.js';
-import { DemotedError, type Verify } from './master.js';
+import { DemotedError, type Verify } from './liveness/master.js';
 import { RedisPublisher, type RedisPublisherOptions } from './publisher.js';
 import { RedisSubscription, type RedisSubscriptionOptions } from './subscription.js';
 import type { Runtime } from '../runtime/runtime.js';

@@ -22,9 +22,9 @@ import { ServedClock } from '../operators/served-clock.js';
 import { longestWaitMs } from '../operators/within.js';
 import type { Runtime } from '../runtime/runtime.js';
 import { LinkError, RefusedError, type RedisLink } from './link.js';
-import { DemotedError, type Verify } from './master.js';
-import { Misplaced, writeAnnouncement, type PastLife, type Untold } from './liveness/misplaced.js';
-import { earlierMoment, earliestWallMs, momentBefore, presentMoment, type Moment } from './liveness/moment.js';
+import { DemotedError, type Verify } from './liveness/master.js';
+import { Misplaced, writeAnnouncement, type PastLife, type Untold } from './liveness/in-doubt.js';
+import { earlierMoment, earliestWallMs, momentBefore, presentMoment, type Moment } from './liveness/clock-reading.js';
 
 /** So many bytes may be on their way to Redis unconfirmed; what would go beyond is refused rather than queued. */
 const MAX_UNCONFIRMED_BYTES = 64 * 1024 * 1024;

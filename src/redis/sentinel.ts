@@ -1,8 +1,8 @@
 import { EMPTY, catchError, concatMap, defer, exhaustMap, interval, map, of, switchMap, throwError, type Observable } from 'rxjs';
 import { LinkError, type RedisLink } from './link.js';
-import { DemotedError, answered, malformed, parts } from './master.js';
-import { isPort, type Server } from './server.js';
-import { RedisWatch, type RedisWatchOptions } from './watch.js';
+import { DemotedError, answered, malformed, parts } from './liveness/master.js';
+import { isPort, type Server } from './address.js';
+import { RedisWatch, type RedisWatchOptions } from './liveness/query-connection.js';
 
 /** How often a sentinel is asked though nobody wants to know: one that does not answer is left for another. */
 const POLL_INTERVAL_MS = 2000;

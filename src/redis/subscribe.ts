@@ -1,7 +1,7 @@
 import { EMPTY, Observable, catchError, concat, defer, from, ignoreElements, mergeAll, tap } from 'rxjs';
 import type { Time } from '../operators/within.js';
 import { RefusedError, type RedisLink } from './link.js';
-import { answered } from './master.js';
+import { answered } from './liveness/master.js';
 
 /** One SUBSCRIBE asks for at most this many channels: Redis carries it out in one go while others wait. */
 export const CHANNELS_PER_COMMAND = 500;

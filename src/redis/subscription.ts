@@ -8,13 +8,13 @@ import { StrayError, type Canary } from './liveness/canary.js';
 import type { RoomChannels } from './channels.js';
 import { LinkError, type RedisLink, type RefusedError, type RedisMessage } from './link.js';
 import { GLOBAL_ROOM } from '../protocol/protocol.js';
-import type { Verify } from './master.js';
-import { earlierMoment, earliestWallMs, momentBefore, presentMoment, type Clocks, type Moment } from './liveness/moment.js';
-import { CANARY_INTERVAL_MS, proofs$ } from './liveness/proof.js';
+import type { Verify } from './liveness/master.js';
+import { earlierMoment, earliestWallMs, momentBefore, presentMoment, type Clocks, type Moment } from './liveness/clock-reading.js';
+import { CANARY_INTERVAL_MS, proofs$ } from './liveness/health-check.js';
 import { RefusalLog } from './refusal-log.js';
 import { subscribe$ } from './subscribe.js';
 import { TurnBatch } from './turn-batch.js';
-import { Wanted, unconfirmed } from './wanted.js';
+import { Wanted, unconfirmed } from './room-subscription.js';
 
 const NOT_PROVEN: BrokerStatus = { up: false, reason: 'subscription: not proven yet' };
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { firstValueFrom, from, lastValueFrom, mergeMap } from 'rxjs';
 import { LinkError, redisLink$, type RedisLink } from '../../src/redis/link.js';
-import { isRedisAddress, readRedisUrl } from '../../src/redis/server.js';
+import { isRedisAddress, readRedisUrl } from '../../src/redis/address.js';
 import { bulk, startFakeRedis, type FakeRedis } from '../support/fake-redis.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
 

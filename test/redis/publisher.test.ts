@@ -3,7 +3,7 @@ import { EMPTY, NEVER, concat, ignoreElements, of, throwError, timer } from 'rxj
 import type { TestScheduler } from 'rxjs/testing';
 import type { PublishError } from '../../src/broker/broker.js';
 import { LinkError, RefusedError } from '../../src/redis/link.js';
-import { isMaster$ } from '../../src/redis/master.js';
+import { isMaster$ } from '../../src/redis/liveness/master.js';
 import { RedisPublisher } from '../../src/redis/publisher.js';
 import { marbles, virtualRuntime } from '../support/marbles.js';
 import { ScriptedLink } from '../support/redis-link.js';

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { NEVER, concat, of, throwError, type Observable } from 'rxjs';
 import { silentLogger } from '../../src/runtime/log.js';
 import { LinkError, type RedisLink } from '../../src/redis/link.js';
-import { DemotedError } from '../../src/redis/master.js';
+import { DemotedError } from '../../src/redis/liveness/master.js';
 import { Sentinels } from '../../src/redis/sentinel.js';
 import { marbles, virtualRuntime } from '../support/marbles.js';
 import { ScriptedLink } from '../support/redis-link.js';

@@ -254,7 +254,7 @@ describe('delivery: once and in order, or told', () => {
   });
 
   test('sees a server that is no master any more and that nobody leaves', async () => {
-    await breaking<typeof import('../../src/redis/master.js')>('redis/master.js', () => ({ isMaster$: () => EMPTY }));
+    await breaking<typeof import('../../src/redis/liveness/master.js')>('redis/liveness/master.js', () => ({ isMaster$: () => EMPTY }));
     expect(await firstViolation('delivery', { redis: 'single' })).toMatch(
       /^delivery: .* at a replica, long after it had become one/,
     );
@@ -265,7 +265,7 @@ describe('delivery: once and in order, or told', () => {
   test.each([demoted, replaced])(
     'sees what went to a replica ($redis) and is not told to those who had left it',
     async (what) => {
-      await patching('redis/liveness/misplaced.js', 'Misplaced', (misplaced: { begun: () => undefined }) => {
+      await patching('redis/liveness/in-doubt.js', 'Misplaced', (misplaced: { begun: () => undefined }) => {
         misplaced.begun = () => undefined;
       });
       expect(await firstViolationOf(what)).toMatch(/^delivery: never heard .* which a replica had taken, nor any gap about it/);
@@ -275,7 +275,7 @@ describe('delivery: once and in order, or told', () => {
   test.each([demoted, replaced])(
     "sees what went to a replica ($redis) and is not told by a look at two pods' clocks",
     async (what) => {
-      const { readAnnouncement } = await import('../../src/redis/liveness/misplaced.js');
+      const { readAnnouncement } = await import('../../src/redis/liveness/in-doubt.js');
       await breaking<typeof import('../../src/redis/liveness/announcements.js')>(
         'redis/liveness/announcements.js',
         ({ Announcements }) => ({
@@ -317,7 +317,7 @@ describe('delivery: once and in order, or told', () => {
   });
 
   test('sees pods of a cluster that each believe one server, which may be cut off', async () => {
-    await breaking<typeof import('../../src/redis/cluster/claims.js')>('redis/cluster/claims.js', ({ mergeClaims }) => ({
+    await breaking<typeof import('../../src/redis/cluster/merge-views.js')>('redis/cluster/merge-views.js', ({ mergeClaims }) => ({
       mergeClaims: (_: unknown, testimonies: Parameters<typeof mergeClaims>[1]) => mergeClaims([], testimonies.slice(0, 1)),
     }));
     await breaking<typeof import('../../src/redis/cluster/cluster-view.js')>(
@@ -331,7 +331,7 @@ describe('delivery: once and in order, or told', () => {
   });
 
   test('sees what went to a master that was cut off and is not told to those who had left it', async () => {
-    await breaking<typeof import('../../src/redis/cluster/wrong-owner.js')>('redis/cluster/wrong-owner.js', () => ({
+    await breaking<typeof import('../../src/redis/cluster/in-doubt.js')>('redis/cluster/in-doubt.js', () => ({
       readNotice: (payload: Buffer) => (payload.toString().startsWith('misplaced') ? { ...UNHEARD } : undefined),
     }));
     expect(await firstViolationOf(cut)).toMatch(/^delivery: never heard .* which a replica had taken, nor any gap about it/);

@@ -4,14 +4,14 @@ import type { RedisBrokerOptions } from '../broker.js';
 import type { Publication } from '../../broker/broker.js';
 import { roomChannels, type RoomChannels } from '../channels.js';
 import { redisLink$ } from '../link.js';
-import { momentBefore, type Moment } from '../liveness/moment.js';
+import { momentBefore, type Moment } from '../liveness/clock-reading.js';
 import { longestWaitMs } from '../../operators/within.js';
-import type { Server } from '../server.js';
+import type { Server } from '../address.js';
 import { createShard, type Shard } from './shard.js';
 import { SlotTable } from './slot-table.js';
 import { slotOf } from './slots.js';
 import { POLL_INTERVAL_MS, RedisTopology } from './topology.js';
-import { RecentRooms, readNotice, writeNotice, type Doubt } from './wrong-owner.js';
+import { RecentRooms, readNotice, writeNotice, type Doubt } from './in-doubt.js';
 
 /** Where a cluster is; user, password and TLS are those of `address`, whose host is not used. */
 export interface RedisClusterOptions extends Omit<RedisBrokerOptions, 'sentinel'> {

@@ -1,5 +1,5 @@
 import { LinkError } from '../link.js';
-import type { Server } from '../server.js';
+import type { Server } from '../address.js';
 import { SLOTS } from './slots.js';
 
 /** Slots from `first` to `last`, both included. */

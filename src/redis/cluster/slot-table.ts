@@ -1,4 +1,4 @@
-import type { Server } from '../server.js';
+import type { Server } from '../address.js';
 import { SLOTS } from './slots.js';
 
 /** Slots from `first` to `last`, both included. */

@@ -20,14 +20,14 @@ import {
 import type { BrokerStatus } from '../../broker/broker.js';
 import type { Logger } from '../../runtime/log.js';
 import { gatherTurn } from '../../operators/gatherTurn.js';
-import { mergeClaims, rangesOf, type PlacedClaim, type Testimony } from './claims.js';
+import { mergeClaims, rangesOf, type PlacedClaim, type Testimony } from './merge-views.js';
 import { majorityOf, readEndpoints, readMoved, readNodes, serverAt, type ClusterView } from './cluster-view.js';
 import type { Connect, RedisLink } from '../link.js';
-import { answered } from '../master.js';
-import { hostOf, type RedisAddress, type Server } from '../server.js';
+import { answered } from '../liveness/master.js';
+import { hostOf, type RedisAddress, type Server } from '../address.js';
 import { SlotTable } from './slot-table.js';
-import { RedisWatch, type Asked } from '../watch.js';
-import { momentBefore, presentMoment, type Moment } from '../liveness/moment.js';
+import { RedisWatch, type Asked } from '../liveness/query-connection.js';
+import { momentBefore, presentMoment, type Moment } from '../liveness/clock-reading.js';
 import type { Runtime } from '../../runtime/runtime.js';
 
 /** How often each server is asked who owns what. */

@@ -1,5 +1,5 @@
-import { readAnnouncement } from './misplaced.js';
-import { earlierMoment, earliestWallMs, type Clocks, type Moment } from './moment.js';
+import { readAnnouncement } from './in-doubt.js';
+import { earlierMoment, earliestWallMs, type Clocks, type Moment } from './clock-reading.js';
 
 /** Announcements are repeated for some seconds: this many are remembered, so that each is told once. */
 const REMEMBERED = 100;

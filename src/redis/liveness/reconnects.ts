@@ -15,7 +15,7 @@ import type { BrokerStatus } from '../../broker/broker.js';
 import type { Logger } from '../../runtime/log.js';
 import type { Metrics } from '../../runtime/metrics.js';
 import type { RedisLink } from '../link.js';
-import type { Verify } from '../master.js';
+import type { Verify } from './master.js';
 import type { Runtime } from '../../runtime/runtime.js';
 
 /** Retries wait at most this long, so that readiness follows Redis within seconds. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { of } from 'rxjs';
 import { Announcements } from '../../../src/redis/liveness/announcements.js';
-import { writeAnnouncement } from '../../../src/redis/liveness/misplaced.js';
+import { writeAnnouncement } from '../../../src/redis/liveness/in-doubt.js';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 1_767_225_600_000;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { of } from 'rxjs';
-import { earlierMoment, earliestWallMs, momentBefore, presentMoment, type Clocks } from '../../../src/redis/liveness/moment.js';
+import { earlierMoment, earliestWallMs, momentBefore, presentMoment, type Clocks } from '../../../src/redis/liveness/clock-reading.js';
 
 /** A machine whose clocks show what a test says. */
 class Machine implements Clocks {

@@ -1,4 +1,4 @@
-import { earlierMoment, type Moment } from './moment.js';
+import { earlierMoment, type Moment } from './clock-reading.js';
 
 /** A publisher's connection that is over. */
 export interface PastLife {

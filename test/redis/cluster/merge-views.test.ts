@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { mergeClaims, rangesOf, type PlacedClaim, type Testimony } from '../../../src/redis/cluster/claims.js';
+import { mergeClaims, rangesOf, type PlacedClaim, type Testimony } from '../../../src/redis/cluster/merge-views.js';
 import type { Claim } from '../../../src/redis/cluster/cluster-view.js';
 
 const ALL = [{ first: 0, last: 16_383 }];

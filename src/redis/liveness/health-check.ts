@@ -17,7 +17,7 @@ import { PublishError } from '../../broker/broker.js';
 import type { Time } from '../../operators/within.js';
 import type { Canary } from './canary.js';
 import type { RedisLink } from '../link.js';
-import { presentMoment, type Clocks, type Moment } from './moment.js';
+import { presentMoment, type Clocks, type Moment } from './clock-reading.js';
 
 /** Spec, "Redis": a proof of life is at most so old when the next canary has come back. */
 export const CANARY_INTERVAL_MS = 2000;

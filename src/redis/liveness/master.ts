@@ -1,6 +1,6 @@
 import { defer, ignoreElements, tap, type Observable } from 'rxjs';
-import { within, type Time } from '../operators/within.js';
-import { LinkError, type RedisLink } from './link.js';
+import { within, type Time } from '../../operators/within.js';
+import { LinkError, type RedisLink } from '../link.js';
 
 /**
  * Asks whether a link's server is the one that all pods should speak to: completes where it is, says so first where nobody who

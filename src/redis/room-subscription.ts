@@ -1,5 +1,5 @@
 import type { Subscriber, Unsubscribable } from 'rxjs';
-import type { Moment } from './liveness/moment.js';
+import type { Moment } from './liveness/clock-reading.js';
 
 /** A room that the hub wants. It is no Subscription in order to be small: a pod may have 200,000 rooms. */
 export class Wanted implements Unsubscribable {

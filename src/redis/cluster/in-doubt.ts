@@ -1,4 +1,4 @@
-import type { Moment } from '../liveness/moment.js';
+import type { Moment } from '../liveness/clock-reading.js';
 
 /**
  * A time in which a pod may have published messages of a room to a server of a cluster that no longer owned its slot: confirmed to

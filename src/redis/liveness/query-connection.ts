@@ -1,8 +1,8 @@
 import { BehaviorSubject, Observable, defer, first, ignoreElements, retry, switchMap, tap, timer } from 'rxjs';
-import type { Logger } from '../runtime/log.js';
-import type { Connect, RedisLink } from './link.js';
-import { addressOf, withoutLogin, type RedisAddress, type Server } from './server.js';
-import type { Runtime } from '../runtime/runtime.js';
+import type { Logger } from '../../runtime/log.js';
+import type { Connect, RedisLink } from '../link.js';
+import { addressOf, withoutLogin, type RedisAddress, type Server } from '../address.js';
+import type { Runtime } from '../../runtime/runtime.js';
 
 /** To the next server it is not far. */
 const MAX_RETRY_MS = 500;

@@ -1,5 +1,5 @@
 import type { Claim, ClusterView } from './cluster-view.js';
-import type { Server } from '../server.js';
+import type { Server } from '../address.js';
 import type { SlotRange } from './slot-table.js';
 import { SLOTS } from './slots.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { RecentRooms, readNotice, writeNotice } from '../../../src/redis/cluster/wrong-owner.js';
+import { RecentRooms, readNotice, writeNotice } from '../../../src/redis/cluster/in-doubt.js';
 
 describe('the rooms of late', () => {
   test('are given once, with the last confirmation of each, where they have moved', () => {

@@ -5,7 +5,7 @@ import {
   writeAnnouncement,
   type PastLife,
   type Untold,
-} from '../../../src/redis/liveness/misplaced.js';
+} from '../../../src/redis/liveness/in-doubt.js';
 
 const SINCE = { ms: 20, wallMs: 920 };
 const PAST: PastLife = { since: SINCE, place: 'a', demoted: true, published: true };
