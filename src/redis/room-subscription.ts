@@ -1,38 +1,31 @@
 import type { Subscriber, Unsubscribable } from 'rxjs';
-import type { Moment } from './liveness/clock-reading.js';
+import type { ClockReading } from './liveness/clock-reading.js';
 
-/** A room that the hub wants. It is no Subscription in order to be small: a pod may have 200,000 rooms. */
-export class Wanted implements Unsubscribable {
+/** A room that a pod subscribes to. It is no RxJS `Subscription`, to be small: a pod may have 200,000 rooms. */
+export class RoomSubscription implements Unsubscribable {
   readonly room: string;
   readonly subscriber: Subscriber<boolean>;
-  /** Redis has confirmed it on the present connection. */
-  confirmed = false;
-  /** What comes for it is passed on. */
-  open = false;
-  /** Of a room that was open once and is not now: the last proof that it was heard. What it may have missed is yet to be told. */
-  lostSince: Moment | undefined;
-  readonly #onLeft: Leaving;
+  /** Redis has confirmed the SUBSCRIBE on the present connection. */
+  isConfirmed = false;
+  /** Its messages are passed on. */
+  isOpen = false;
+  /** Set while it is not open but was open before: what was published since then may be missing, and needs a gap. */
+  lostSince: ClockReading | undefined;
+  readonly #owner: Owner;
 
-  constructor(room: string, subscriber: Subscriber<boolean>, lostSince: Moment | undefined, onLeft: Leaving) {
+  constructor(room: string, subscriber: Subscriber<boolean>, lostSince: ClockReading | undefined, owner: Owner) {
     this.room = room;
     this.subscriber = subscriber;
     this.lostSince = lostSince;
-    this.#onLeft = onLeft;
+    this.#owner = owner;
   }
 
   unsubscribe(): void {
-    this.#onLeft.left(this);
+    this.#owner.unsubscribed(this);
   }
 }
 
-/** Whoever hears that a room is no longer wanted. */
-interface Leaving {
-  left(wanted: Wanted): void;
-}
-
-/** The rooms that Redis has not confirmed. Most are: no copy is made of the 200,000 that a pod may have. */
-export function unconfirmed(all: Iterable<Wanted>): readonly string[] {
-  const rooms: string[] = [];
-  for (const { room, confirmed } of all) if (!confirmed) rooms.push(room);
-  return rooms;
+/** Removes a subscription; an interface rather than a closure for each room. */
+interface Owner {
+  unsubscribed(subscription: RoomSubscription): void;
 }

@@ -4,17 +4,17 @@ import { gatherTurn } from '../operators/gatherTurn.js';
 import { longestWaitMs, type Time } from '../operators/within.js';
 import type { Logger } from '../runtime/log.js';
 import { Announcements } from './liveness/announcements.js';
-import { StrayError, type Canary } from './liveness/canary.js';
+import { LostCanaryError, type Canary } from './liveness/canary.js';
 import type { RoomChannels } from './channels.js';
 import { LinkError, type RedisLink, type RefusedError, type RedisMessage } from './link.js';
 import { GLOBAL_ROOM } from '../protocol/protocol.js';
 import type { Verify } from './liveness/master.js';
-import { earlierMoment, earliestWallMs, momentBefore, presentMoment, type Clocks, type Moment } from './liveness/clock-reading.js';
-import { CANARY_INTERVAL_MS, proofs$ } from './liveness/health-check.js';
+import { earlierReading, earliestWallMs, readingBefore, readClocks, type Clocks, type ClockReading } from './liveness/clock-reading.js';
+import { CANARY_INTERVAL_MS, healthChecks$ } from './liveness/health-check.js';
 import { RefusalLog } from './refusal-log.js';
 import { subscribe$ } from './subscribe.js';
 import { TurnBatch } from './turn-batch.js';
-import { Wanted, unconfirmed } from './room-subscription.js';
+import { RoomSubscription, unconfirmed } from './room-subscription.js';
 
 const NOT_PROVEN: BrokerStatus = { up: false, reason: 'subscription: not proven yet' };
 
@@ -26,7 +26,7 @@ export interface RedisSubscriptionOptions {
   readonly publishable$: Observable<unknown>;
   readonly verify: Verify;
   /** Where pods tell each other what they misplaced; absent where nothing can be. */
-  readonly misplacedChannel?: string | undefined;
+  readonly announcementChannel?: string | undefined;
   /** How long Redis may say nothing while it owes the confirmation of a SUBSCRIBE. */
   readonly timeoutMs: number;
   readonly log: Logger;
@@ -34,11 +34,11 @@ export interface RedisSubscriptionOptions {
    * A canary was accepted and does not arrive, though this connection is a fresh one: perhaps the publisher speaks to another
    * server. The last that arrived was sent at that moment; undefined where none ever did.
    */
-  readonly onStray: (heard: Moment | undefined) => void;
+  readonly onLostCanary: (heard: ClockReading | undefined) => void;
   /** Which channels one SUBSCRIBE may ask for together. */
   readonly together: (channels: readonly string[]) => readonly (readonly string[])[];
   /** When the server was certainly the one to listen to, where it can be replaced without knowing; absent: as long as it is proven. */
-  readonly certain?: (() => Moment) | undefined;
+  readonly certain?: (() => ClockReading) | undefined;
   /** Redis refused channels. Returns whether they are somebody else's now; else the life is over. */
   readonly refused: (channels: readonly string[], error: unknown) => boolean;
 }
@@ -53,7 +53,7 @@ export class RedisSubscription {
   /** Up when a canary has come back on the present connection. */
   readonly status$ = new BehaviorSubject<BrokerStatus>({ up: false, reason: 'subscription: not connected yet' });
   readonly #options: RedisSubscriptionOptions;
-  readonly #wanted = new Map<string, Wanted>();
+  readonly #wanted = new Map<string, RoomSubscription>();
   /** Rooms that were heard elsewhere before and are not confirmed here yet. */
   readonly #returning = new Set<string>();
   /** Rooms that were entered in this turn: with a command for each, a pod that fills up would be felt. */
@@ -70,9 +70,9 @@ export class RedisSubscription {
   /** Redis lets the present life hear the pod's own channel. */
   #mayHear = false;
   /** Everything published before this came through: when the last canary to come back was sent, or when the present life began. */
-  #proven: Moment;
+  #proven: ClockReading;
   /** When the last canary that came back was sent, whichever life heard it. */
-  #heard: Moment | undefined;
+  #heard: ClockReading | undefined;
   /** Redis took what comes through the present life now after this, by the monotonic clock. */
   #takenMs = 0;
   /** The present life has heard one. */
@@ -82,7 +82,7 @@ export class RedisSubscription {
 
   constructor(options: RedisSubscriptionOptions) {
     this.#options = options;
-    this.#proven = presentMoment(options.time);
+    this.#proven = readClocks(options.time);
     this.#announcements = new Announcements(options.time);
     this.#refusals = new RefusalLog(options.log, () => options.time.scheduler.now());
     this.#soon = new TurnBatch(options.time.turnEnd$, (rooms) => {
@@ -96,7 +96,7 @@ export class RedisSubscription {
   /** One life: emits what comes through the link until unsubscribed. Errors with `LinkError` when it has proven to be dead or of no use. */
   live(link: RedisLink): Observable<BrokerEvent> {
     return new Observable((subscriber) => {
-      const born = presentMoment(this.#options.time);
+      const born = readClocks(this.#options.time);
       this.#takenMs = born.ms;
       this.#link = link;
       this.#output = subscriber;
@@ -122,8 +122,8 @@ export class RedisSubscription {
         this.#begin(born);
         return this.#prove(link);
       });
-      const { misplacedChannel } = this.#options;
-      const ours = misplacedChannel === undefined ? [this.#canaryChannel] : [this.#canaryChannel, misplacedChannel];
+      const { announcementChannel } = this.#options;
+      const ours = announcementChannel === undefined ? [this.#canaryChannel] : [this.#canaryChannel, announcementChannel];
       const asked = [...ours, ...this.#channelsOf(this.#wanted.keys())];
       this.#soon.clear();
       subscriber.add(concat(this.#ask(asked), begun$).subscribe({ error: this.#fail }));
@@ -135,9 +135,9 @@ export class RedisSubscription {
    *
    * @param lostSince of a room that was heard elsewhere before, the last proof that it was: a gap goes before what comes
    */
-  subscribe(room: string, lostSince?: Moment): Observable<boolean> {
+  subscribe(room: string, lostSince?: ClockReading): Observable<boolean> {
     return new Observable((subscriber) => {
-      const wanted = new Wanted(room, subscriber, lostSince, this);
+      const wanted = new RoomSubscription(room, subscriber, lostSince, this);
       this.#wanted.set(room, wanted);
       if (lostSince !== undefined) this.#returning.add(room);
       this.#soon.add(room);
@@ -146,7 +146,7 @@ export class RedisSubscription {
   }
 
   /** A room is no longer wanted. */
-  left(wanted: Wanted): void {
+  left(wanted: RoomSubscription): void {
     const { room } = wanted;
     if (this.#wanted.get(room) !== wanted) return;
     this.#wanted.delete(room);
@@ -155,7 +155,7 @@ export class RedisSubscription {
   }
 
   /** Of a room that is about to be subscribed to elsewhere and was heard here: when it may have missed something, at the earliest. */
-  lostSince(room: string): Moment | undefined {
+  lostSince(room: string): ClockReading | undefined {
     const wanted = this.#wanted.get(room);
     return wanted?.open === true ? this.#moved() : wanted?.lostSince;
   }
@@ -185,7 +185,7 @@ export class RedisSubscription {
     return this.#subscribe(link, asked, new Map(asked.map((channel) => [channel, this.#wantedAt(channel)])));
   }
 
-  #subscribe(link: RedisLink, channels: readonly string[], wantedAt: ReadonlyMap<string, Wanted | undefined>): Observable<never> {
+  #subscribe(link: RedisLink, channels: readonly string[], wantedAt: ReadonlyMap<string, RoomSubscription | undefined>): Observable<never> {
     return subscribe$(link, channels, {
       ...this.#options,
       isElsewhere: this.#options.refused,
@@ -197,7 +197,7 @@ export class RedisSubscription {
   }
 
   /** Without the pod's own channels there is no subscription; a room's is that room's affair. */
-  #forbidden(link: RedisLink, channel: string, wanted: Wanted | undefined, error: RefusedError): Observable<never> {
+  #forbidden(link: RedisLink, channel: string, wanted: RoomSubscription | undefined, error: RefusedError): Observable<never> {
     if (wanted === undefined || wanted.room === GLOBAL_ROOM) throw new LinkError(`channel ${channel}: ${error.message}`);
     // A user who may hear nothing at all is a mistake that somebody will mend, and no reason to let anybody go.
     const own$ = this.#mayHear ? EMPTY : this.#subscribe(link, [this.#canaryChannel], new Map());
@@ -210,12 +210,12 @@ export class RedisSubscription {
     return concat(own$, refused$);
   }
 
-  #wantedAt(channel: string): Wanted | undefined {
+  #wantedAt(channel: string): RoomSubscription | undefined {
     const room = this.#options.channels.roomOf(channel);
     return room === undefined ? undefined : this.#wanted.get(room);
   }
 
-  #confirm(channel: string, wanted: Wanted | undefined): void {
+  #confirm(channel: string, wanted: RoomSubscription | undefined): void {
     if (channel === this.#canaryChannel) this.#mayHear = true;
     const room = this.#options.channels.roomOf(channel);
     if (room === undefined || wanted === undefined || wanted.confirmed || this.#wanted.get(room) !== wanted) return;
@@ -229,7 +229,7 @@ export class RedisSubscription {
     }
   }
 
-  #begin(born: Moment): void {
+  #begin(born: ClockReading): void {
     this.#isLive = true;
     this.#isProven = false;
     this.#returning.clear();
@@ -243,12 +243,12 @@ export class RedisSubscription {
   }
 
   /** What may have been missed is told before anything comes. */
-  #open(rooms: readonly (readonly [room: string, wanted: Wanted])[]): void {
+  #open(rooms: readonly (readonly [room: string, wanted: RoomSubscription])[]): void {
     const lost = rooms.flatMap(([room, { lostSince }]) => (lostSince === undefined ? [] : [{ room, lostSince }]));
     const [first] = lost;
     if (first) {
       const { time, timeoutMs } = this.#options;
-      const proven = lost.reduce((least, { lostSince }) => earlierMoment(least, lostSince), first.lostSince);
+      const proven = lost.reduce((least, { lostSince }) => earlierReading(least, lostSince), first.lostSince);
       // What Redis took after the proof may bear a time from before it: a publish is under way for as long as its timeout.
       const sinceMs = earliestWallMs(proven, time) - longestWaitMs(timeoutMs);
       this.#output?.next({ kind: 'gap', rooms: new Set(lost.map(({ room }) => room)), sinceMs });
@@ -281,21 +281,21 @@ export class RedisSubscription {
   }
 
   /** Of a room whose slot moves: two servers may both have had it for a moment, and the last canary may have flown in it. */
-  #moved(): Moment {
-    return earlierMoment(this.#certain, momentBefore(presentMoment(this.#options.time), CANARY_INTERVAL_MS));
+  #moved(): ClockReading {
+    return earlierReading(this.#certain, readingBefore(readClocks(this.#options.time), CANARY_INTERVAL_MS));
   }
 
   /** Nothing that was published before was missed: it came through, and from the right server. */
-  get #certain(): Moment {
+  get #certain(): ClockReading {
     const certain = this.#options.certain?.();
-    return certain === undefined ? this.#proven : earlierMoment(this.#proven, certain);
+    return certain === undefined ? this.#proven : earlierReading(this.#proven, certain);
   }
 
   /** Never completes; the status follows. */
   #prove(link: RedisLink): Observable<never> {
-    const { canary, publishable$, verify, time, onStray } = this.#options;
+    const { canary, publishable$, verify, time, onLostCanary } = this.#options;
     this.#tell(NOT_PROVEN);
-    return proofs$({
+    return healthChecks$({
       canary,
       publishable$,
       prepared$: defer(() => this.#askForCanary()),
@@ -311,7 +311,7 @@ export class RedisSubscription {
           else this.#cameBack(proof);
         },
         error: (error: unknown) => {
-          if (error instanceof StrayError && !this.#isProven) onStray(this.#heard);
+          if (error instanceof LostCanaryError && !this.#isProven) onLostCanary(this.#heard);
         },
       }),
       ignoreElements(),
@@ -325,7 +325,7 @@ export class RedisSubscription {
     return this.#ask([channel]);
   }
 
-  #cameBack({ sent, isKnown }: { readonly sent: Moment; readonly isKnown: boolean }): void {
+  #cameBack({ sent, isKnown }: { readonly sent: ClockReading; readonly isKnown: boolean }): void {
     this.#heard = sent;
     this.#isProven = true;
     if (isKnown) this.#proven = sent;
@@ -349,7 +349,7 @@ export class RedisSubscription {
     const room = this.#options.channels.roomOf(channel);
     if (room === undefined) {
       if (channel === this.#canaryChannel) this.#options.canary.hear(payload);
-      else if (channel === this.#options.misplacedChannel) this.#hearMisplaced(payload);
+      else if (channel === this.#options.announcementChannel) this.#hearMisplaced(payload);
       return;
     }
     // Redis may still speak of a room that was left a moment ago.

@@ -29,7 +29,7 @@ class Scene {
     this.publisher = new RedisPublisher({
       time,
       timeoutMs: TIMEOUT_MS,
-      verify: (link) => concat(isMaster$(link, TIMEOUT_MS, time), this.isKnown ? EMPTY : of('not known' as const)),
+      verify: (link) => concat(isMaster$(link, TIMEOUT_MS, time), this.isKnown ? EMPTY : of('unknown' as const)),
       misplaced: { channel: 'test:misplaced', placeOf: () => this.place },
     });
   }

@@ -54,17 +54,17 @@ describe('whether a server is the master', () => {
   });
 
   test('is not known where no sentinel answers, which proves nothing', () => {
-    expect(agreement(MASTER, () => REFUSED, undefined)).toEqual(['not known', 'complete']);
+    expect(agreement(MASTER, () => REFUSED, undefined)).toEqual(['unknown', 'complete']);
   });
 
   test('is not known where the sentinels know no such master', () => {
-    expect(agreement(MASTER, reached, null)).toEqual(['not known', 'complete']);
+    expect(agreement(MASTER, reached, null)).toEqual(['unknown', 'complete']);
   });
 
   test.each([['OK'], [1], [[]], [['10.0.0.1']], [['10.0.0.1', 6379]], [['', '6379']], [['10.0.0.1', '0']], [[null, null]]])(
     'is not known from an answer of another form: %j',
     (answer) => {
-      expect(agreement(MASTER, reached, answer)).toEqual(['not known', 'complete']);
+      expect(agreement(MASTER, reached, answer)).toEqual(['unknown', 'complete']);
     },
   );
 });

@@ -61,15 +61,15 @@ class Scene {
       channels: roomChannels('test'),
       canary,
       publishable$: this.publishable$,
-      verify: (link) => concat(isMaster$(link, TIMEOUT_MS, runtime), this.isKnown ? EMPTY : of('not known' as const)),
-      misplacedChannel: 'test:misplaced',
+      verify: (link) => concat(isMaster$(link, TIMEOUT_MS, runtime), this.isKnown ? EMPTY : of('unknown' as const)),
+      announcementChannel: 'test:misplaced',
       timeoutMs: TIMEOUT_MS,
       log: Object.assign(Object.create(silentLogger) as typeof silentLogger, {
         warn: ({ channel }: { channel?: string }) => {
           if (channel !== undefined) this.warned.push(channel);
         },
       }),
-      onStray: (heard) => {
+      onLostCanary: (heard) => {
         this.#note(`stray, after one of ${heard?.ms ?? 'never'}`);
       },
       together: (channels) => this.together(channels),

@@ -265,7 +265,7 @@ describe('delivery: once and in order, or told', () => {
   test.each([demoted, replaced])(
     'sees what went to a replica ($redis) and is not told to those who had left it',
     async (what) => {
-      await patching('redis/liveness/in-doubt.js', 'Misplaced', (misplaced: { begun: () => undefined }) => {
+      await patching('redis/liveness/in-doubt.js', 'PublishesInDoubt', (misplaced: { begun: () => undefined }) => {
         misplaced.begun = () => undefined;
       });
       expect(await firstViolationOf(what)).toMatch(/^delivery: never heard .* which a replica had taken, nor any gap about it/);
@@ -317,8 +317,8 @@ describe('delivery: once and in order, or told', () => {
   });
 
   test('sees pods of a cluster that each believe one server, which may be cut off', async () => {
-    await breaking<typeof import('../../src/redis/cluster/merge-views.js')>('redis/cluster/merge-views.js', ({ mergeClaims }) => ({
-      mergeClaims: (_: unknown, testimonies: Parameters<typeof mergeClaims>[1]) => mergeClaims([], testimonies.slice(0, 1)),
+    await breaking<typeof import('../../src/redis/cluster/merge-views.js')>('redis/cluster/merge-views.js', ({ mergeViews }) => ({
+      mergeViews: (_: unknown, reports: Parameters<typeof mergeViews>[1]) => mergeViews([], reports.slice(0, 1)),
     }));
     await breaking<typeof import('../../src/redis/cluster/cluster-view.js')>(
       'redis/cluster/cluster-view.js',

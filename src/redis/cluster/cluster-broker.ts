@@ -4,14 +4,14 @@ import type { RedisBrokerOptions } from '../broker.js';
 import type { Publication } from '../../broker/broker.js';
 import { roomChannels, type RoomChannels } from '../channels.js';
 import { redisLink$ } from '../link.js';
-import { momentBefore, type Moment } from '../liveness/clock-reading.js';
+import { readingBefore, type ClockReading } from '../liveness/clock-reading.js';
 import { longestWaitMs } from '../../operators/within.js';
 import type { Server } from '../address.js';
 import { createShard, type Shard } from './shard.js';
 import { SlotTable } from './slot-table.js';
 import { slotOf } from './slots.js';
 import { POLL_INTERVAL_MS, RedisTopology } from './topology.js';
-import { RecentRooms, readNotice, writeNotice, type Doubt } from './in-doubt.js';
+import { RecentPublishes, readNotice, writeNotice, type SpanInDoubt } from './in-doubt.js';
 
 /** Where a cluster is; user, password and TLS are those of `address`, whose host is not used. */
 export interface RedisClusterOptions extends Omit<RedisBrokerOptions, 'sentinel'> {
@@ -28,7 +28,7 @@ interface Seat {
   shard: Shard | undefined;
   subscription: Subscription | undefined;
   /** While it has no shard: the last proof that it was heard. */
-  lostSince: Moment | undefined;
+  lostSince: ClockReading | undefined;
   /** It is on its way to another shard and not confirmed there yet. */
   isMoving: boolean;
   /** When it was confirmed at the shard that it moved to last. What was published before is told. */
@@ -36,7 +36,7 @@ interface Seat {
 }
 
 /** What has to be told to the members of a room. */
-interface Untold extends Doubt {
+interface Untold extends SpanInDoubt {
   isUnderWay: boolean;
   /** When the owner of the slot, as far as was known, took it; undefined until then. */
   toldMs: number | undefined;
@@ -65,7 +65,7 @@ class RedisCluster {
   readonly #topology: RedisTopology;
   readonly #shards = new Map<Server, Shard>();
   readonly #seats = new Map<string, Seat>();
-  readonly #recent = new RecentRooms();
+  readonly #recent = new RecentPublishes();
   /** Rooms to whose members this pod has to tell that it published to a server that may not have been the owner. */
   readonly #untold = new Map<string, Untold>();
   readonly #pod: string;
@@ -222,7 +222,7 @@ class RedisCluster {
     const { agreed } = this.#topology;
     const { timeoutMs } = this.#options;
     // A message bears a time from before its publish, by the timeout at most.
-    const since = momentBefore(agreed, longestWaitMs(timeoutMs));
+    const since = readingBefore(agreed, longestWaitMs(timeoutMs));
     const other = this.#untold.get(room);
     this.#untold.set(room, {
       since: other !== undefined && other.since.ms < since.ms ? other.since : since,

@@ -1,9 +1,9 @@
 import { LinkError } from '../link.js';
 import type { Server } from '../address.js';
-import { SLOTS } from './slots.js';
+import { SLOT_COUNT } from './slots.js';
 
 /** Slots from `first` to `last`, both included. */
-export interface Slots {
+export interface SlotRange {
   readonly first: number;
   readonly last: number;
 }
@@ -16,7 +16,7 @@ export interface Claim {
   readonly epoch: number;
   /** The address as the cluster writes it, by which a change is noticed. */
   readonly address: string;
-  readonly slots: readonly Slots[];
+  readonly slots: readonly SlotRange[];
 }
 
 /** A cluster as one of its servers sees it. */
@@ -62,10 +62,10 @@ function readNode(line: string): { readonly claim: Claim; readonly flags: readon
   return { claim: { id, address, epoch: Number(epoch), slots: owned.map(readRange) }, flags: flags.split(',') };
 }
 
-function readRange(text: string): Slots {
+function readRange(text: string): SlotRange {
   const [, from = '', to = from] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text) ?? [];
   const [first, last] = [Number(from), Number(to)];
-  if (from === '' || first > last || last >= SLOTS) throw wrongShape('NODES');
+  if (from === '' || first > last || last >= SLOT_COUNT) throw wrongShape('NODES');
   return { first, last };
 }
 
@@ -118,7 +118,7 @@ export function readInfo(answer: unknown): ClusterState {
   const state = valueOf('cluster_state');
   if (state === undefined) throw wrongShape('INFO');
   const isOk = state === 'ok';
-  const isComplete = valueOf('cluster_slots_assigned') === String(SLOTS) && valueOf('cluster_slots_fail') === '0';
+  const isComplete = valueOf('cluster_slots_assigned') === String(SLOT_COUNT) && valueOf('cluster_slots_fail') === '0';
   return { isOk, isCutOff: !isOk && isComplete };
 }
 

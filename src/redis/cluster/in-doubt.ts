@@ -1,16 +1,16 @@
-import type { Moment } from '../liveness/clock-reading.js';
+import type { ClockReading } from '../liveness/clock-reading.js';
 
 /**
  * A time in which a pod may have published messages of a room to a server of a cluster that no longer owned its slot: confirmed to
  * their senders, and heard by those alone who still listened there.
  */
-export interface Doubt {
-  readonly since: Moment;
+export interface SpanInDoubt {
+  readonly since: ClockReading;
   readonly untilMs: number;
 }
 
 /** The rooms that a pod has published to of late, and when Redis confirmed the last message of each. */
-export class RecentRooms {
+export class RecentPublishes {
   #young = new Map<string, number>();
   #old = new Map<string, number>();
   #youngSinceMs = -Infinity;

@@ -1,17 +1,17 @@
 import type { Claim, ClusterView } from './cluster-view.js';
 import type { Server } from '../address.js';
-import type { SlotRange } from './slot-table.js';
-import { SLOTS } from './slots.js';
+import type { OwnedSlots } from './slot-table.js';
+import { SLOT_COUNT } from './slots.js';
 
 /** A claim, and under which address clients connect to the server. */
-export interface PlacedClaim extends Claim {
+export interface KnownNode extends Claim {
   readonly server: Server;
   /** The server itself said so. */
   readonly isOwn: boolean;
 }
 
 /** What one server said, and when it was asked. */
-export interface Testimony {
+export interface ViewReport {
   readonly askedMs: number;
   readonly view: ClusterView;
   /** Where clients connect to a server, by its id. */
@@ -24,11 +24,11 @@ export interface Testimony {
  *
  * The claims that were known before take part, so that a server which is behind cannot turn the table back.
  */
-export function mergeClaims(before: readonly PlacedClaim[], testimonies: readonly Testimony[]): readonly PlacedClaim[] {
-  const known = new Set(testimonies.flatMap(({ view }) => view.claims.map(({ id }) => id)));
-  const merged = new Map<string, PlacedClaim>();
+export function mergeViews(before: readonly KnownNode[], reports: readonly ViewReport[]): readonly KnownNode[] {
+  const known = new Set(reports.flatMap(({ view }) => view.claims.map(({ id }) => id)));
+  const merged = new Map<string, KnownNode>();
   for (const claim of before) if (known.has(claim.id)) merged.set(claim.id, { ...claim, isOwn: false });
-  for (const { view, serverOf } of [...testimonies].sort((a, b) => a.askedMs - b.askedMs)) {
+  for (const { view, serverOf } of [...reports].sort((a, b) => a.askedMs - b.askedMs)) {
     for (const claim of view.claims) {
       const server = serverOf(claim);
       const other = merged.get(claim.id);
@@ -45,16 +45,16 @@ export function mergeClaims(before: readonly PlacedClaim[], testimonies: readonl
 }
 
 /** The owner of each slot: of several servers that claim it, the one with the greatest epoch, and among equals who claims it itself. */
-export function rangesOf(claims: readonly PlacedClaim[]): readonly SlotRange[] {
+export function ownedSlots(claims: readonly KnownNode[]): readonly OwnedSlots[] {
   const rising = [...claims].sort((a, b) => a.epoch - b.epoch || Number(a.isOwn) - Number(b.isOwn));
   // By its place among the claims, from 1; 0 is nobody's.
-  const owners = new Uint16Array(SLOTS);
+  const owners = new Uint16Array(SLOT_COUNT);
   for (const [at, { slots }] of rising.entries()) for (const { first, last } of slots) owners.fill(at + 1, first, last + 1);
-  const ranges: SlotRange[] = [];
-  for (let first = 0; first < SLOTS;) {
+  const ranges: OwnedSlots[] = [];
+  for (let first = 0; first < SLOT_COUNT;) {
     const owner = owners[first] ?? 0;
     let end = first + 1;
-    while (end < SLOTS && owners[end] === owner) end += 1;
+    while (end < SLOT_COUNT && owners[end] === owner) end += 1;
     const server = rising[owner - 1]?.server;
     if (server !== undefined) ranges.push({ first, last: end - 1, server });
     first = end;

@@ -4,24 +4,24 @@ import type { RedisBrokerOptions } from '../broker.js';
 import type { RoomChannels } from '../channels.js';
 import { readInfo, type ClusterState } from './cluster-view.js';
 import { RefusedError, redisLink$, type RedisLink } from '../link.js';
-import { answered, isMaster$ } from '../liveness/master.js';
-import type { Moment } from '../liveness/clock-reading.js';
+import { replyTimeout, isMaster$ } from '../liveness/master.js';
+import type { ClockReading } from '../liveness/clock-reading.js';
 import { redisNode, type RedisNode } from '../node.js';
 import { addressOf, type Server } from '../address.js';
 import type { SlotTable } from './slot-table.js';
-import { SLOTS, slotOf } from './slots.js';
+import { SLOT_COUNT, slotOf } from './slots.js';
 import { CHANNELS_PER_COMMAND, chunks } from '../subscribe.js';
 import type { Time } from '../../operators/within.js';
 
 /** So many names are tried for a canary; a server that owns one slot in 16,384 needs that many on average. */
-const MAX_NAMES = SLOTS * 20;
+const MAX_NAMES = SLOT_COUNT * 20;
 
 export interface ShardOptions extends Omit<RedisBrokerOptions, 'sentinel'> {
   readonly server: Server;
   readonly channels: RoomChannels;
   readonly table: () => SlotTable;
   /** The latest moment of which it is known that no other server owned its slots. */
-  readonly certain: () => Moment;
+  readonly certain: () => ClockReading;
   /** What the server said when it refused a channel. Returns whether another one will take it. */
   readonly refused: (reason: string) => boolean;
 }
@@ -95,13 +95,13 @@ export function createShard(options: ShardOptions): Shard {
 }
 
 /** Asks a server how the cluster is. Where it is not well, nobody knows whether the server still owns its slots: see `Verify`. */
-function isWell$(link: RedisLink, timeoutMs: number, time: Time, tell: (state: ClusterState) => void): Observable<'not known'> {
+function isWell$(link: RedisLink, timeoutMs: number, time: Time, tell: (state: ClusterState) => void): Observable<'unknown'> {
   return defer(() => link.ask('CLUSTER', 'INFO')).pipe(
     map(readInfo),
     tap(tell),
     filter(({ isOk }) => !isOk),
-    map(() => 'not known' as const),
-    answered(link, 'CLUSTER INFO', timeoutMs, time),
+    map(() => 'unknown' as const),
+    replyTimeout(link, 'CLUSTER INFO', timeoutMs, time),
   );
 }
 

@@ -1,8 +1,8 @@
 import type { Server } from '../address.js';
-import { SLOTS } from './slots.js';
+import { SLOT_COUNT } from './slots.js';
 
 /** Slots from `first` to `last`, both included. */
-export interface SlotRange {
+export interface OwnedSlots {
   readonly first: number;
   readonly last: number;
   readonly server: Server;
@@ -13,12 +13,12 @@ export interface SlotRange {
  * Ranges do not overlap.
  */
 export class SlotTable {
-  readonly #ranges: readonly SlotRange[];
+  readonly #ranges: readonly OwnedSlots[];
   readonly #corrections: ReadonlyMap<number, Server>;
   /** How many slots each owns; none who owns none. */
   readonly #shares = new Map<Server, number>();
 
-  constructor(ranges: readonly SlotRange[] = [], corrections: ReadonlyMap<number, Server> = new Map()) {
+  constructor(ranges: readonly OwnedSlots[] = [], corrections: ReadonlyMap<number, Server> = new Map()) {
     this.#ranges = [...ranges].sort((a, b) => a.first - b.first);
     this.#corrections = corrections;
     for (const { first, last, server } of ranges) this.#share(server, last - first + 1);
@@ -30,7 +30,7 @@ export class SlotTable {
   }
 
   /** The ranges are the same; corrections are left out. */
-  hasRanges(ranges: readonly SlotRange[]): boolean {
+  hasRanges(ranges: readonly OwnedSlots[]): boolean {
     return (
       ranges.length === this.#ranges.length &&
       ranges.every(({ first, last, server }, at) => {
@@ -47,7 +47,7 @@ export class SlotTable {
 
   /** How many slots nobody owns. */
   get unowned(): number {
-    return [...this.#shares.values()].reduce((left, share) => left - share, SLOTS);
+    return [...this.#shares.values()].reduce((left, share) => left - share, SLOT_COUNT);
   }
 
   ownerOf(slot: number): Server | undefined {
@@ -64,7 +64,7 @@ export class SlotTable {
     let [low, high] = [0, this.#ranges.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if ((this.#ranges[middle]?.last ?? SLOTS) < slot) low = middle + 1;
+      if ((this.#ranges[middle]?.last ?? SLOT_COUNT) < slot) low = middle + 1;
       else high = middle;
     }
     const range = this.#ranges[low];

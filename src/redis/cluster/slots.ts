@@ -1,5 +1,5 @@
 /** Redis Cluster divides all channels among so many slots. */
-export const SLOTS = 16_384;
+export const SLOT_COUNT = 16_384;
 
 const CRC16 = Uint16Array.from({ length: 256 }, (_, byte) => {
   let crc = byte << 8;
@@ -11,7 +11,7 @@ const CRC16 = Uint16Array.from({ length: 256 }, (_, byte) => {
 export function slotOf(channel: string): number {
   let crc = 0;
   for (const byte of Buffer.from(hashTag(channel))) crc = ((crc << 8) ^ (CRC16[(crc >> 8) ^ byte] ?? 0)) & 0xffff;
-  return crc % SLOTS;
+  return crc % SLOT_COUNT;
 }
 
 /** Whether all channels that begin so are in one slot, whatever follows. */

@@ -20,14 +20,14 @@ import {
 import type { BrokerStatus } from '../../broker/broker.js';
 import type { Logger } from '../../runtime/log.js';
 import { gatherTurn } from '../../operators/gatherTurn.js';
-import { mergeClaims, rangesOf, type PlacedClaim, type Testimony } from './merge-views.js';
+import { mergeViews, ownedSlots, type KnownNode, type ViewReport } from './merge-views.js';
 import { majorityOf, readEndpoints, readMoved, readNodes, serverAt, type ClusterView } from './cluster-view.js';
 import type { Connect, RedisLink } from '../link.js';
-import { answered } from '../liveness/master.js';
+import { replyTimeout } from '../liveness/master.js';
 import { hostOf, type RedisAddress, type Server } from '../address.js';
 import { SlotTable } from './slot-table.js';
-import { RedisWatch, type Asked } from '../liveness/query-connection.js';
-import { momentBefore, presentMoment, type Moment } from '../liveness/clock-reading.js';
+import { QueryConnection, type ConnectionState } from '../liveness/query-connection.js';
+import { readingBefore, readClocks, type ClockReading } from '../liveness/clock-reading.js';
 import type { Runtime } from '../../runtime/runtime.js';
 
 /** How often each server is asked who owns what. */
@@ -68,13 +68,13 @@ interface Hint {
 
 /** A server that is asked again and again. */
 interface Asking {
-  readonly watch: RedisWatch;
+  readonly watch: QueryConnection;
   readonly life: Subscription;
 }
 
-interface DatedTestimony extends Testimony {
+interface ConfirmedReport extends ViewReport {
   /** Whoever owned a slot then, the server has heard of it. */
-  readonly certain: Moment;
+  readonly certain: ClockReading;
 }
 
 /**
@@ -87,14 +87,14 @@ export class RedisTopology {
   readonly #options: RedisTopologyOptions;
   readonly #asking = new Map<Server, Asking>();
   /** Of the servers that answered last and are believed, by address. */
-  readonly #testimonies = new Map<Server, DatedTestimony>();
+  readonly #reports = new Map<Server, ConfirmedReport>();
   readonly #hints = new Map<number, Hint>();
   readonly #hinted$ = new Subject<void>();
   readonly #answered$ = new Subject<void>();
-  #claims: readonly PlacedClaim[] = [];
+  #claims: readonly KnownNode[] = [];
   /** What the servers say, without corrections. */
   #told: SlotTable | undefined;
-  #agreed: Moment;
+  #agreed: ClockReading;
   #hasMajority = false;
 
   constructor(options: RedisTopologyOptions) {
@@ -106,7 +106,7 @@ export class RedisTopology {
    * The latest moment of which it is known that no server but those of the present table owned a slot: a majority of the masters was
    * asked then or later, and a replica is promoted by a majority only. Before anybody was asked: when the topology was made.
    */
-  get agreed(): Moment {
+  get agreed(): ClockReading {
     return this.#agreed;
   }
 
@@ -163,8 +163,8 @@ export class RedisTopology {
     return ELSEWHERE.test(reason);
   }
 
-  #now(): Moment {
-    return presentMoment(this.#options.runtime);
+  #now(): ClockReading {
+    return readClocks(this.#options.runtime);
   }
 
   /** All masters; the servers of the configuration too, as long as no majority of the masters answers. */
@@ -182,7 +182,7 @@ export class RedisTopology {
 
   #ask(server: Server): void {
     const { runtime, channelPrefix } = this.#options;
-    const watch = new RedisWatch({ ...this.#options, name: `${channelPrefix}:topology`, servers: () => [server] });
+    const watch = new QueryConnection({ ...this.#options, name: `${channelPrefix}:topology`, servers: () => [server] });
     const asked$ = watch.connected((link) => {
       const endpoints = new Endpoints();
       return interval(POLL_INTERVAL_MS, runtime.scheduler).pipe(
@@ -190,7 +190,7 @@ export class RedisTopology {
         exhaustMap(() => this.#question(link, server, endpoints)),
         // A server that cannot be reached has no vote.
         finalize(() => {
-          this.#testimonies.delete(server);
+          this.#reports.delete(server);
           this.#count();
         }),
       );
@@ -207,9 +207,9 @@ export class RedisTopology {
   #question(link: RedisLink, server: Server, endpoints: Endpoints): Observable<never> {
     const { timeoutMs, runtime } = this.#options;
     const asked = this.#now();
-    const certain = momentBefore(asked, NEWS_MS);
+    const certain = readingBefore(asked, NEWS_MS);
     const ask$ = (question: string) =>
-      defer(() => from(link.ask('CLUSTER', question))).pipe(answered<unknown>(link, `CLUSTER ${question}`, timeoutMs, runtime));
+      defer(() => from(link.ask('CLUSTER', question))).pipe(replyTimeout<unknown>(link, `CLUSTER ${question}`, timeoutMs, runtime));
     return ask$('NODES').pipe(
       map(readNodes),
       concatMap((view) => {
@@ -229,18 +229,18 @@ export class RedisTopology {
     );
   }
 
-  #hear(server: Server, testimony: DatedTestimony): void {
-    if (testimony.view.hasMajority) this.#testimonies.set(server, testimony);
-    else this.#testimonies.delete(server);
-    if (this.#testimonies.size > 0) this.#merge();
+  #hear(server: Server, testimony: ConfirmedReport): void {
+    if (testimony.view.hasMajority) this.#reports.set(server, testimony);
+    else this.#reports.delete(server);
+    if (this.#reports.size > 0) this.#merge();
     // Not before the table: what moves with it was agreed upon at the time before this answer.
     this.#count();
     this.#answered$.next();
   }
 
   #merge(): void {
-    this.#claims = mergeClaims(this.#claims, [...this.#testimonies.values()]);
-    const ranges = rangesOf(this.#claims);
+    this.#claims = mergeViews(this.#claims, [...this.#reports.values()]);
+    const ranges = ownedSlots(this.#claims);
     const isNew = this.#told?.hasRanges(ranges) !== true;
     if (isNew) this.#told = new SlotTable(ranges);
     if (this.#forgetHints() || isNew) this.#correct();
@@ -251,7 +251,7 @@ export class RedisTopology {
     const nowMs = this.#now().ms;
     const before = this.#hints.size;
     for (const [slot, { server, by, atMs }] of this.#hints) {
-      const isAsked = (this.#testimonies.get(by)?.askedMs ?? -Infinity) > atMs;
+      const isAsked = (this.#reports.get(by)?.askedMs ?? -Infinity) > atMs;
       if (isAsked || atMs + HINT_MS <= nowMs || this.#told?.ownerOf(slot) === server) this.#hints.delete(slot);
     }
     return this.#hints.size !== before;
@@ -266,8 +266,8 @@ export class RedisTopology {
   #count(): void {
     const masters = new Set(this.#claims.filter(({ slots }) => slots.length > 0).map(({ id }) => id));
     // One server may be asked under two names.
-    const votes = new Map<string, Moment>();
-    for (const { view, certain } of this.#testimonies.values()) {
+    const votes = new Map<string, ClockReading>();
+    for (const { view, certain } of this.#reports.values()) {
       if (masters.has(view.id) && (votes.get(view.id)?.ms ?? -Infinity) < certain.ms) votes.set(view.id, certain);
     }
     const newest = [...votes.values()].sort((a, b) => b.ms - a.ms);
@@ -277,7 +277,7 @@ export class RedisTopology {
   }
 
   get #whyNotAsked(): string {
-    const all: Asked[] = [...this.#asking.values()].map(({ watch }) => watch.link$.value);
+    const all: ConnectionState[] = [...this.#asking.values()].map(({ watch }) => watch.link$.value);
     const reasons = all.flatMap((asked) => ('reason' in asked ? [asked.reason] : []));
     if (reasons.length < all.length) return 'no server that knows a majority of its masters has answered';
     return reasons[0] ?? 'not asked yet';

@@ -3,32 +3,32 @@ import type { Runtime } from '../../runtime/runtime.js';
 /** The two clocks of a machine. */
 export type Clocks = Pick<Runtime, 'scheduler' | 'wallMs'>;
 
-/** A moment as both clocks of this machine showed it. It compares only with moments of the same process. */
-export interface Moment {
-  /** By the monotonic clock, in milliseconds. */
+/** What both clocks of this machine showed at one point in time. Compare it only with readings of the same process. */
+export interface ClockReading {
+  /** Of the monotonic clock, in milliseconds. */
   readonly ms: number;
-  /** By the machine's clock, in milliseconds since the epoch. */
+  /** Of the wall clock, in milliseconds since the epoch. */
   readonly wallMs: number;
 }
 
-export function presentMoment({ scheduler, wallMs }: Clocks): Moment {
+export function readClocks({ scheduler, wallMs }: Clocks): ClockReading {
   return { ms: scheduler.now(), wallMs: wallMs() };
 }
 
-export function momentBefore({ ms, wallMs }: Moment, byMs: number): Moment {
+export function readingBefore({ ms, wallMs }: ClockReading, byMs: number): ClockReading {
   return { ms: ms - byMs, wallMs: wallMs - byMs };
 }
 
-/** The earlier of two, by each clock. */
-export function earlierMoment(one: Moment, other: Moment): Moment {
+/** The earlier of two readings, for each clock by itself. */
+export function earlierReading(one: ClockReading, other: ClockReading): ClockReading {
   return { ms: Math.min(one.ms, other.ms), wallMs: Math.min(one.wallMs, other.wallMs) };
 }
 
 /**
- * The time of day of a moment that is past. The machine's clock may have been set since then: of what it showed, and what it would
- * have shown by its present setting, the earlier.
+ * The wall-clock time of a past reading, in milliseconds since the epoch. If the wall clock was set since then, it is the earlier of
+ * the time that it showed and the time that it would have shown with its present setting.
  */
-export function earliestWallMs(moment: Moment, clocks: Clocks): number {
-  const now = presentMoment(clocks);
-  return earlierMoment(moment, momentBefore(now, now.ms - moment.ms)).wallMs;
+export function earliestWallMs(reading: ClockReading, clocks: Clocks): number {
+  const now = readClocks(clocks);
+  return earlierReading(reading, readingBefore(now, now.ms - reading.ms)).wallMs;
 }

@@ -15,77 +15,74 @@ import {
 } from 'rxjs';
 import { PublishError } from '../../broker/broker.js';
 import type { Time } from '../../operators/within.js';
-import type { Canary } from './canary.js';
 import type { RedisLink } from '../link.js';
-import { presentMoment, type Clocks, type Moment } from './clock-reading.js';
+import type { Canary } from './canary.js';
+import { readClocks, type ClockReading, type Clocks } from './clock-reading.js';
 
-/** Spec, "Redis": a proof of life is at most so old when the next canary has come back. */
+/** Spec, "Redis": the last successful check is at most this old when the next canary has come back. */
 export const CANARY_INTERVAL_MS = 2000;
 
-/** Canaries leave more often: for as long as one is in the air, the last proof is the one before. */
-const CANARY_PACE_MS = 1500;
+/** Shorter, since the last successful check is the one before for as long as a canary is on its way. */
+const CHECK_INTERVAL_MS = 1500;
 
-/** What came of a canary: it was sent then and came back; or it could not be published, which says nothing of the subscription. */
-export type Proof =
+/** The result of a check: the canary came back; or it could not be published, which says nothing about the subscription. */
+export type HealthCheck =
   | {
-      readonly sent: Moment;
-      /** Whether anybody could be asked if the server is the master. */
-      readonly isKnown: boolean;
+      readonly sent: ClockReading;
+      /** The server is known to be the master, too. */
+      readonly isMaster: boolean;
     }
-  | { readonly sent: Moment; readonly refusal: string };
+  | { readonly sent: ClockReading; readonly refusal: string };
 
-export interface ProofOptions {
+export interface HealthCheckOptions {
   readonly canary: Canary;
-  /** Emits when a canary can be published that could not before. */
+  /** Emits when the publisher can publish again. */
   readonly publishable$: Observable<unknown>;
   /** Completes when the canary's channel is subscribed to. */
   readonly prepared$: Observable<never>;
-  /** See `Verify`; of the subscription's server. */
-  readonly verified$: Observable<'not known'>;
+  /** Verifies the subscription's server (see `Verify`). */
+  readonly verified$: Observable<'unknown'>;
   /** The subscription's. */
   readonly link: RedisLink;
   readonly time: Time & Clocks;
 }
 
-/**
- * Cold: proves a subscription alive again and again. Never completes; errors with `LinkError` when it is dead, or its server not
- * the one to listen to.
- */
-export function proofs$(options: ProofOptions): Observable<Proof> {
+/** Cold: checks a subscription again and again. Never completes; errors with `LinkError` if it is dead, or its server not the master. */
+export function healthChecks$(options: HealthCheckOptions): Observable<HealthCheck> {
   const { publishable$, time } = options;
-  // What an earlier publisher sent may have gone to another server: it is not waited for.
+  // A new publisher starts anew: the canary of the one before may have gone to another server.
   return publishable$.pipe(
     startWith(undefined),
     switchMap(() =>
-      interval(CANARY_PACE_MS, time.scheduler).pipe(
+      interval(CHECK_INTERVAL_MS, time.scheduler).pipe(
         startWith(undefined),
-        exhaustMap(() => proof$(options)),
+        exhaustMap(() => healthCheck$(options)),
       ),
     ),
   );
 }
 
-function proof$({ canary, prepared$, verified$, link, time }: ProofOptions): Observable<Proof> {
+function healthCheck$({ canary, prepared$, verified$, link, time }: HealthCheckOptions): Observable<HealthCheck> {
   return defer(() => {
-    const sent = presentMoment(time);
+    const sent = readClocks(time);
     let refusal: string | undefined;
-    let isKnown = true;
-    const flown$ = canary.fly(link).pipe(
+    let isMaster = true;
+    const cameBack$ = canary.send(link).pipe(
       catchError((error: unknown) => {
-        // That is the publisher's trouble, and no reason to replace this connection; but proven it is not.
+        // The publisher's fault, and no reason to replace this connection; but the check is not passed.
         if (!(error instanceof PublishError)) throw error;
         refusal = error.message;
         return EMPTY;
       }),
     );
-    const asked$ = verified$.pipe(
-      tap(() => (isKnown = false)),
+    const role$ = verified$.pipe(
+      tap(() => (isMaster = false)),
       ignoreElements(),
     );
     return concat(
       prepared$,
-      merge(flown$, asked$),
-      defer(() => of(refusal === undefined ? { sent, isKnown } : { sent, refusal })),
+      merge(cameBack$, role$),
+      defer(() => of(refusal === undefined ? { sent, isMaster } : { sent, refusal })),
     );
   });
 }

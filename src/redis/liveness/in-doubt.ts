@@ -1,103 +1,68 @@
-import { earlierMoment, type Moment } from './clock-reading.js';
+import { earlierReading, type ClockReading } from './clock-reading.js';
 
-/** A publisher's connection that is over. */
-export interface PastLife {
-  /** Since then publishes may have been misplaced: the server was last known to be the master then, or a little later. */
-  readonly since: Moment;
-  /** Where it led, as far as that is known; another place is another server. */
-  readonly place: string;
-  /** Its server has proven to be the master no longer. */
+/** A session of the publisher that has ended. */
+export interface EndedSession {
+  /** Its publishes since then are in doubt: the server was confirmed as the master shortly before. */
+  readonly since: ClockReading;
+  /** The server, as far as it is known; another text is another server. */
+  readonly server: string;
+  /** The server has turned out not to be the master any more. */
   readonly demoted: boolean;
-  /** Something was published since then. */
+  /** A message was published since then. */
   readonly published: boolean;
 }
 
-/** Publishes that may have been misplaced, of which the other pods are to be told. */
-export interface Untold {
-  /** Another one with each that comes to it. */
+/** A span of publishes in doubt that is still to be announced. */
+export interface UnannouncedSpan {
+  /** A new one whenever the span grows. */
   readonly id: string;
-  readonly since: Moment;
+  readonly since: ClockReading;
 }
 
-/** An untold span is announced this many times: a pod that has no subscription for a moment would miss a single announcement. */
+/** Each span is announced this many times, since a pod that is reconnecting misses an announcement. */
 const ANNOUNCEMENTS = 4;
 
 /**
- * What one pod misplaced and has not told the others yet: publishes that a server took which was the master no longer, so that only
- * pods that still listened there heard them, while their senders got them confirmed. The other pods cannot know it: their own gaps
- * were told when they left the old server, and this pod may have been later than they.
+ * A pod's publishes in doubt: accepted by a server that was no longer the master, so that their senders got no error and only pods
+ * still subscribed there received them. The other pods cannot know: the gaps that they sent when they left the old server do not
+ * reach as far as the publishes of a pod that left it later. So this pod announces them.
  */
-export class Misplaced {
+export class PublishesInDoubt {
   readonly #newId: () => string;
-  #past: PastLife | undefined;
-  #untold: Untold | undefined;
+  #ended: EndedSession | undefined;
+  #unannounced: UnannouncedSpan | undefined;
   #timesLeft = 0;
 
   constructor(newId: () => string) {
     this.#newId = newId;
   }
 
-  /** What the other pods are to be told now. */
-  get untold(): Untold | undefined {
-    return this.#untold;
+  /** What is to be announced now. */
+  get unannounced(): UnannouncedSpan | undefined {
+    return this.#unannounced;
   }
 
-  /** A connection is over. */
-  ended(past: PastLife): void {
-    if (past.published) this.#past = past;
+  sessionEnded(session: EndedSession): void {
+    if (session.published) this.#ended = session;
   }
 
-  /** It was not known that the server was the master no longer, and now it is. */
-  suspect(): void {
-    if (this.#past) this.#past = { ...this.#past, demoted: true };
+  /** The server of the session that ended last has turned out not to be the master any more. */
+  masterDemoted(): void {
+    if (this.#ended) this.#ended = { ...this.#ended, demoted: true };
   }
 
-  /** A new connection has begun. */
-  begun(place: string): void {
-    const past = this.#past;
-    this.#past = undefined;
-    if (past === undefined || (!past.demoted && past.place === place)) return;
-    this.#untold = { id: this.#newId(), since: earlierMoment(past.since, this.#untold?.since ?? past.since) };
+  sessionStarted(server: string): void {
+    const ended = this.#ended;
+    this.#ended = undefined;
+    if (ended === undefined || (!ended.demoted && ended.server === server)) return;
+    this.#unannounced = { id: this.#newId(), since: earlierReading(ended.since, this.#unannounced?.since ?? ended.since) };
     this.#timesLeft = ANNOUNCEMENTS;
   }
 
-  /** Redis has accepted an announcement of it. */
-  told({ id }: Untold): void {
-    if (this.#untold?.id !== id) return;
+  /** Redis has accepted an announcement of the span. */
+  announced({ id }: UnannouncedSpan): void {
+    if (this.#unannounced?.id !== id) return;
     this.#timesLeft -= 1;
-    if (this.#timesLeft === 0) this.#untold = undefined;
+    if (this.#timesLeft === 0) this.#unannounced = undefined;
   }
-}
-
-/** Word from another pod that it misplaced publishes. */
-export interface Announcement {
-  /** The same word may come more than once; undefined where the pod's version gives it none. */
-  readonly id: string | undefined;
-  /** How long before the announcement was sent the first of them may have been published, by the clocks of the pod that sends it. */
-  readonly ageMs: number;
-  /** The time that the first of them may bear, by the clock of the pod that sends it, in milliseconds since the epoch. */
-  readonly wallMs: number;
-}
-
-/** Clocks of two machines run at rates that differ by less than this. */
-const MOST_DRIFT = 0.001;
-
-/** As it goes through the channel of all pods: the format's version, the id, the age and the time. */
-export function writeAnnouncement({ id, ageMs, wallMs }: Announcement & { readonly id: string }): string {
-  return `2 ${id} ${Math.ceil(ageMs * (1 + MOST_DRIFT))} ${Math.floor(wallMs)}`;
-}
-
-const VERSION_2 = /^2 ([\w-]{1,64}) (\d{1,15}) (-?\d{1,15})$/;
-
-/** The first version named the beginning and the end of the span, both by the other pod's clock: it was as long ago as it lasted, or longer. */
-const VERSION_1 = /^(\d{1,15}) (\d{1,15})$/;
-
-/** Undefined for anything else: whoever may publish to the channel may publish nonsense. */
-export function readAnnouncement(payload: Buffer): Announcement | undefined {
-  const text = payload.toString();
-  const [, id, age, wall] = VERSION_2.exec(text) ?? [];
-  if (age !== undefined && wall !== undefined) return { id, ageMs: Number(age), wallMs: Number(wall) };
-  const [, since, until] = VERSION_1.exec(text) ?? [];
-  if (since === undefined || until === undefined) return undefined;
-  return { id: undefined, ageMs: Math.max(0, Number(until) - Number(since)), wallMs: Number(since) };
 }

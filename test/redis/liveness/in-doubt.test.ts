@@ -1,28 +1,28 @@
 import { describe, expect, test } from '@jest/globals';
 import {
-  Misplaced,
+  PublishesInDoubt,
   readAnnouncement,
   writeAnnouncement,
-  type PastLife,
+  type EndedSession,
   type Untold,
 } from '../../../src/redis/liveness/in-doubt.js';
 
 const SINCE = { ms: 20, wallMs: 920 };
-const PAST: PastLife = { since: SINCE, place: 'a', demoted: true, published: true };
+const PAST: EndedSession = { since: SINCE, place: 'a', demoted: true, published: true };
 
 /** With ids that count up. */
-function misplacedHere(): Misplaced {
+function misplacedHere(): PublishesInDoubt {
   let ids = 0;
-  return new Misplaced(() => `id-${(ids += 1)}`);
+  return new PublishesInDoubt(() => `id-${(ids += 1)}`);
 }
 
 /** What is untold when a next life begins. */
-function begun(misplaced: Misplaced, place: string): Untold | undefined {
+function begun(misplaced: PublishesInDoubt, place: string): Untold | undefined {
   misplaced.begun(place);
   return misplaced.untold;
 }
 
-function tellAll(misplaced: Misplaced): number {
+function tellAll(misplaced: PublishesInDoubt): number {
   let times = 0;
   for (; misplaced.untold && times < 100; times++) misplaced.told(misplaced.untold);
   return times;

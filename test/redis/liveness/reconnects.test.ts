@@ -4,7 +4,7 @@ import type { BrokerStatus } from '../../../src/broker/broker.js';
 import { silentLogger } from '../../../src/runtime/log.js';
 import { noMetrics } from '../../../src/runtime/metrics.js';
 import { LinkError, type RedisLink } from '../../../src/redis/link.js';
-import { lives$ } from '../../../src/redis/liveness/reconnects.js';
+import { reconnecting$ } from '../../../src/redis/liveness/reconnects.js';
 import { marbles, virtualRuntime } from '../../support/marbles.js';
 import { ScriptedLink } from '../../support/redis-link.js';
 
@@ -23,7 +23,7 @@ function waits(dice: readonly number[], workedAfter = Infinity): readonly number
       if (failedMs !== undefined) waited.push(scheduler.now() - failedMs);
       return waited.length === workedAfter ? concat(of<RedisLink>(new ScriptedLink(scheduler)), NEVER) : throwError(ended);
     });
-    const lives = lives$({
+    const lives = reconnecting$({
       name: 'publisher',
       link$,
       verify: () => EMPTY,
