@@ -46,7 +46,7 @@ const BUILT_ON_EDGES: ReadonlySet<string> = new Set([
     'redis/liveness/canary.ts',
     'redis/liveness/master.ts',
     'redis/node.ts',
-    'redis/cluster/cluster-view.ts',
+    'redis/reply.ts',
   ],
   ...[
     'redis/publisher.ts',
@@ -72,7 +72,6 @@ const WALL_CLOCK_READERS: ReadonlyMap<string, string> = new Map([
   ['hub/server-message.ts', 'the `timestamp` of what the server says'],
   ['redis/liveness/clock-reading.ts', '`since` of a gap'],
   ['redis/liveness/announcements.ts', '`since` of a gap'],
-  ['redis/liveness/in-doubt.ts', '`since` of a gap, as it is announced'],
   ['redis/publisher.ts', '`since` of a gap, as it is announced'],
   ['redis/cluster/cluster-broker.ts', '`since` of a gap, as it is announced'],
 ]);

@@ -1,5 +1,5 @@
 import type { Subscriber, Unsubscribable } from 'rxjs';
-import type { ClockReading } from './liveness/clock-reading.js';
+import { earlierReading, type ClockReading } from './liveness/clock-reading.js';
 
 /** A room that a pod subscribes to. It is no RxJS `Subscription`, to be small: a pod may have 200,000 rooms. */
 export class RoomSubscription implements Unsubscribable {
@@ -28,4 +28,18 @@ export class RoomSubscription implements Unsubscribable {
 /** Removes a subscription; an interface rather than a closure for each room. */
 interface Owner {
   unsubscribed(subscription: RoomSubscription): void;
+}
+
+/** The rooms that may have missed messages, and since when; undefined if there are none. */
+export function lossOf(
+  subscriptions: readonly RoomSubscription[],
+): { readonly rooms: ReadonlySet<string>; readonly since: ClockReading } | undefined {
+  const rooms = new Set<string>();
+  let since: ClockReading | undefined;
+  for (const { room, lostSince } of subscriptions) {
+    if (lostSince === undefined) continue;
+    rooms.add(room);
+    since = since ? earlierReading(since, lostSince) : lostSince;
+  }
+  return since && { rooms, since };
 }

@@ -33,7 +33,7 @@ async function connected(): Promise<{ readonly link: RedisLink; readonly ended: 
 }
 
 function ask(link: RedisLink, command: string): Promise<unknown> {
-  return firstValueFrom(from(link.ask(command)));
+  return firstValueFrom(from(link.call(command)));
 }
 
 describe('a connection to Redis that says what nobody asked ends with a LinkError, and the process goes on', () => {
@@ -103,7 +103,7 @@ describe('the login of an address, at a real Redis', () => {
     const address = readRedisUrl(`${login}127.0.0.1:${real.port}`);
     if (!isRedisAddress(address)) throw new Error('it was not read');
     const name = await firstValueFrom(
-      redisLink$({ address, name: 'test:link' }).pipe(mergeMap((one) => from(one.ask('ACL', 'WHOAMI')))),
+      redisLink$({ address, name: 'test:link' }).pipe(mergeMap((one) => from(one.call('ACL', 'WHOAMI')))),
     );
     expect(name).toBe(user);
   });

@@ -15,7 +15,7 @@ function agreement(server: string, link$: (link: ScriptedLink) => Observable<Red
   const told: unknown[] = [];
   marbles((_, scheduler) => {
     const link = new ScriptedLink(scheduler);
-    link.ask = () => of(answer);
+    link.call = () => of(answer);
     const sentinels = new Sentinels({
       sentinels: ['s1:26379'],
       master: 'primary',
@@ -27,7 +27,7 @@ function agreement(server: string, link$: (link: ScriptedLink) => Observable<Red
       log: silentLogger,
     });
     const connected = sentinels.connected().subscribe();
-    const agreed = sentinels.agree(server).subscribe({
+    const agreed = sentinels.verify(server).subscribe({
       next: (value) => told.push(value),
       error: (error: unknown) => told.push(error),
       complete: () => told.push('complete'),

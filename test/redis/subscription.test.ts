@@ -44,7 +44,7 @@ class Scene {
   /** Channels that the log names in a warning. */
   readonly warned: string[] = [];
   /** Which channels one SUBSCRIBE asks for. */
-  together: (channels: readonly string[]) => readonly (readonly string[])[] = (channels) => [channels];
+  batches: (channels: readonly string[]) => readonly (readonly string[])[] = (channels) => [channels];
 
   constructor(scheduler: TestScheduler) {
     const runtime = { ...virtualRuntime(scheduler), wallMs: () => scheduler.now() + this.clock.offMs };
@@ -72,8 +72,8 @@ class Scene {
       onLostCanary: (heard) => {
         this.#note(`stray, after one of ${heard?.ms ?? 'never'}`);
       },
-      together: (channels) => this.together(channels),
-      refused: () => false,
+      batches: (channels) => this.batches(channels),
+      isElsewhere: () => false,
     });
     this.subscription.status$.subscribe((status) => {
       this.#note(status.up ? 'up' : `down: ${status.reason}`);
@@ -82,7 +82,7 @@ class Scene {
 
   /** Lives on the link until it ends by itself or by `unsubscribe`. */
   live() {
-    return this.subscription.live(this.link).subscribe({
+    return this.subscription.session$(this.link).subscribe({
       next: (event) => {
         this.#note(
           event.kind === 'gap' ? `gap since ${event.sinceMs} in ${[...(event.rooms ?? ['all'])].join()}` : `hears ${event.room}`,
@@ -161,7 +161,7 @@ describe('a life', () => {
       expect(it.until(100)).toEqual([
         '0 down: subscription: not connected yet',
         '1 tea confirmed',
-        '1 down: subscription: not proven yet',
+        '1 down: subscription: not checked yet',
         '2 up',
       ]);
       expect(it.link.asked).toEqual([
@@ -226,7 +226,7 @@ describe('a life', () => {
       behindMessages(it, 9000);
       it.at(400, () => (it.link.outcome = (command) => (command === 'ROLE' ? NEVER : timerOf(it))));
       expect(it.until(6000).slice(-2)).toEqual([
-        '501 down: subscription: not proven yet',
+        '501 down: subscription: not checked yet',
         '2002 over: a canary did not come through within 300 ms, nor 1500 ms behind other messages',
       ]);
     });
@@ -503,7 +503,7 @@ describe('channels that Redis refuses', () => {
     },
   );
 
-  test('all together, as for a user who may hear nothing, end the life and cost no room anything', () => {
+  test('all batches, as for a user who may hear nothing, end the life and cost no room anything', () => {
     scene((it) => {
       refusing(it, 'test:canary:pod', 'test:misplaced', 'test:global', 'test:room:tea', 'test:room:milk');
       for (const room of ['', 'tea', 'milk']) it.join(room);
@@ -514,10 +514,10 @@ describe('channels that Redis refuses', () => {
     });
   });
 
-  test('all together end the life and cost no room anything, though the rooms are asked for apart and first', () => {
+  test('all batches end the life and cost no room anything, though the rooms are asked for apart and first', () => {
     scene((it) => {
       refusing(it, 'test:canary:pod', 'test:misplaced', 'test:room:tea');
-      it.together = (channels) => channels.map((channel) => [channel]).reverse();
+      it.batches = (channels) => channels.map((channel) => [channel]).reverse();
       it.join('tea');
       it.live();
       const told = it.until(200);
@@ -565,7 +565,7 @@ describe('what comes before a life is whole', () => {
       const first = it.live();
       it.at(100, () => {
         first.unsubscribe();
-        it.together = (channels) => [
+        it.batches = (channels) => [
           channels.filter((channel) => channel.endsWith('tea')),
           channels.filter((channel) => !channel.endsWith('tea')),
         ];
@@ -765,7 +765,7 @@ describe('a room that its server takes away', () => {
 });
 
 describe('a room that was heard elsewhere before', () => {
-  test('is told its gap together with all that come with it', () => {
+  test('is told its gap batches with all that come with it', () => {
     scene((it) => {
       it.live();
       it.at(100, () => {

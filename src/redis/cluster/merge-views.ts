@@ -1,53 +1,49 @@
-import type { Claim, ClusterView } from './cluster-view.js';
 import type { Server } from '../address.js';
-import type { OwnedSlots } from './slot-table.js';
-import { SLOT_COUNT } from './slots.js';
+import type { ClusterNode, ClusterView } from './cluster-view.js';
+import { SLOT_COUNT, type OwnedSlots } from './slots.js';
 
-/** A claim, and under which address clients connect to the server. */
-export interface KnownNode extends Claim {
+/** A node, and the address at which clients connect to it. */
+export interface KnownNode extends ClusterNode {
   readonly server: Server;
-  /** The server itself said so. */
+  /** The node itself reported this. */
   readonly isOwn: boolean;
 }
 
-/** What one server said, and when it was asked. */
+/** The view of one server, and when the server was asked for it. */
 export interface ViewReport {
   readonly askedMs: number;
   readonly view: ClusterView;
-  /** Where clients connect to a server, by its id. */
-  readonly serverOf: (claim: Claim) => Server | undefined;
+  /** The address at which clients connect to a node. */
+  readonly serverOf: (node: ClusterNode) => Server | undefined;
 }
 
 /**
- * One claim for each server, from what several servers say and from what was known before. Of one server's claims the one with the
- * greatest epoch counts, and among equals its own word, then the newest. A server that nobody knows any more is forgotten.
+ * Merges the views of several servers and the nodes that were known before. Of the entries for one node, that with the greatest config
+ * epoch wins, among equals that of the node itself, then the newest. A node that no view contains is removed.
  *
- * The claims that were known before take part, so that a server which is behind cannot turn the table back.
+ * The nodes that were known before take part, so that a server that lags behind cannot revert the table.
  */
 export function mergeViews(before: readonly KnownNode[], reports: readonly ViewReport[]): readonly KnownNode[] {
-  const known = new Set(reports.flatMap(({ view }) => view.claims.map(({ id }) => id)));
+  const ids = new Set(reports.flatMap(({ view }) => view.nodes.map(({ id }) => id)));
   const merged = new Map<string, KnownNode>();
-  for (const claim of before) if (known.has(claim.id)) merged.set(claim.id, { ...claim, isOwn: false });
+  for (const node of before) if (ids.has(node.id)) merged.set(node.id, { ...node, isOwn: false });
   for (const { view, serverOf } of [...reports].sort((a, b) => a.askedMs - b.askedMs)) {
-    for (const claim of view.claims) {
-      const server = serverOf(claim);
-      const other = merged.get(claim.id);
-      const isOwn = claim.id === view.id;
-      if (
-        server === undefined ||
-        (other && (other.epoch > claim.epoch || (other.epoch === claim.epoch && other.isOwn && !isOwn)))
-      )
+    for (const node of view.nodes) {
+      const server = serverOf(node);
+      const other = merged.get(node.id);
+      const isOwn = node.id === view.id;
+      if (server === undefined || (other && (other.epoch > node.epoch || (other.epoch === node.epoch && other.isOwn && !isOwn))))
         continue;
-      merged.set(claim.id, { ...claim, server, isOwn });
+      merged.set(node.id, { ...node, server, isOwn });
     }
   }
   return [...merged.values()];
 }
 
-/** The owner of each slot: of several servers that claim it, the one with the greatest epoch, and among equals who claims it itself. */
-export function ownedSlots(claims: readonly KnownNode[]): readonly OwnedSlots[] {
-  const rising = [...claims].sort((a, b) => a.epoch - b.epoch || Number(a.isOwn) - Number(b.isOwn));
-  // By its place among the claims, from 1; 0 is nobody's.
+/** The owners of all slots. If several nodes claim a slot, the greatest config epoch wins, and among equals a node's own report. */
+export function ownedSlots(nodes: readonly KnownNode[]): readonly OwnedSlots[] {
+  const rising = [...nodes].sort((a, b) => a.epoch - b.epoch || Number(a.isOwn) - Number(b.isOwn));
+  // The owner of each slot: its position in `rising`, from 1; 0 if there is none.
   const owners = new Uint16Array(SLOT_COUNT);
   for (const [at, { slots }] of rising.entries()) for (const { first, last } of slots) owners.fill(at + 1, first, last + 1);
   const ranges: OwnedSlots[] = [];

@@ -79,13 +79,11 @@ export class Canary {
           time,
           progress: () => link.receivedBytes(),
           mostWaits: MAX_WAITS,
-          late: () => new LinkError(`a canary did not come through within ${ms} ms, nor ${MAX_WAITS * ms} ms behind other messages`),
+          late: () =>
+            new LinkError(`a canary did not come through within ${ms} ms, nor ${MAX_WAITS * ms} ms behind other messages`),
         }),
       );
-      return concat(
-        publish(this.channel, payload),
-        merge(arrived$.pipe(materialize()), this.#lost$(link)).pipe(dematerialize()),
-      );
+      return concat(publish(this.channel, payload), merge(arrived$.pipe(materialize()), this.#lost$(link)).pipe(dematerialize()));
     });
   }
 

@@ -1,6 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import { of } from 'rxjs';
-import { earlierReading, earliestWallMs, readingBefore, readClocks, type Clocks } from '../../../src/redis/liveness/clock-reading.js';
+import {
+  earlierReading,
+  earliestWallMs,
+  readingBefore,
+  readClocks,
+  type Clocks,
+} from '../../../src/redis/liveness/clock-reading.js';
 
 /** A machine whose clocks show what a test says. */
 class Machine implements Clocks {

@@ -1,120 +1,77 @@
 import { describe, expect, test } from '@jest/globals';
-import {
-  PublishesInDoubt,
-  readAnnouncement,
-  writeAnnouncement,
-  type EndedSession,
-  type Untold,
-} from '../../../src/redis/liveness/in-doubt.js';
+import { PublishesInDoubt, type EndedSession, type UnannouncedSpan } from '../../../src/redis/liveness/in-doubt.js';
 
 const SINCE = { ms: 20, wallMs: 920 };
-const PAST: EndedSession = { since: SINCE, place: 'a', demoted: true, published: true };
+const ENDED: EndedSession = { since: SINCE, server: 'a', demoted: true, published: true };
 
 /** With ids that count up. */
-function misplacedHere(): PublishesInDoubt {
+function publishesInDoubt(): PublishesInDoubt {
   let ids = 0;
   return new PublishesInDoubt(() => `id-${(ids += 1)}`);
 }
 
-/** What is untold when a next life begins. */
-function begun(misplaced: PublishesInDoubt, place: string): Untold | undefined {
-  misplaced.begun(place);
-  return misplaced.untold;
+/** Starts a session. Returns the span that it has to announce. */
+function started(inDoubt: PublishesInDoubt, server: string): UnannouncedSpan | undefined {
+  inDoubt.sessionStarted(server);
+  return inDoubt.unannounced;
 }
 
-function tellAll(misplaced: PublishesInDoubt): number {
+/** Announces until nothing is left. Returns the number of announcements. */
+function announceAll(inDoubt: PublishesInDoubt): number {
   let times = 0;
-  for (; misplaced.untold && times < 100; times++) misplaced.told(misplaced.untold);
+  for (; inDoubt.unannounced && times < 100; times++) inDoubt.announced(inDoubt.unannounced);
   return times;
 }
 
-describe('what a pod misplaced', () => {
-  test('is nothing at first', () => {
-    expect(begun(misplacedHere(), 'a')).toBeUndefined();
+describe('publishes in doubt', () => {
+  test('do not exist before the first session', () => {
+    expect(started(publishesInDoubt(), 'a')).toBeUndefined();
   });
 
   test.each([
-    { past: PAST, next: 'a', told: true },
-    { past: { ...PAST, demoted: false }, next: 'b', told: true },
-    { past: { ...PAST, demoted: false }, next: 'a', told: false },
-    { past: { ...PAST, published: false }, next: 'b', told: false },
-  ])('after $past, with a next life at $next: told is $told', ({ past, next, told }) => {
-    const misplaced = misplacedHere();
-    misplaced.ended(past);
-    expect(begun(misplaced, next)).toEqual(told ? { id: 'id-1', since: SINCE } : undefined);
+    { what: 'whose server was demoted', ended: ENDED, next: 'a', announced: true },
+    { what: 'at another server', ended: { ...ENDED, demoted: false }, next: 'b', announced: true },
+    { what: 'at the same server', ended: { ...ENDED, demoted: false }, next: 'a', announced: false },
+    { what: 'without publishes', ended: { ...ENDED, published: false }, next: 'b', announced: false },
+  ])('of an earlier session $what are announced: $announced', ({ ended, next, announced }) => {
+    const inDoubt = publishesInDoubt();
+    inDoubt.sessionEnded(ended);
+    expect(started(inDoubt, next)).toEqual(announced ? { id: 'id-1', since: SINCE } : undefined);
   });
 
-  test('is known of a life that is over when its server turns out to be no master', () => {
-    const misplaced = misplacedHere();
-    misplaced.suspect();
-    misplaced.ended({ ...PAST, demoted: false });
-    misplaced.suspect();
-    expect(begun(misplaced, 'a')).toEqual({ id: 'id-1', since: SINCE });
-    tellAll(misplaced);
-    misplaced.suspect();
-    expect(begun(misplaced, 'a')).toBeUndefined();
+  test('are announced if the demotion is noticed after the session has ended', () => {
+    const inDoubt = publishesInDoubt();
+    inDoubt.masterDemoted();
+    inDoubt.sessionEnded({ ...ENDED, demoted: false });
+    inDoubt.masterDemoted();
+    expect(started(inDoubt, 'a')).toEqual({ id: 'id-1', since: SINCE });
+    announceAll(inDoubt);
+    inDoubt.masterDemoted();
+    expect(started(inDoubt, 'a')).toBeUndefined();
   });
 
-  test('is told several times, for a pod may have no subscription at one of them', () => {
-    const misplaced = misplacedHere();
-    misplaced.ended(PAST);
-    misplaced.begun('b');
-    expect(tellAll(misplaced)).toBe(4);
+  test('are announced four times, since a pod that is reconnecting misses an announcement', () => {
+    const inDoubt = publishesInDoubt();
+    inDoubt.sessionEnded(ENDED);
+    inDoubt.sessionStarted('b');
+    expect(announceAll(inDoubt)).toBe(4);
   });
 
-  test('stays until it has been told, and becomes another one by what comes to it', () => {
-    const misplaced = misplacedHere();
-    misplaced.ended(PAST);
-    const first = begun(misplaced, 'b');
-    misplaced.ended({ ...PAST, since: { ms: 40, wallMs: 840 } });
-    expect(begun(misplaced, 'b')).toEqual({ id: 'id-2', since: { ms: 20, wallMs: 840 } });
-    if (first) misplaced.told(first);
-    expect(tellAll(misplaced)).toBe(4);
-    expect(begun(misplaced, 'b')).toBeUndefined();
+  test('get a new id when the span grows, and are announced anew', () => {
+    const inDoubt = publishesInDoubt();
+    inDoubt.sessionEnded(ENDED);
+    const first = started(inDoubt, 'b');
+    inDoubt.sessionEnded({ ...ENDED, since: { ms: 40, wallMs: 840 } });
+    expect(started(inDoubt, 'b')).toEqual({ id: 'id-2', since: { ms: 20, wallMs: 840 } });
+    if (first) inDoubt.announced(first);
+    expect(announceAll(inDoubt)).toBe(4);
+    expect(started(inDoubt, 'b')).toBeUndefined();
   });
 
-  test('is not forgotten for a life in which nothing was published', () => {
-    const misplaced = misplacedHere();
-    misplaced.ended(PAST);
-    misplaced.ended({ ...PAST, since: { ms: 40, wallMs: 940 }, published: false });
-    expect(begun(misplaced, 'b')?.since).toEqual(SINCE);
-  });
-});
-
-describe('an announcement', () => {
-  test('is read as it was written, a little older and in whole milliseconds', () => {
-    const text = writeAnnouncement({ id: '0194-ab_C', ageMs: 1000.25, wallMs: 1_767_225_600_000.75 });
-    expect(text).toBe('2 0194-ab_C 1002 1767225600000');
-    expect(readAnnouncement(Buffer.from(text))).toEqual({ id: '0194-ab_C', ageMs: 1002, wallMs: 1_767_225_600_000 });
-  });
-
-  test('of the version before names a span by its clock: the age is the length of the span', () => {
-    expect(readAnnouncement(Buffer.from('1767225600000 1767225602500'))).toEqual({
-      id: undefined,
-      ageMs: 2500,
-      wallMs: 1_767_225_600_000,
-    });
-  });
-
-  test('is nothing that the version before reads as its own', () => {
-    const text = writeAnnouncement({ id: '1', ageMs: 1, wallMs: 2 });
-    expect(/^(\d{1,15}) (\d{1,15})$/.test(text)).toBe(false);
-  });
-
-  test.each([
-    '',
-    'x',
-    '2',
-    '70 x',
-    '-1 90',
-    '1e3 1e9',
-    '70 9000000000000000',
-    '2 a 1',
-    '3 a 1 2',
-    '2 a -1 2',
-    '2 a 1 2 3',
-    '2 a b 1 2',
-  ])('is not %j', (text) => {
-    expect(readAnnouncement(Buffer.from(text))).toBeUndefined();
+  test('are kept over a session without publishes', () => {
+    const inDoubt = publishesInDoubt();
+    inDoubt.sessionEnded(ENDED);
+    inDoubt.sessionEnded({ ...ENDED, since: { ms: 40, wallMs: 940 }, published: false });
+    expect(started(inDoubt, 'b')?.since).toEqual(SINCE);
   });
 });

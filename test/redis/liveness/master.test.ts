@@ -8,7 +8,7 @@ import { ScriptedLink } from '../../support/redis-link.js';
 /** A link whose server answers ROLE so. */
 function linkTo(answer: unknown): ScriptedLink {
   const link = new ScriptedLink(nodeRuntime.scheduler);
-  link.ask = () => of(answer);
+  link.call = () => of(answer);
   return link;
 }
 
