@@ -1,11 +1,11 @@
-import { SLOTS, slotOf } from '../src/redis/cluster/slots.js';
+import { SLOT_COUNT, slotOf } from '../src/redis/cluster/slots.js';
 import { Lane, Pipe } from './network.js';
 import { RedisDeployment, type DeploymentOptions } from './redis-deployment.js';
 import { RedisServer, type Answer } from './redis-server.js';
 
 const PORT = 6379;
 const SHARDS = [0, 1, 2] as const;
-const SHARE = Math.ceil(SLOTS / SHARDS.length);
+const SHARE = Math.ceil(SLOT_COUNT / SHARDS.length);
 
 /** Those who are not concerned hear of a change within this. */
 const GOSSIP_MS = 1000;
@@ -201,7 +201,7 @@ export class RedisClustered extends RedisDeployment {
     const failed = isAlone ? 0 : this.#heardBy(server).masters.filter((master) => this.#takesForDead(server, master)).length;
     return [
       `cluster_state:${isAlone || failed > 0 ? 'fail' : 'ok'}`,
-      `cluster_slots_assigned:${SLOTS}`,
+      `cluster_slots_assigned:${SLOT_COUNT}`,
       `cluster_slots_fail:${failed * SHARE}`,
       '',
     ].join('\r\n');
@@ -264,6 +264,6 @@ function rangesOf(table: Table): readonly (readonly [first: number, last: number
     ...SHARDS.map((shard) => shard * SHARE),
     ...[...table.moved.keys()].flatMap((slot) => [slot, slot + 1]),
   ]);
-  const sorted = [...starts].filter((slot) => slot < SLOTS).sort((a, b) => a - b);
-  return sorted.map((first, at) => [first, (sorted[at + 1] ?? SLOTS) - 1, ownerIn(table, first)]);
+  const sorted = [...starts].filter((slot) => slot < SLOT_COUNT).sort((a, b) => a - b);
+  return sorted.map((first, at) => [first, (sorted[at + 1] ?? SLOT_COUNT) - 1, ownerIn(table, first)]);
 }

@@ -162,7 +162,7 @@ export class RedisConnection implements RedisClient, RedisLink {
   }
 
   /** Any other command. */
-  ask(command: string, ...args: readonly string[]): Promise<unknown> {
+  call(command: string, ...args: readonly string[]): Promise<unknown> {
     return this.#ask({ carryOut: () => this.#options.server.ask([command, ...args].join(' ').toUpperCase()) });
   }
 

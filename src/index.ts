@@ -3,7 +3,7 @@ export { type Broker, type BrokerEvent, type BrokerStatus, type Gap, PublishErro
 export type { Networks } from './http/address.js';
 export { memoryBroker } from './broker/memory.js';
 export { redisBroker, type RedisBrokerOptions } from './redis/broker.js';
-export type { RedisAddress } from './redis/server.js';
+export type { RedisAddress } from './redis/address.js';
 export { redisClusterBroker, type RedisClusterOptions } from './redis/cluster/cluster-broker.js';
 export { type Config, ConfigError, type Settings, readConfig } from './config/config.js';
 export {

@@ -44,9 +44,9 @@ const BUILT_ON_EDGES: ReadonlySet<string> = new Set([
     'redis/broker.ts',
     'redis/cluster/cluster-broker.ts',
     'redis/liveness/canary.ts',
-    'redis/master.ts',
+    'redis/liveness/master.ts',
     'redis/node.ts',
-    'redis/cluster/cluster-view.ts',
+    'redis/reply.ts',
   ],
   ...[
     'redis/publisher.ts',
@@ -54,7 +54,7 @@ const BUILT_ON_EDGES: ReadonlySet<string> = new Set([
     'redis/cluster/shard.ts',
     'redis/subscribe.ts',
     'redis/subscription.ts',
-    'redis/watch.ts',
+    'redis/liveness/query-connection.ts',
   ],
   ...['testing/index.ts', 'testing/report.ts', '../simulation/pod.ts'],
 ]);
@@ -70,9 +70,8 @@ const WALL_CLOCK_READERS: ReadonlyMap<string, string> = new Map([
   ['connection/transform.ts', '`since` of a gap'],
   ['hub/hub.ts', 'the delay since a `timestamp`, which is shown'],
   ['hub/server-message.ts', 'the `timestamp` of what the server says'],
-  ['redis/liveness/moment.ts', '`since` of a gap'],
+  ['redis/liveness/clock-reading.ts', '`since` of a gap'],
   ['redis/liveness/announcements.ts', '`since` of a gap'],
-  ['redis/liveness/misplaced.ts', '`since` of a gap, as it is announced'],
   ['redis/publisher.ts', '`since` of a gap, as it is announced'],
   ['redis/cluster/cluster-broker.ts', '`since` of a gap, as it is announced'],
 ]);

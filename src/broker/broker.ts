@@ -1,20 +1,20 @@
 import type { Observable } from 'rxjs';
 
 /**
- * Messages to these rooms may be missing: a subscription was replaced, a pod spoke to another server than this one, or what arrived
- * was dropped for its size.
+ * Messages to these rooms may be missing: a subscription was replaced, a pod published to another server than that of this pod's
+ * subscription, or a message was dropped for its size.
  */
 export interface Gap {
   readonly kind: 'gap';
-  /** As the client is told; absent, `subscription`. */
+  /** The reason in the message to clients; `subscription` if absent. */
   readonly reason?: 'subscription' | 'too_large';
-  /** Absent: every room, the global one too. */
+  /** Absent for all rooms, including the global one. */
   readonly rooms?: ReadonlySet<string>;
   /** Nothing that was published before is missing; in milliseconds since the epoch. */
   readonly sinceMs: number;
 }
 
-/** What arrives: a publication to a room that was subscribed to, or word that some may be missing. */
+/** A publication to a room that is subscribed to, or a gap. */
 export type BrokerEvent = Publication | Gap;
 
 /** Whether publishing and receiving work, and if not, why. */
@@ -30,32 +30,32 @@ export class PublishError extends Error {
   }
 }
 
-/** The broker refuses one room, as Redis does whose user may not hear its channel; all others are as they were. */
+/** The broker refuses a single room, as Redis does if its user has no access to the room's channel. Other rooms are not affected. */
 export class RoomRefusedError extends Error {}
 
 /**
- * What joins the pods: anything that can carry a publication to every pod which has its room, in one order per room.
+ * Connects the pods: anything that can deliver a publication to every pod with members in its room, in one order per room.
  *
- * Rules, checked by `brokerContract` (testing/brokerContract.ts): at most once, each publication of a confirmed subscription in the
- * order of its room, also the pod's own; where a subscription replaced a lost one, a `Gap` before anything else comes from the new one; nothing waits
- * without bound.
+ * Rules, checked by `brokerContract` (testing/brokerContract.ts): each publication of a confirmed subscription is delivered at most
+ * once and in the order of its room, the pod's own, too; after a lost subscription is replaced, a `Gap` comes before anything else;
+ * nothing waits without bound.
  */
 export interface Broker {
-  /** Everything that arrives for this pod. Subscribing connects, unsubscribing leaves; for one subscriber, the hub. Never errors. */
+  /** Everything that arrives for this pod. Subscribing connects, unsubscribing disconnects; for one subscriber, the hub. Never errors. */
   readonly events$: Observable<BrokerEvent>;
   /** The present status, then each change. */
   readonly status$: Observable<BrokerStatus>;
   /**
-   * Cold: subscribes to a room; true when that is confirmed, false when the subscription is lost until true comes again.
-   * Unsubscribing leaves the room. Never completes. Errors with `RoomRefusedError` where the broker will never give the room to this
-   * pod, and with nothing else. At most one subscription per room at a time.
+   * Cold: subscribes to a room. Emits true when that is confirmed, and false when it is lost until it is confirmed again.
+   * Unsubscribing leaves the room. Never completes. Errors only with `RoomRefusedError`, if the broker will never give the room to this
+   * pod. A room may have one subscription at a time.
    */
   subscribe(room: string): Observable<boolean>;
-  /** Cold: publishes when subscribed to and completes when the broker has accepted it. Errors with `PublishError` and nothing else. */
+  /** Cold: publishes on subscription, and completes when the broker has accepted it. Errors only with `PublishError`. */
   publish(room: string, payload: string): Observable<never>;
 }
 
-/** What the broker delivers: the bytes of an envelope, published to a room (or to `GLOBAL_ROOM`) by a pod or by any other service. */
+/** The bytes of an envelope, published to a room (or to `GLOBAL_ROOM`) by a pod or by any other service. */
 export interface Publication {
   readonly kind: 'publication';
   readonly room: string;

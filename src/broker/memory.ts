@@ -1,11 +1,10 @@
 import { NEVER, Observable, Subject, concat, filter, of } from 'rxjs';
-import type { Broker } from './broker.js';
-import type { Publication } from './broker.js';
+import type { Broker, Publication } from './broker.js';
 
 /**
- * The in-process broker: one pod without Redis, or several pods of one process that share a bus.
+ * The in-process broker: for one pod without Redis, or for several pods of one process that share a bus.
  *
- * @param bus what joins the pods; every broker on it hears what any of them publishes
+ * @param bus carries the publications of all brokers that are made with it
  */
 export function memoryBroker(bus = new Subject<Publication>()): Broker {
   const rooms = new Set<string>();

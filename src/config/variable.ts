@@ -1,6 +1,6 @@
 import { LEAST_SECRET_BYTES } from '../auth/algorithms.js';
 import { byteLength } from '../protocol/protocol.js';
-import { isHost, isRedisAddress, readRedisUrl, readServer, type RedisAddress } from '../redis/server.js';
+import { isHost, isRedisAddress, readRedisUrl, readServer, type RedisAddress } from '../redis/address.js';
 
 /** A variable of the environment: how its text is read, and what `--help` says of it. */
 export interface Variable<T> {

@@ -1,11 +1,11 @@
 import { GLOBAL_ROOM } from '../protocol/protocol.js';
 
-/** Which Redis channel carries what (spec: "Redis"): `{prefix}:room:{room}`, and `{prefix}:global`. */
+/** The Redis channels of rooms (spec: "Redis"): `{prefix}:room:{room}`, and `{prefix}:global`. */
 export interface RoomChannels {
   channelOf(room: string): string;
-  /** Where all pods tell each other what they misplaced (see `Misplaced`). */
-  readonly misplaced: string;
-  /** Undefined for a channel that is no room's. */
+  /** The channel on which pods announce publishes in doubt (see `PublishesInDoubt`). */
+  readonly announcements: string;
+  /** Undefined if the channel is not a room's. */
   roomOf(channel: string): string | undefined;
 }
 
@@ -13,7 +13,7 @@ export function roomChannels(prefix: string): RoomChannels {
   const global = `${prefix}:global`;
   const rooms = `${prefix}:room:`;
   return {
-    misplaced: `${prefix}:misplaced`,
+    announcements: `${prefix}:misplaced`,
     channelOf: (room) => (room === GLOBAL_ROOM ? global : rooms + room),
     roomOf: (channel) => {
       if (channel === global) return GLOBAL_ROOM;

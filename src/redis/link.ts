@@ -1,16 +1,16 @@
 import { Redis } from 'ioredis';
 import dataHandler from 'ioredis/built/DataHandler.js';
 import { Observable, fromEvent, throwError, timeout, type ObservableInput } from 'rxjs';
-import type { RedisAddress } from './server.js';
+import type { RedisAddress } from './address.js';
 
-/** A connection to Redis that is over, or that never came to be; the message says why. */
+/** A connection to Redis was lost, or could not be made; the message says why. */
 export class LinkError extends Error {
   static of(error: unknown): LinkError {
     return error instanceof LinkError ? error : new LinkError(error instanceof Error ? error.message : String(error));
   }
 }
 
-/** A command was certainly not carried out: Redis refused it, or it never left. */
+/** A command was certainly not carried out: Redis replied with an error, or it was never sent. */
 export class RefusedError extends Error {}
 
 export interface RedisMessage {
@@ -18,63 +18,63 @@ export interface RedisMessage {
   readonly payload: Buffer;
 }
 
-/** How a publish went; undefined is well. */
+/** Called with the error of a publish; undefined if Redis accepted it. */
 export type Settled = (error: RefusedError | LinkError | undefined) => void;
 
 /**
- * One connection to Redis. Commands go out when called, in that order; each answers once, or errors with `RefusedError` or `LinkError`,
- * unless the link itself ends for a malformed answer.
+ * One connection to Redis. Commands are sent at once and in order. Each emits its reply, or errors with `RefusedError` or `LinkError`,
+ * unless the link itself ends because of a malformed reply.
  */
 export interface RedisLink {
-  /** Tells once how it went; a callback, since a promise more for each message is felt. */
+  /** Takes a callback, since one more promise for each message would slow down publishing. */
   publish(channel: string, payload: string, settled: Settled): void;
   subscribe(channels: readonly string[]): ObservableInput<unknown>;
-  /** What Redis says to it is of no concern: a link that can't say goodbye is at its end. */
+  /** The reply is ignored: a link on which this fails is lost anyway. */
   unsubscribe(channels: readonly string[]): void;
   /** Any other command. */
-  ask(command: string, ...args: readonly string[]): ObservableInput<unknown>;
-  /** Grows as long as Redis says anything. */
+  call(command: string, ...args: readonly string[]): ObservableInput<unknown>;
+  /** Grows whenever bytes come from Redis. */
   receivedBytes(): number;
-  /** Hot: what comes through subscribed channels. */
+  /** Hot: the messages of subscribed channels. */
   readonly message$: Observable<RedisMessage>;
-  /** Hot: of a sharded link, emits when its server has unsubscribed it from a channel whose slot was taken away. */
+  /** Hot: emits when the server has unsubscribed a sharded link from a channel whose slot has moved. */
   readonly moved$: Observable<unknown>;
-  /** The channels that it is subscribed to at present. */
+  /** The channels that are subscribed to at present. */
   channels(): ReadonlySet<string>;
 }
 
 export interface RedisLinkOptions {
   readonly address: RedisAddress;
-  /** What `CLIENT LIST` shows. */
+  /** The client name, as `CLIENT LIST` shows it. */
   readonly name: string;
-  /** Channels are a cluster's sharded ones. */
+  /** Whether its channels are the sharded ones of a cluster. */
   readonly sharded?: boolean;
 }
 
-/** Makes connections: `redisLink$`, or what a simulation has instead. */
+/** Makes connections: `redisLink$`, or its counterpart in the simulation. */
 export type Connect = (options: RedisLinkOptions) => Observable<RedisLink>;
 
-/** Connecting, logging in and the first answer may take so long together: a stopped server accepts connections and says nothing. */
+/** The limit for connecting and login together: a server that is stopped (SIGSTOP) accepts connections and never answers. */
 const READY_TIMEOUT_MS = 3000;
 
-/** No reply and no message is larger: Redis itself drops a subscriber that has more than its `client-output-buffer-limit` to read. */
+/** The limit of a reply or message. Redis itself drops a subscriber with more unread output than `client-output-buffer-limit`. */
 const MAX_REPLY_BYTES = 64 * 1024 * 1024;
 
-/** ioredis' client, which can be ended for what Redis said. */
+/** An ioredis client that ends its connection when a reply is malformed or too large. */
 class RedisClient extends Redis {
-  /** Why the connection is ended though Redis did not close it; undefined while it is not. */
+  /** Why the connection is ended from this side; undefined if it is not. */
   fault: string | undefined;
-  /** What came of a reply that is not whole yet. */
+  /** Bytes of the reply that is not complete yet. */
   #unreadBytes = 0;
 
-  /** Ends the connection at once; what else it received is not read. */
+  /** Ends the connection at once; other replies that were received are dropped. */
   fail(fault: string): void {
     if (this.fault !== undefined) return;
     this.fault = fault;
     if (this.status === 'connect' || this.status === 'ready') this.stream.destroy();
   }
 
-  /** Handles one whole reply. */
+  /** Handles one complete reply. */
   handle(reply: () => void): void {
     this.#unreadBytes = 0;
     if (this.fault !== undefined) return;
@@ -85,7 +85,7 @@ class RedisClient extends Redis {
     }
   }
 
-  /** What ioredis has read already. */
+  /** Counts bytes that ioredis has read. */
   received(bytes: number): void {
     this.#unreadBytes += bytes;
     if (this.#unreadBytes > MAX_REPLY_BYTES) this.fail(`a reply is larger than ${MAX_REPLY_BYTES} bytes`);
@@ -93,8 +93,8 @@ class RedisClient extends Redis {
 }
 
 /**
- * ioredis throws what a reply of another shape makes it throw from `process.nextTick`, where nobody can catch it and the process ends.
- * Its clients know no option for that. Clients of others stay as they are.
+ * ioredis handles replies in `process.nextTick`: an exception that a malformed reply causes there would end the process, and no option
+ * prevents that. So its handler is replaced, for instances of `RedisClient` only.
  */
 type Dispatch = (this: { readonly redis: unknown }, reply: () => void) => void;
 const dispatch = Reflect.get(dataHandler.default.prototype, 'dispatch') as Dispatch;
@@ -104,19 +104,19 @@ const contained: Dispatch = function (reply) {
 };
 Reflect.set(dataHandler.default.prototype, 'dispatch', contained);
 
-/** ioredis says so, with the reply itself, of a reply to no command. */
+/** The beginning of ioredis' error for a reply that belongs to no command. */
 const UNSOLICITED = 'Command queue state error';
 
 /**
- * One life of a connection to Redis: emits it when it is ready, and errors with `LinkError` when it is over.
+ * Connects to Redis: emits the link when it is ready, and errors with `LinkError` when it is lost. Unsubscribing disconnects.
  *
- * Unsubscribing disconnects. It never reconnects, queues while offline, or sends anything twice: a new life is a new subscription.
- * The only place that knows ioredis.
+ * It never reconnects, queues commands while offline, or sends a command twice: a new connection is a new subscription. No other file
+ * uses ioredis.
  */
 export function redisLink$({ address, name, sharded = false }: RedisLinkOptions): Observable<RedisLink> {
   return new Observable<RedisLink>((subscriber) => {
     const { host, port, username, password, tls } = address;
-    // Values, not a URL: ioredis would let what its query says override these options.
+    // Values, not a URL: a query in the URL would override these options.
     const client = new RedisClient({
       host,
       port,
@@ -131,7 +131,7 @@ export function redisLink$({ address, name, sharded = false }: RedisLinkOptions)
       autoResendUnfulfilledCommands: false,
       enableOfflineQueue: false,
       maxRetriesPerRequest: 0,
-      // Both would need commands that a user for chat alone has no other use for, INFO and CLIENT SETINFO; channels work while Redis loads.
+      // Would need INFO and CLIENT SETINFO, to which the Redis user may have no access. Pub/sub works while Redis loads.
       enableReadyCheck: false,
       disableClientInfo: true,
     });
@@ -139,7 +139,7 @@ export function redisLink$({ address, name, sharded = false }: RedisLinkOptions)
     client.on('error', ({ message }: Error) => {
       if (client.fault !== undefined) return;
       reason = message.startsWith(UNSOLICITED) ? 'a reply came that no command was waiting for' : message;
-      // Some errors are about a reply alone, and ioredis would go on.
+      // ioredis would go on after some errors, such as of a single reply.
       client.fail(reason);
     });
     client.on('connect', () => {
@@ -152,52 +152,35 @@ export function redisLink$({ address, name, sharded = false }: RedisLinkOptions)
     });
     client.connect().then(
       () => {
-        subscriber.next(sharded ? shardedLink(client) : link(client));
+        subscriber.next(linkOf(client, sharded));
       },
       (error: unknown) => {
-        // The close that comes with it, or came before, may know more.
+        // The error of the `error` event has more details.
         if (error instanceof Error && reason === 'connection closed') reason = error.message;
         subscriber.error(new LinkError(reason));
       },
     );
     return () => {
-      // On a connection that is closed already, ioredis would only leave a timer behind.
+      // After the end of the connection, ioredis would leave a timer behind.
       if (client.status !== 'close' && client.status !== 'end') client.disconnect();
     };
   }).pipe(timeout({ first: READY_TIMEOUT_MS, with: () => throwError(() => new LinkError('no answer while connecting')) }));
 }
 
-function link(client: RedisClient): RedisLink {
+/** @param sharded whether its channels are sharded ones (SSUBSCRIBE, SPUBLISH) */
+function linkOf(client: RedisClient, sharded: boolean): RedisLink {
+  const messageEvent = sharded ? 'smessageBuffer' : 'messageBuffer';
   return {
-    ...anyLink(client, 'subscribe', 'messageBuffer'),
     publish: (channel, payload, settled) => {
-      gatherTurn(client.stream);
-      settle(client, client.publish(channel, payload), settled);
+      corkTurn(client.stream);
+      settle(client, sharded ? client.spublish(channel, payload) : client.publish(channel, payload), settled);
     },
-    subscribe: (channels) => client.subscribe(...channels).then((count) => counted(client, count), rethrow),
+    subscribe: (channels) =>
+      (sharded ? client.ssubscribe(...channels) : client.subscribe(...channels)).then((count) => counted(client, count), rethrow),
     unsubscribe: (channels) => {
-      client.unsubscribe(...channels).catch(() => undefined);
+      (sharded ? client.sunsubscribe(...channels) : client.unsubscribe(...channels)).catch(() => undefined);
     },
-  };
-}
-
-function shardedLink(client: RedisClient): RedisLink {
-  return {
-    ...anyLink(client, 'ssubscribe', 'smessageBuffer'),
-    publish: (channel, payload, settled) => {
-      gatherTurn(client.stream);
-      settle(client, client.spublish(channel, payload), settled);
-    },
-    subscribe: (channels) => client.ssubscribe(...channels).then((count) => counted(client, count), rethrow),
-    unsubscribe: (channels) => {
-      client.sunsubscribe(...channels).catch(() => undefined);
-    },
-  };
-}
-
-function anyLink(client: Redis, kind: 'subscribe' | 'ssubscribe', messageEvent: string) {
-  return {
-    ask: (command: string, ...args: readonly string[]) => client.call(command, ...args).catch(rethrow),
+    call: (command, ...args) => client.call(command, ...args).catch(rethrow),
     receivedBytes: () => client.stream.bytesRead,
     message$: new Observable<RedisMessage>((subscriber) => {
       const listener = (channel: unknown, payload: unknown) => {
@@ -210,7 +193,8 @@ function anyLink(client: Redis, kind: 'subscribe' | 'ssubscribe', messageEvent: 
       };
     }),
     moved$: fromEvent(client, 'moved'),
-    channels: () => new Set(client.condition?.subscriber ? client.condition.subscriber.channels(kind) : []),
+    channels: () =>
+      new Set(client.condition?.subscriber ? client.condition.subscriber.channels(sharded ? 'ssubscribe' : 'subscribe') : []),
   };
 }
 
@@ -218,7 +202,7 @@ function settle(client: RedisClient, published: Promise<unknown>, settled: Settl
   published.then(
     (receivers) => {
       if (typeof receivers === 'number') settled(undefined);
-      else settled(misanswered(client));
+      else settled(notANumber(client));
     },
     (error: unknown) => {
       settled(asLinkError(error));
@@ -226,20 +210,20 @@ function settle(client: RedisClient, published: Promise<unknown>, settled: Settl
   );
 }
 
-/** The answer to a subscription is how many there are now. */
+/** Checks the reply to a SUBSCRIBE: the number of channels that are subscribed to. */
 function counted(client: RedisClient, count: unknown): unknown {
-  if (typeof count !== 'number') throw misanswered(client);
+  if (typeof count !== 'number') throw notANumber(client);
   return count;
 }
 
-/** After an answer of another shape nobody knows which command the next answer belongs to. */
-function misanswered(client: RedisClient): LinkError {
+/** Ends the link: after a malformed reply it is unknown to which command the next one belongs. */
+function notANumber(client: RedisClient): LinkError {
   client.fail('malformed reply: not a number');
   return new LinkError('malformed reply: not a number');
 }
 
-/** What is written in one turn of the event loop leaves in one system call, which costs more than all else of a publish. */
-function gatherTurn(stream: Redis['stream']): void {
+/** Writes the commands of one turn of the event loop with one system call, the most expensive part of a publish. */
+function corkTurn(stream: Redis['stream']): void {
   if (stream.writableCorked > 0) return;
   stream.cork();
   setImmediate(() => {
@@ -247,7 +231,7 @@ function gatherTurn(stream: Redis['stream']): void {
   });
 }
 
-// ioredis says so of what it neither sent nor queued.
+// ioredis' error for a command that it neither sent nor queued.
 const NEVER_SENT = "Stream isn't writeable";
 
 function asLinkError(error: unknown): RefusedError | LinkError {

@@ -2,51 +2,50 @@ import { combineLatest, distinctUntilChanged, filter, ignoreElements, map, merge
 import type { BrokerEvent, BrokerStatus } from '../broker/broker.js';
 import type { Logger } from '../runtime/log.js';
 import type { Metrics } from '../runtime/metrics.js';
-import { Canary } from './liveness/canary.js';
+import type { Runtime } from '../runtime/runtime.js';
 import type { RoomChannels } from './channels.js';
 import type { RedisLink } from './link.js';
-import { lives$ } from './liveness/reconnects.js';
-import { DemotedError, type Verify } from './master.js';
+import { Canary } from './liveness/canary.js';
+import { DemotedError, type Verify } from './liveness/master.js';
+import { reconnecting$ } from './liveness/reconnects.js';
 import { RedisPublisher, type RedisPublisherOptions } from './publisher.js';
 import { RedisSubscription, type RedisSubscriptionOptions } from './subscription.js';
-import type { Runtime } from '../runtime/runtime.js';
 
 export interface RedisNodeOptions
-  extends Pick<RedisSubscriptionOptions, 'together' | 'refused' | 'certain'>, Pick<RedisPublisherOptions, 'misplaced'> {
-  /** What its connections are called in reasons: `publisher` and `subscription`, and what is added here. */
+  extends
+    Pick<RedisSubscriptionOptions, 'batches' | 'isElsewhere' | 'ownerConfirmedAt'>,
+    Pick<RedisPublisherOptions, 'announce' | 'verify' | 'timeoutMs'> {
+  /** Follows `publisher` and `subscription` in reasons. */
   readonly suffix: string;
   /** Cold; one connection of that name (see `redisLink$`). */
   readonly link$: (name: 'publisher' | 'subscription') => Observable<RedisLink>;
-  readonly verify: Verify;
   readonly channels: RoomChannels;
   readonly canaryChannel: () => string;
-  readonly timeoutMs: number;
   readonly runtime: Runtime;
   readonly metrics: Metrics;
   readonly log: Logger;
 }
 
-/** One server as the broker: one connection publishes, one is subscribed, each replaced when it fails. */
+/** A connection that publishes to a Redis server and one that subscribes there, each replaced when it fails. */
 export interface RedisNode {
-  /** Subscribing connects, unsubscribing leaves. Never completes or errors. */
+  /** Subscribing connects, unsubscribing disconnects. Never completes or errors. */
   readonly events$: Observable<BrokerEvent>;
   readonly status$: Observable<BrokerStatus>;
-  /** The present one. */
+  /** The present status. */
   readonly status: BrokerStatus;
   readonly publisher: RedisPublisher;
   readonly subscription: RedisSubscription;
 }
 
 export function redisNode(options: RedisNodeOptions): RedisNode {
-  const { suffix, link$, channels, canaryChannel, timeoutMs, runtime, metrics, log, together, refused, certain, misplaced } =
-    options;
-  const publisher = new RedisPublisher({ time: runtime, timeoutMs, verify: options.verify, misplaced });
-  // What one connection finds out concerns what went through the other.
+  const { suffix, link$, canaryChannel, timeoutMs, runtime, metrics, log, announce } = options;
+  const publisher = new RedisPublisher({ time: runtime, timeoutMs, verify: options.verify, announce });
+  // A demotion that the subscription notices concerns the publisher, too.
   const verify: Verify = (link) =>
     options.verify(link).pipe(
       tap({
         error: (error: unknown) => {
-          if (error instanceof DemotedError) publisher.suspect();
+          if (error instanceof DemotedError) publisher.masterDemoted();
         },
       }),
     );
@@ -57,34 +56,29 @@ export function redisNode(options: RedisNodeOptions): RedisNode {
     time: runtime,
   });
   const subscription = new RedisSubscription({
+    ...options,
     time: runtime,
-    channels,
     canary,
     publishable$: publisher.status$.pipe(filter(({ up }) => up)),
     verify,
-    timeoutMs,
-    log,
-    onStray: (heard) => {
-      publisher.giveUp(heard);
+    onLostCanary: (lastArrived) => {
+      publisher.canaryLost(lastArrived);
     },
-    together,
-    refused,
-    certain,
-    misplacedChannel: misplaced?.channel,
+    announcementChannel: announce?.channel,
   });
-  const life = { verify, runtime, metrics, log };
-  const subscribed$ = lives$({
-    ...life,
+  const shared = { verify, runtime, metrics, log };
+  const subscribed$ = reconnecting$({
+    ...shared,
     name: `subscription${suffix}`,
     link$: link$('subscription'),
-    live: (link) => subscription.live(link),
+    session$: (link) => subscription.session$(link),
     status$: subscription.status$,
   });
-  const publishing$ = lives$({
-    ...life,
+  const publishing$ = reconnecting$({
+    ...shared,
     name: `publisher${suffix}`,
     link$: link$('publisher'),
-    live: (link) => publisher.live(link),
+    session$: (link) => publisher.session$(link),
     status$: publisher.status$,
   });
   return {

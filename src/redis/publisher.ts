@@ -22,18 +22,19 @@ import { ServedClock } from '../operators/served-clock.js';
 import { longestWaitMs } from '../operators/within.js';
 import type { Runtime } from '../runtime/runtime.js';
 import { LinkError, RefusedError, type RedisLink } from './link.js';
-import { DemotedError, type Verify } from './master.js';
-import { Misplaced, writeAnnouncement, type PastLife, type Untold } from './liveness/misplaced.js';
-import { earlierMoment, earliestWallMs, momentBefore, presentMoment, type Moment } from './liveness/moment.js';
+import { writeAnnouncement } from './liveness/announcements.js';
+import { earlierReading, earliestWallMs, readClocks, readingBefore, type ClockReading } from './liveness/clock-reading.js';
+import { PublishesInDoubt, type EndedSession, type UnannouncedSpan } from './liveness/in-doubt.js';
+import { DemotedError, type Verify } from './liveness/master.js';
 
-/** So many bytes may be on their way to Redis unconfirmed; what would go beyond is refused rather than queued. */
+/** Publishes that are unconfirmed may have this many bytes in all; a publish beyond that is refused rather than queued. */
 const MAX_UNCONFIRMED_BYTES = 64 * 1024 * 1024;
 
-/** A server can turn into a replica while connections stay; as often as the subscription's canary flies. */
+/** A server can become a replica while its connections stay. Equal to the interval of the subscription's checks. */
 const VERIFY_INTERVAL_MS = 1500;
 
-interface Waiting {
-  /** By the clock of the life. */
+interface PendingPublish {
+  /** The deadline by the session's clock. */
   readonly dueMs: number;
   readonly bytes: number;
   readonly subscriber: Subscriber<never>;
@@ -43,71 +44,71 @@ export interface RedisPublisherOptions {
   readonly time: Omit<Runtime, 'random'>;
   readonly timeoutMs: number;
   readonly verify: Verify;
-  /** Where all pods are told of what one of them misplaced; absent where a server that is no master takes no publishes. */
-  readonly misplaced?: { readonly channel: string; readonly placeOf: (link: RedisLink) => string } | undefined;
+  /** How publishes in doubt are announced to all pods; absent if a server that is not a master accepts no publishes. */
+  readonly announce?: { readonly channel: string; readonly serverOf: (link: RedisLink) => string } | undefined;
 }
 
 /**
- * Publishes through one connection at a time. A publish that Redis does not confirm in time ends the connection's life, for a
- * late answer would be taken for the next publish's; whatever else was under way is unconfirmed with it.
+ * Publishes through one connection at a time. A publish that Redis does not confirm in time ends the session, since a late reply
+ * would be taken for that of the next publish; all other pending publishes are unconfirmed with it.
  */
 export class RedisPublisher {
   readonly status$ = new BehaviorSubject<BrokerStatus>({ up: false, reason: 'publisher: not connected yet' });
   readonly #options: RedisPublisherOptions;
-  readonly #misplaced: Misplaced;
-  #life: PublisherLife | undefined;
+  readonly #inDoubt: PublishesInDoubt;
+  #session: PublisherSession | undefined;
 
   constructor(options: RedisPublisherOptions) {
     this.#options = options;
-    this.#misplaced = new Misplaced(options.time.newId);
+    this.#inDoubt = new PublishesInDoubt(options.time.newId);
   }
 
-  /** One life: publishes go through the link until unsubscribed. Never emits; errors with `LinkError` when it is dead or of no use. */
-  live(link: RedisLink): Observable<never> {
+  /** Publishes through the link until unsubscribed. Never emits; errors with `LinkError` when the link is dead or of no use. */
+  session$(link: RedisLink): Observable<never> {
     return new Observable((subscriber) => {
-      const life = new PublisherLife(link, this.#options, (error) => {
+      const session = new PublisherSession(link, this.#options, (error) => {
         subscriber.error(error);
       });
-      this.#life = life;
+      this.#session = session;
       this.status$.next({ up: true });
       subscriber.add(() => {
-        this.#life = undefined;
-        life.end();
-        this.#misplaced.ended({ ...life.doubtful, place: this.#placeOf(link) });
+        this.#session = undefined;
+        session.end();
+        this.#inDoubt.sessionEnded({ ...session.inDoubt, server: this.#serverOf(link) });
       });
       subscriber.add(
-        merge(this.#verified(life, link), this.#announced(link)).subscribe({
+        merge(this.#verify$(session, link), this.#announcements$(link)).subscribe({
           error: (error: unknown) => {
-            life.fail(error);
+            session.fail(error);
           },
         }),
       );
     });
   }
 
-  /** A server that this pod has, or had, a connection to is the master no longer: what was published of late may have gone there. */
-  suspect(): void {
-    this.#life?.suspect();
-    this.#misplaced.suspect();
+  /** A server that this pod is or was connected to is no longer the master: the latest publishes may have gone there. */
+  masterDemoted(): void {
+    this.#session?.masterDemoted();
+    this.#inDoubt.masterDemoted();
   }
 
-  /** What it publishes does not arrive: its server may be another one than all others speak to, though it is a master. */
-  giveUp(arrived: Moment | undefined): void {
-    this.#life?.stray(arrived);
+  /** Ends the session: its canaries are accepted and lost, so its server may be another one than that of the other pods. */
+  canaryLost(lastArrived: ClockReading | undefined): void {
+    this.#session?.canaryLost(lastArrived);
   }
 
-  /** @param matters whether all pods are to be told where it may not have reached them */
-  publish(channel: string, payload: string, matters = true): Observable<never> {
+  /** @param isMessage whether it is announced when it is in doubt; canaries and announcements are not */
+  publish(channel: string, payload: string, isMessage = true): Observable<never> {
     return new Observable((subscriber) => {
-      if (this.#life) this.#life.publish(channel, payload, subscriber, matters);
+      if (this.#session) this.#session.publish(channel, payload, subscriber, isMessage);
       else subscriber.error(new PublishError('unavailable', 'Redis is not connected'));
     });
   }
 
-  #verified(life: PublisherLife, link: RedisLink): Observable<never> {
+  #verify$(session: PublisherSession, link: RedisLink): Observable<never> {
     const { time, verify } = this.#options;
     const verified$ = defer(() => {
-      const asked = presentMoment(time);
+      const asked = readClocks(time);
       let isKnown = true;
       return concat(
         verify(link).pipe(
@@ -115,7 +116,7 @@ export class RedisPublisher {
           ignoreElements(),
         ),
         defer(() => {
-          if (isKnown) life.proven(asked);
+          if (isKnown) session.masterConfirmed(asked);
           return EMPTY;
         }),
       );
@@ -123,53 +124,53 @@ export class RedisPublisher {
     return interval(VERIFY_INTERVAL_MS, time.scheduler).pipe(exhaustMap(() => verified$));
   }
 
-  /** Tells all pods what the lives before this one misplaced. */
-  #announced(link: RedisLink): Observable<never> {
-    this.#misplaced.begun(this.#placeOf(link));
-    const { misplaced, time } = this.#options;
-    if (misplaced === undefined) return EMPTY;
+  /** Announces the publishes in doubt of the sessions before this one. */
+  #announcements$(link: RedisLink): Observable<never> {
+    this.#inDoubt.sessionStarted(this.#serverOf(link));
+    const { announce, time } = this.#options;
+    if (announce === undefined) return EMPTY;
     return interval(VERIFY_INTERVAL_MS, time.scheduler).pipe(
       startWith(0),
-      map(() => this.#misplaced.untold),
-      takeWhile((untold) => untold !== undefined),
-      exhaustMap((untold) => this.#announce(untold, misplaced.channel)),
+      map(() => this.#inDoubt.unannounced),
+      takeWhile((span) => span !== undefined),
+      exhaustMap((span) => this.#announce(span, announce.channel)),
     );
   }
 
-  #announce(untold: Untold, channel: string): Observable<never> {
+  #announce(span: UnannouncedSpan, channel: string): Observable<never> {
     const { time } = this.#options;
     return defer(() => {
-      const ageMs = time.scheduler.now() - untold.since.ms;
-      const text = writeAnnouncement({ id: untold.id, ageMs, wallMs: earliestWallMs(untold.since, time) });
-      return this.publish(channel, text, false);
+      const ageMs = time.scheduler.now() - span.since.ms;
+      const payload = writeAnnouncement({ id: span.id, ageMs, wallMs: earliestWallMs(span.since, time) });
+      return this.publish(channel, payload, false);
     }).pipe(
       tap({
         complete: () => {
-          this.#misplaced.told(untold);
+          this.#inDoubt.announced(span);
         },
       }),
-      // It may be refused, as others are; where the connection is lost meanwhile, the next life will have to.
+      // Redis may refuse it like any publish. If the connection is lost meanwhile, the next session announces it.
       retry({ delay: () => timer(VERIFY_INTERVAL_MS, time.scheduler) }),
     );
   }
 
-  #placeOf(link: RedisLink): string {
-    return this.#options.misplaced?.placeOf(link) ?? '';
+  #serverOf(link: RedisLink): string {
+    return this.#options.announce?.serverOf(link) ?? '';
   }
 }
 
-/** What is under way on one connection. Redis answers in order, so the first that waits is the one that waits longest. */
-class PublisherLife {
+/** The pending publishes of one connection. Redis replies in order, so the first of them is the oldest. */
+class PublisherSession {
   readonly #link: RedisLink;
   readonly #options: RedisPublisherOptions;
   readonly #fail: (error: unknown) => void;
-  readonly #waiting = new Set<Waiting>();
+  readonly #pending = new Set<PendingPublish>();
   readonly #clock: ServedClock;
   #bytes = 0;
-  #watch: Subscription | undefined;
-  /** What was sent before this went to the master: it carried that out before it said what it is. */
-  #proven: Moment;
-  /** When something that matters was sent last. */
+  #deadline: Subscription | undefined;
+  /** The server was the master then: Redis carried out what was sent before ROLE before it replied to ROLE. */
+  #master: ClockReading;
+  /** When a message was sent last. */
   #sentMs = -Infinity;
   #demoted = false;
 
@@ -178,41 +179,41 @@ class PublisherLife {
     this.#options = options;
     this.#fail = fail;
     this.#clock = new ServedClock(options.timeoutMs, options.time);
-    this.#proven = presentMoment(options.time);
+    this.#master = readClocks(options.time);
   }
 
-  /** Its server was the master when it was asked. */
-  proven(asked: Moment): void {
-    this.#proven = asked;
+  /** The server was the master at the time when it was asked. */
+  masterConfirmed(asked: ClockReading): void {
+    this.#master = asked;
     this.#demoted = false;
   }
 
-  /** Until that is proven anew. */
-  suspect(): void {
+  /** Holds until the server is confirmed as the master again. */
+  masterDemoted(): void {
     this.#demoted = true;
   }
 
   fail(error: unknown): void {
-    if (error instanceof DemotedError) this.suspect();
+    if (error instanceof DemotedError) this.masterDemoted();
     this.#fail(error);
   }
 
-  /** Its server is not the one that matters, and was it perhaps when something arrived last. */
-  stray(arrived: Moment | undefined): void {
-    if (arrived) this.#proven = earlierMoment(this.#proven, arrived);
+  /** The server was certainly the right one only when a canary arrived last. */
+  canaryLost(lastArrived: ClockReading | undefined): void {
+    if (lastArrived) this.#master = earlierReading(this.#master, lastArrived);
     this.fail(new DemotedError('what is published does not arrive'));
   }
 
-  /** What may have gone to a server that was the master no longer, as far as this life can tell. */
-  get doubtful(): Omit<PastLife, 'place'> {
+  /** The publishes that may have gone to a demoted master, as far as this session can tell. */
+  get inDoubt(): Omit<EndedSession, 'server'> {
     const { time, timeoutMs } = this.#options;
-    const proven = { ...this.#proven, wallMs: earliestWallMs(this.#proven, time) };
-    // An envelope is a little older than its publish, and sentinels hear of a new master one after the other.
-    const since = momentBefore(proven, longestWaitMs(timeoutMs));
+    const master = { ...this.#master, wallMs: earliestWallMs(this.#master, time) };
+    // An envelope's timestamp is a little older than its publish, and sentinels learn of a new master one after the other.
+    const since = readingBefore(master, longestWaitMs(timeoutMs));
     return { since, published: this.#sentMs >= since.ms, demoted: this.#demoted };
   }
 
-  publish(channel: string, payload: string, subscriber: Subscriber<never>, matters: boolean): void {
+  publish(channel: string, payload: string, subscriber: Subscriber<never>, isMessage: boolean): void {
     const bytes = Buffer.byteLength(payload);
     if (this.#bytes + bytes > MAX_UNCONFIRMED_BYTES) {
       subscriber.error(new PublishError('unavailable', 'too much is unconfirmed'));
@@ -220,41 +221,41 @@ class PublisherLife {
     }
     const { time, timeoutMs } = this.#options;
     const sentMs = time.scheduler.now();
-    const waiting = { dueMs: this.#clock.at(sentMs) + timeoutMs, bytes, subscriber };
-    this.#waiting.add(waiting);
-    if (matters) this.#sentMs = sentMs;
-    this.#bytes += waiting.bytes;
-    this.#watch ??= this.#watched();
+    const pending = { dueMs: this.#clock.at(sentMs) + timeoutMs, bytes, subscriber };
+    this.#pending.add(pending);
+    if (isMessage) this.#sentMs = sentMs;
+    this.#bytes += bytes;
+    this.#deadline ??= this.#failWhenOverdue();
     this.#link.publish(channel, payload, (error) => {
-      if (!this.#settle(waiting)) return;
+      if (!this.#settle(pending)) return;
       if (error === undefined) subscriber.complete();
       else subscriber.error(asPublishError(error));
     });
   }
 
   end(): void {
-    this.#watch?.unsubscribe();
-    for (const waiting of this.#waiting) {
-      this.#settle(waiting);
-      waiting.subscriber.error(new PublishError('unconfirmed', 'the connection to Redis was lost'));
+    this.#deadline?.unsubscribe();
+    for (const pending of this.#pending) {
+      this.#settle(pending);
+      pending.subscriber.error(new PublishError('unconfirmed', 'the connection to Redis was lost'));
     }
   }
 
-  /** False where it was settled before. */
-  #settle(waiting: Waiting): boolean {
-    if (!this.#waiting.delete(waiting)) return false;
-    this.#bytes -= waiting.bytes;
+  /** False if it was settled before. */
+  #settle(pending: PendingPublish): boolean {
+    if (!this.#pending.delete(pending)) return false;
+    this.#bytes -= pending.bytes;
     return true;
   }
 
-  /** One timer for all: the oldest is due first. */
-  #watched(): Subscription {
+  /** One timer for all, since the oldest is due first. */
+  #failWhenOverdue(): Subscription {
     const dueMs = () => {
-      const [oldest] = this.#waiting;
+      const [oldest] = this.#pending;
       return oldest?.dueMs;
     };
     return this.#clock.reached$(dueMs).subscribe((overdueMs) => {
-      this.#watch = undefined;
+      this.#deadline = undefined;
       if (overdueMs !== undefined) this.fail(new LinkError(`a publish was not confirmed within ${this.#options.timeoutMs} ms`));
     });
   }

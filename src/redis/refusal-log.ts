@@ -1,17 +1,17 @@
 import type { Logger } from '../runtime/log.js';
 
-/** At most this many refused channels are logged in an interval. */
+/** At most this many lines are logged in an interval. */
 export const MOST_LINES = 10;
 export const INTERVAL_MS = 60_000;
 
-/** Logs the channels that Redis refuses. A client may ask for as many as it likes, so the number of lines is bounded. */
+/** Logs the channels to which the Redis user has no access. The number of lines is bounded, since clients choose the channels. */
 export class RefusalLog {
   readonly #log: Logger;
   readonly #now: () => number;
-  /** When the present interval began. */
+  /** Start of the present interval. */
   #sinceMs = -Infinity;
   #lines = 0;
-  /** Refusals that were not logged since the last line. */
+  /** Refusals since the last line that were not logged. */
   #unlogged = 0;
 
   /** @param now monotonic, in milliseconds */

@@ -1,68 +1,71 @@
 import { EMPTY, catchError, concatMap, defer, exhaustMap, interval, map, of, switchMap, throwError, type Observable } from 'rxjs';
+import { isPort, type Server } from './address.js';
 import { LinkError, type RedisLink } from './link.js';
-import { DemotedError, answered, malformed, parts } from './master.js';
-import { isPort, type Server } from './server.js';
-import { RedisWatch, type RedisWatchOptions } from './watch.js';
+import { DemotedError } from './liveness/master.js';
+import { QueryConnection, type QueryConnectionOptions } from './liveness/query-connection.js';
+import { elements, malformedReply, replyTimeout } from './reply.js';
 
-/** How often a sentinel is asked though nobody wants to know: one that does not answer is left for another. */
+/** The sentinel is asked at least this often: one that does not answer is replaced. */
 const POLL_INTERVAL_MS = 2000;
 
-export interface SentinelsOptions extends Omit<RedisWatchOptions, 'servers'> {
+export interface SentinelsOptions extends Omit<QueryConnectionOptions, 'servers'> {
   readonly sentinels: readonly Server[];
-  /** What the sentinels call the master. */
+  /** The master's name at the sentinels. */
   readonly master: string;
   readonly timeoutMs: number;
 }
 
-/** The sentinels that know which server is the master. */
+/** The Redis Sentinels that know which server is the master. */
 export class Sentinels {
   readonly #options: SentinelsOptions;
-  readonly #watch: RedisWatch;
+  readonly #connection: QueryConnection;
 
   constructor(options: SentinelsOptions) {
     this.#options = options;
-    this.#watch = new RedisWatch({ ...options, servers: () => options.sentinels });
+    this.#connection = new QueryConnection({ ...options, servers: () => options.sentinels });
   }
 
-  /** Keeps a connection to one of them that answers until unsubscribed. Never completes or errors. */
+  /** Keeps a connection to a sentinel that answers until unsubscribed. Never completes or errors. */
   connected(): Observable<never> {
     const { scheduler } = this.#options.runtime;
-    return this.#watch.connected((link) => interval(POLL_INTERVAL_MS, scheduler).pipe(exhaustMap(() => this.#ask(link))));
+    return this.#connection.connected((link) =>
+      interval(POLL_INTERVAL_MS, scheduler).pipe(exhaustMap(() => this.#askMaster(link))),
+    );
   }
 
-  /** Cold: asks which server is the master. Errors with `LinkError` where no sentinel can be asked or knows. */
+  /** Cold: asks which server is the master. Errors with `LinkError` if no sentinel answers, or if it does not know. */
   master$(): Observable<Server> {
-    return this.#watch.tried$.pipe(
-      switchMap((asked) => {
-        if ('reason' in asked) return throwError(() => new LinkError(`no sentinel answers: ${asked.reason}`));
-        return this.#ask(asked.link);
+    return this.#connection.attempted$.pipe(
+      switchMap((state) => {
+        if ('reason' in state) return throwError(() => new LinkError(`no sentinel answers: ${state.reason}`));
+        return this.#askMaster(state.link);
       }),
     );
   }
 
-  #ask(link: RedisLink): Observable<Server> {
+  #askMaster(link: RedisLink): Observable<Server> {
     const { master, timeoutMs, runtime } = this.#options;
-    return defer(() => link.ask('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', master)).pipe(
-      map((answer) => {
-        if (answer === null) throw new LinkError(`the sentinels know no master called ${master}`);
-        const [host, port] = parts(answer);
+    return defer(() => link.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', master)).pipe(
+      map((reply) => {
+        if (reply === null) throw new LinkError(`the sentinels know no master called ${master}`);
+        const [host, port] = elements(reply);
         const isServer = typeof host === 'string' && host !== '' && typeof port === 'string' && isPort(Number(port));
-        if (!isServer) throw malformed('SENTINEL');
+        if (!isServer) throw malformedReply('SENTINEL');
         return `${host}:${port}`;
       }),
-      answered(link, 'SENTINEL', timeoutMs, runtime),
+      replyTimeout(link, 'SENTINEL', timeoutMs, runtime),
     );
   }
 
   /**
-   * Completes where the sentinels call this server the master; errors with `DemotedError` where they call another so. Where none
-   * can be asked, it says so and completes: a pod stays with the master it has.
+   * Completes if the sentinels say that this server is the master; errors with `DemotedError` if they name another. Emits `unknown`
+   * and completes if none answers: a pod then stays with its present master.
    */
-  agree(server: Server): Observable<'not known'> {
+  verify(server: Server): Observable<'unknown'> {
     return this.master$().pipe(
       catchError(() => of(undefined)),
       concatMap((master) => {
-        if (master === undefined) return of('not known' as const);
+        if (master === undefined) return of('unknown' as const);
         if (master !== server) throw new DemotedError(`the master is ${master} now, not ${server}`);
         return EMPTY;
       }),

@@ -1,41 +1,41 @@
 import { EMPTY, Observable, catchError, concat, defer, from, ignoreElements, mergeAll, tap } from 'rxjs';
 import type { Time } from '../operators/within.js';
 import { RefusedError, type RedisLink } from './link.js';
-import { answered } from './master.js';
+import { replyTimeout } from './reply.js';
 
-/** One SUBSCRIBE asks for at most this many channels: Redis carries it out in one go while others wait. */
+/** The channels of one SUBSCRIBE: Redis serves nobody else while it carries one out. */
 export const CHANNELS_PER_COMMAND = 500;
 
-/** Redis' answer where its user may not hear a channel (`ACL SETUSER … &pattern`). */
+/** The error reply if the Redis user has no access to a channel (`ACL SETUSER … &pattern`). */
 const NO_PERMISSION = /^NOPERM\b.*\bchannel/i;
 
 export interface SubscribeOptions {
   readonly time: Time;
-  /** How long Redis may say nothing while it owes an answer. */
+  /** Redis may be silent for this long while it owes a reply. */
   readonly timeoutMs: number;
-  /** Which channels one SUBSCRIBE may ask for together. */
-  readonly together: (channels: readonly string[]) => readonly (readonly string[])[];
-  /** Redis has confirmed a channel. */
+  /** Divides channels into the batches that one SUBSCRIBE each may have. */
+  readonly batches: (channels: readonly string[]) => readonly (readonly string[])[];
+  /** Called for each channel that Redis has confirmed. */
   readonly confirmed: (channel: string) => void;
-  /** Redis did not take channels, but another server will, or the same one later. */
+  /** Called when Redis refuses channels. True if another server takes them, or the same one later. */
   readonly isElsewhere: (channels: readonly string[], error: unknown) => boolean;
-  /** The Redis user may not hear a channel. What comes of that is waited for. */
+  /** Called if the Redis user has no access to a channel; its result is waited for. */
   readonly forbidden: (channel: string, error: RefusedError) => Observable<never>;
 }
 
 /**
- * Cold: subscribes a link to channels, with few commands. Completes when each is confirmed, is elsewhere or is forbidden. Errors with
- * `LinkError` where Redis does not answer, and with whatever else it refuses a command for.
+ * Cold: subscribes a link to channels. Completes when each is confirmed, elsewhere or forbidden. Errors with `LinkError` if Redis does
+ * not answer, and with any other error reply.
  */
 export function subscribe$(link: RedisLink, channels: readonly string[], options: SubscribeOptions): Observable<never> {
-  const { time, timeoutMs, together } = options;
-  const confirmed$ = together(channels).map((some) => command$(link, some, options));
-  return from(confirmed$).pipe(mergeAll(), answered(link, 'SUBSCRIBE', timeoutMs, time));
+  const { time, timeoutMs, batches } = options;
+  const confirmed$ = batches(channels).map((batch) => command$(link, batch, options));
+  return from(confirmed$).pipe(mergeAll(), replyTimeout(link, 'SUBSCRIBE', timeoutMs, time));
 }
 
-/** One SUBSCRIBE. Redis refuses all of its channels where it refuses one: then they are asked for in halves. */
+/** One SUBSCRIBE. Redis refuses all of its channels if it refuses one, so they are divided into halves until the one is found. */
 function command$(link: RedisLink, channels: readonly string[], options: SubscribeOptions): Observable<never> {
-  // Not before somebody waits for the answer: a refusal that nobody hears would be an unhandled rejection.
+  // Deferred, since an error reply to which nobody listens would be an unhandled rejection.
   return defer(() => link.subscribe(channels)).pipe(
     tap(() => {
       for (const channel of channels) options.confirmed(channel);
@@ -52,7 +52,7 @@ function command$(link: RedisLink, channels: readonly string[], options: Subscri
   );
 }
 
-/** Parts of at most so many. */
+/** Divides values into arrays of at most `size`. */
 export function chunks<T>(values: readonly T[], size: number): readonly T[][] {
   return Array.from({ length: Math.ceil(values.length / size) }, (_, at) => values.slice(at * size, (at + 1) * size));
 }

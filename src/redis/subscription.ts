@@ -2,106 +2,109 @@ import { BehaviorSubject, EMPTY, Observable, concat, defer, ignoreElements, tap,
 import { RoomRefusedError, type BrokerEvent, type BrokerStatus } from '../broker/broker.js';
 import { gatherTurn } from '../operators/gatherTurn.js';
 import { longestWaitMs, type Time } from '../operators/within.js';
+import { GLOBAL_ROOM } from '../protocol/protocol.js';
 import type { Logger } from '../runtime/log.js';
-import { Announcements } from './liveness/announcements.js';
-import { StrayError, type Canary } from './liveness/canary.js';
 import type { RoomChannels } from './channels.js';
 import { LinkError, type RedisLink, type RefusedError, type RedisMessage } from './link.js';
-import { GLOBAL_ROOM } from '../protocol/protocol.js';
-import type { Verify } from './master.js';
-import { earlierMoment, earliestWallMs, momentBefore, presentMoment, type Clocks, type Moment } from './liveness/moment.js';
-import { CANARY_INTERVAL_MS, proofs$ } from './liveness/proof.js';
+import { Announcements } from './liveness/announcements.js';
+import { LostCanaryError, type Canary } from './liveness/canary.js';
+import {
+  earlierReading,
+  earliestWallMs,
+  readClocks,
+  readingBefore,
+  type ClockReading,
+  type Clocks,
+} from './liveness/clock-reading.js';
+import { CANARY_INTERVAL_MS, healthChecks$, type HealthCheck } from './liveness/health-check.js';
+import type { Verify } from './liveness/master.js';
 import { RefusalLog } from './refusal-log.js';
-import { subscribe$ } from './subscribe.js';
+import { RoomSubscription, lossOf } from './room-subscription.js';
+import { subscribe$, type SubscribeOptions } from './subscribe.js';
 import { TurnBatch } from './turn-batch.js';
-import { Wanted, unconfirmed } from './wanted.js';
 
-const NOT_PROVEN: BrokerStatus = { up: false, reason: 'subscription: not proven yet' };
+const NOT_CHECKED: BrokerStatus = { up: false, reason: 'subscription: not checked yet' };
 
-export interface RedisSubscriptionOptions {
+export interface RedisSubscriptionOptions extends Pick<SubscribeOptions, 'timeoutMs' | 'batches' | 'isElsewhere'> {
   readonly time: Time & Clocks;
   readonly channels: RoomChannels;
   readonly canary: Canary;
-  /** Emits when a canary can be published that could not before. */
+  /** Emits when the publisher can publish again. */
   readonly publishable$: Observable<unknown>;
   readonly verify: Verify;
-  /** Where pods tell each other what they misplaced; absent where nothing can be. */
-  readonly misplacedChannel?: string | undefined;
-  /** How long Redis may say nothing while it owes the confirmation of a SUBSCRIBE. */
-  readonly timeoutMs: number;
+  /** The channel on which pods announce publishes in doubt; absent if there cannot be any. */
+  readonly announcementChannel?: string | undefined;
   readonly log: Logger;
   /**
-   * A canary was accepted and does not arrive, though this connection is a fresh one: perhaps the publisher speaks to another
-   * server. The last that arrived was sent at that moment; undefined where none ever did.
+   * Called when the first canary of a new connection was accepted and lost: the publisher may be connected to another server.
+   *
+   * @param lastArrived when the last canary that came back was sent; undefined if none ever did
    */
-  readonly onStray: (heard: Moment | undefined) => void;
-  /** Which channels one SUBSCRIBE may ask for together. */
-  readonly together: (channels: readonly string[]) => readonly (readonly string[])[];
-  /** When the server was certainly the one to listen to, where it can be replaced without knowing; absent: as long as it is proven. */
-  readonly certain?: (() => Moment) | undefined;
-  /** Redis refused channels. Returns whether they are somebody else's now; else the life is over. */
-  readonly refused: (channels: readonly string[], error: unknown) => boolean;
+  readonly onLostCanary: (lastArrived: ClockReading | undefined) => void;
+  /** When the server last owned its slots for certain; absent if its health checks suffice. */
+  readonly ownerConfirmedAt?: (() => ClockReading) | undefined;
 }
 
 /**
- * A pod's subscription at one server: the rooms it wants, carried over from one connection's life to the next.
+ * A pod's subscription to rooms at one server. The rooms are kept from one connection to the next.
  *
- * A new life subscribes to every room before anything that comes through it is passed on; what came earlier is dropped, and the
- * gap that goes first tells so.
+ * A session, which is one connection, passes messages on only after Redis has confirmed every room; it drops what comes before that,
+ * and emits a gap for it first.
  */
 export class RedisSubscription {
   /** Up when a canary has come back on the present connection. */
   readonly status$ = new BehaviorSubject<BrokerStatus>({ up: false, reason: 'subscription: not connected yet' });
   readonly #options: RedisSubscriptionOptions;
-  readonly #wanted = new Map<string, Wanted>();
-  /** Rooms that were heard elsewhere before and are not confirmed here yet. */
-  readonly #returning = new Set<string>();
-  /** Rooms that were entered in this turn: with a command for each, a pod that fills up would be felt. */
-  readonly #soon: TurnBatch<string>;
-  /** Rooms that were left in this turn. */
-  readonly #leaving: TurnBatch<string>;
-  #link: RedisLink | undefined;
-  #fail: (error: unknown) => void = () => undefined;
-  /** Every room that was wanted when the present life began is confirmed. */
-  #isLive = false;
-  /** Where what comes goes. */
-  #output: Subscriber<BrokerEvent> | undefined;
-  #canaryChannel = '';
-  /** Redis lets the present life hear the pod's own channel. */
-  #mayHear = false;
-  /** Everything published before this came through: when the last canary to come back was sent, or when the present life began. */
-  #proven: Moment;
-  /** When the last canary that came back was sent, whichever life heard it. */
-  #heard: Moment | undefined;
-  /** Redis took what comes through the present life now after this, by the monotonic clock. */
-  #takenMs = 0;
-  /** The present life has heard one. */
-  #isProven = false;
+  readonly #rooms = new Map<string, RoomSubscription>();
+  /** Rooms that have moved here from another server and are not confirmed yet. They get one gap together. */
+  readonly #movedHere = new Set<string>();
+  /** Rooms joined in this turn, for one command: a command for each would slow down a pod that fills up. */
+  readonly #joined: TurnBatch<string>;
+  /** Rooms left in this turn. */
+  readonly #left: TurnBatch<string>;
   readonly #announcements: Announcements;
   readonly #refusals: RefusalLog;
+  /** The link of the present session. */
+  #link: RedisLink | undefined;
+  #output: Subscriber<BrokerEvent> | undefined;
+  #fail: (error: unknown) => void = () => undefined;
+  /** Redis has confirmed every room that the session began with. */
+  #isReady = false;
+  #canaryChannel = '';
+  /** Redis has confirmed the canary channel in the present session. */
+  #hasAccess = false;
+  /** A canary has come back in the present session. */
+  #isHealthy = false;
+  /** Everything published before this was received: when the last canary that came back was sent, or when the session began. */
+  #receivedUntil: ClockReading;
+  /** When the last canary that came back was sent, in any session. */
+  #lastCanary: ClockReading | undefined;
+  /** Redis accepted what comes now after this, by the monotonic clock. */
+  #acceptedAfterMs = 0;
 
   constructor(options: RedisSubscriptionOptions) {
+    const { time, log } = options;
     this.#options = options;
-    this.#proven = presentMoment(options.time);
-    this.#announcements = new Announcements(options.time);
-    this.#refusals = new RefusalLog(options.log, () => options.time.scheduler.now());
-    this.#soon = new TurnBatch(options.time.turnEnd$, (rooms) => {
-      this.#askFor(rooms.filter((room) => this.#wanted.get(room)?.confirmed === false));
+    this.#receivedUntil = readClocks(time);
+    this.#announcements = new Announcements(time);
+    this.#refusals = new RefusalLog(log, () => time.scheduler.now());
+    this.#joined = new TurnBatch(time.turnEnd$, (rooms) => {
+      this.#subscribeTo(rooms.filter((room) => this.#rooms.get(room)?.isConfirmed === false));
     });
-    this.#leaving = new TurnBatch(options.time.turnEnd$, (rooms) => {
-      this.#unsubscribe(rooms);
+    this.#left = new TurnBatch(time.turnEnd$, (rooms) => {
+      this.#unsubscribeFrom(rooms);
     });
   }
 
-  /** One life: emits what comes through the link until unsubscribed. Errors with `LinkError` when it has proven to be dead or of no use. */
-  live(link: RedisLink): Observable<BrokerEvent> {
+  /** Emits what comes through the link until unsubscribed. Errors with `LinkError` when the link is dead or of no use. */
+  session$(link: RedisLink): Observable<BrokerEvent> {
     return new Observable((subscriber) => {
-      const born = presentMoment(this.#options.time);
-      this.#takenMs = born.ms;
+      const startedAt = readClocks(this.#options.time);
+      this.#acceptedAfterMs = startedAt.ms;
       this.#link = link;
       this.#output = subscriber;
       this.#canaryChannel = this.#options.canary.channel;
-      this.#mayHear = false;
+      this.#hasAccess = false;
       this.#fail = (error) => {
         subscriber.error(LinkError.of(error));
       };
@@ -115,230 +118,224 @@ export class RedisSubscription {
       );
       subscriber.add(
         link.moved$.pipe(gatherTurn(this.#options.time.turnEnd$)).subscribe(() => {
-          this.#takenAway(link);
+          this.#slotsMovedAway(link);
         }),
       );
-      const begun$ = defer(() => {
-        this.#begin(born);
-        return this.#prove(link);
+      const ready$ = defer(() => {
+        this.#start(startedAt);
+        return this.#checkHealth$(link);
       });
-      const { misplacedChannel } = this.#options;
-      const ours = misplacedChannel === undefined ? [this.#canaryChannel] : [this.#canaryChannel, misplacedChannel];
-      const asked = [...ours, ...this.#channelsOf(this.#wanted.keys())];
-      this.#soon.clear();
-      subscriber.add(concat(this.#ask(asked), begun$).subscribe({ error: this.#fail }));
+      const { announcementChannel } = this.#options;
+      const own = announcementChannel === undefined ? [this.#canaryChannel] : [this.#canaryChannel, announcementChannel];
+      const channels = [...own, ...this.#channelsOf(this.#rooms.keys())];
+      this.#joined.clear();
+      subscriber.add(concat(this.#subscribe$(channels), ready$).subscribe({ error: this.#fail }));
     });
   }
 
   /**
    * See `Broker.subscribe`.
    *
-   * @param lostSince of a room that was heard elsewhere before, the last proof that it was: a gap goes before what comes
+   * @param lostSince for a room that was subscribed to at another server: until when its messages were received there
    */
-  subscribe(room: string, lostSince?: Moment): Observable<boolean> {
+  subscribe(room: string, lostSince?: ClockReading): Observable<boolean> {
     return new Observable((subscriber) => {
-      const wanted = new Wanted(room, subscriber, lostSince, this);
-      this.#wanted.set(room, wanted);
-      if (lostSince !== undefined) this.#returning.add(room);
-      this.#soon.add(room);
-      return wanted;
+      const subscription = new RoomSubscription(room, subscriber, lostSince, this);
+      this.#rooms.set(room, subscription);
+      if (lostSince !== undefined) this.#movedHere.add(room);
+      this.#joined.add(room);
+      return subscription;
     });
   }
 
-  /** A room is no longer wanted. */
-  left(wanted: Wanted): void {
-    const { room } = wanted;
-    if (this.#wanted.get(room) !== wanted) return;
-    this.#wanted.delete(room);
-    if (this.#returning.delete(room) && this.#returning.size === 0 && this.#isLive) this.#openConfirmed();
-    if (this.#link) this.#leaving.add(room);
+  /** Called by a `RoomSubscription` that ends. */
+  unsubscribed(subscription: RoomSubscription): void {
+    const { room } = subscription;
+    if (this.#rooms.get(room) !== subscription) return;
+    this.#rooms.delete(room);
+    if (this.#movedHere.delete(room) && this.#movedHere.size === 0 && this.#isReady) this.#openConfirmed();
+    if (this.#link) this.#left.add(room);
   }
 
-  /** Of a room that is about to be subscribed to elsewhere and was heard here: when it may have missed something, at the earliest. */
-  lostSince(room: string): Moment | undefined {
-    const wanted = this.#wanted.get(room);
-    return wanted?.open === true ? this.#moved() : wanted?.lostSince;
+  /** Until when a room's messages were received here, for the server that the room moves to; undefined if it was never open. */
+  lostSince(room: string): ClockReading | undefined {
+    const subscription = this.#rooms.get(room);
+    return subscription?.isOpen === true ? this.#lossOfMove() : subscription?.lostSince;
   }
 
-  /** Asks once more for what is not confirmed. */
-  askAgain(): void {
-    if (this.#isLive) this.#askFor(unconfirmed(this.#wanted.values()));
+  /** Sends a SUBSCRIBE for the rooms that are not confirmed. */
+  resubscribe(): void {
+    if (!this.#isReady) return;
+    const rooms: string[] = [];
+    for (const { room, isConfirmed } of this.#rooms.values()) if (!isConfirmed) rooms.push(room);
+    this.#subscribeTo(rooms);
   }
 
-  #unsubscribe(rooms: readonly string[]): void {
-    const channels = this.#channelsOf(rooms.filter((room) => !this.#wanted.has(room)));
-    // An UNSUBSCRIBE without a channel leaves all of them.
+  #unsubscribeFrom(rooms: readonly string[]): void {
+    const channels = this.#channelsOf(rooms.filter((room) => !this.#rooms.has(room)));
+    // An UNSUBSCRIBE without channels would unsubscribe from all of them.
     if (channels.length === 0) return;
-    for (const some of this.#options.together(channels)) this.#link?.unsubscribe(some);
+    for (const batch of this.#options.batches(channels)) this.#link?.unsubscribe(batch);
   }
 
-  /** As long as the present life lasts; the next one asks for everything. */
-  #askFor(rooms: readonly string[]): void {
-    if (rooms.length > 0) this.#output?.add(this.#ask(this.#channelsOf(rooms)).subscribe({ error: this.#fail }));
+  /** Ends with the present session; the next one subscribes to everything. */
+  #subscribeTo(rooms: readonly string[]): void {
+    if (rooms.length > 0) this.#output?.add(this.#subscribe$(this.#channelsOf(rooms)).subscribe({ error: this.#fail }));
   }
 
-  /** Completes when Redis has confirmed all the channels, or said that they are not its own. */
-  #ask(asked: readonly string[]): Observable<never> {
-    const link = this.#link;
-    if (link === undefined) return EMPTY;
-    // Who leaves a room and comes back while an answer is under way waits for that to the second question.
-    return this.#subscribe(link, asked, new Map(asked.map((channel) => [channel, this.#wantedAt(channel)])));
-  }
-
-  #subscribe(link: RedisLink, channels: readonly string[], wantedAt: ReadonlyMap<string, Wanted | undefined>): Observable<never> {
-    return subscribe$(link, channels, {
+  /** Completes when each channel is confirmed or elsewhere. */
+  #subscribe$(channels: readonly string[]): Observable<never> {
+    if (this.#link === undefined) return EMPTY;
+    // A room that is left and joined again while a SUBSCRIBE is pending is confirmed by its second SUBSCRIBE.
+    const subscriptions = new Map(channels.map((channel) => [channel, this.#subscriptionOf(channel)]));
+    return subscribe$(this.#link, channels, {
       ...this.#options,
-      isElsewhere: this.#options.refused,
       confirmed: (channel) => {
-        this.#confirm(channel, wantedAt.get(channel));
+        this.#confirm(channel, subscriptions.get(channel));
       },
-      forbidden: (channel, error) => this.#forbidden(link, channel, wantedAt.get(channel), error),
+      forbidden: (channel, error) => this.#forbidden$(channel, subscriptions.get(channel), error),
     });
   }
 
-  /** Without the pod's own channels there is no subscription; a room's is that room's affair. */
-  #forbidden(link: RedisLink, channel: string, wanted: Wanted | undefined, error: RefusedError): Observable<never> {
-    if (wanted === undefined || wanted.room === GLOBAL_ROOM) throw new LinkError(`channel ${channel}: ${error.message}`);
-    // A user who may hear nothing at all is a mistake that somebody will mend, and no reason to let anybody go.
-    const own$ = this.#mayHear ? EMPTY : this.#subscribe(link, [this.#canaryChannel], new Map());
+  /** Without access to the pod's own channels the session is over; without access to a room's, that room alone is refused. */
+  #forbidden$(channel: string, subscription: RoomSubscription | undefined, error: RefusedError): Observable<never> {
+    if (subscription === undefined || subscription.room === GLOBAL_ROOM) {
+      throw new LinkError(`channel ${channel}: ${error.message}`);
+    }
+    // If the user has no access to any channel, that is a misconfiguration to wait out: the session ends, and no room is refused.
+    const own$ = this.#hasAccess ? EMPTY : this.#subscribe$([this.#canaryChannel]);
     const refused$ = defer(() => {
-      if (this.#wanted.get(wanted.room) !== wanted) return EMPTY;
+      if (this.#rooms.get(subscription.room) !== subscription) return EMPTY;
       this.#refusals.refused(channel, error.message);
-      wanted.subscriber.error(new RoomRefusedError(error.message));
+      subscription.subscriber.error(new RoomRefusedError(error.message));
       return EMPTY;
     });
     return concat(own$, refused$);
   }
 
-  #wantedAt(channel: string): Wanted | undefined {
+  #subscriptionOf(channel: string): RoomSubscription | undefined {
     const room = this.#options.channels.roomOf(channel);
-    return room === undefined ? undefined : this.#wanted.get(room);
+    return room === undefined ? undefined : this.#rooms.get(room);
   }
 
-  #confirm(channel: string, wanted: Wanted | undefined): void {
-    if (channel === this.#canaryChannel) this.#mayHear = true;
-    const room = this.#options.channels.roomOf(channel);
-    if (room === undefined || wanted === undefined || wanted.confirmed || this.#wanted.get(room) !== wanted) return;
-    wanted.confirmed = true;
-    if (!this.#isLive) return;
-    if (this.#returning.delete(room)) {
-      // All that return are told of in one gap.
-      if (this.#returning.size === 0) this.#openConfirmed();
-    } else {
-      this.#open([[room, wanted]]);
-    }
+  #confirm(channel: string, subscription: RoomSubscription | undefined): void {
+    if (channel === this.#canaryChannel) this.#hasAccess = true;
+    if (subscription === undefined || subscription.isConfirmed) return;
+    const { room } = subscription;
+    if (this.#rooms.get(room) !== subscription) return;
+    subscription.isConfirmed = true;
+    if (!this.#isReady) return;
+    if (!this.#movedHere.delete(room)) this.#open([subscription]);
+    else if (this.#movedHere.size === 0) this.#openConfirmed();
   }
 
-  #begin(born: Moment): void {
-    this.#isLive = true;
-    this.#isProven = false;
-    this.#returning.clear();
+  #start(startedAt: ClockReading): void {
+    this.#isReady = true;
+    this.#isHealthy = false;
+    this.#movedHere.clear();
     this.#openConfirmed();
-    this.#proven = born;
-    this.#tellAnnounced();
+    this.#receivedUntil = startedAt;
+    this.#emitAnnounced();
   }
 
   #openConfirmed(): void {
-    this.#open([...this.#wanted].filter(([, { confirmed, open }]) => confirmed && !open));
+    this.#open([...this.#rooms.values()].filter(({ isConfirmed, isOpen }) => isConfirmed && !isOpen));
   }
 
-  /** What may have been missed is told before anything comes. */
-  #open(rooms: readonly (readonly [room: string, wanted: Wanted])[]): void {
-    const lost = rooms.flatMap(([room, { lostSince }]) => (lostSince === undefined ? [] : [{ room, lostSince }]));
-    const [first] = lost;
-    if (first) {
+  /** Passes the rooms' messages on from now, after one gap for those that may have missed some. */
+  #open(subscriptions: readonly RoomSubscription[]): void {
+    const loss = lossOf(subscriptions);
+    if (loss) {
       const { time, timeoutMs } = this.#options;
-      const proven = lost.reduce((least, { lostSince }) => earlierMoment(least, lostSince), first.lostSince);
-      // What Redis took after the proof may bear a time from before it: a publish is under way for as long as its timeout.
-      const sinceMs = earliestWallMs(proven, time) - longestWaitMs(timeoutMs);
-      this.#output?.next({ kind: 'gap', rooms: new Set(lost.map(({ room }) => room)), sinceMs });
+      // A message that Redis accepted after that may have an earlier timestamp: a publish takes up to its timeout.
+      const sinceMs = earliestWallMs(loss.since, time) - longestWaitMs(timeoutMs);
+      this.#output?.next({ kind: 'gap', rooms: loss.rooms, sinceMs });
     }
-    for (const [, wanted] of rooms) {
-      wanted.open = true;
-      wanted.lostSince = undefined;
-      wanted.subscriber.next(true);
+    for (const subscription of subscriptions) {
+      subscription.isOpen = true;
+      subscription.lostSince = undefined;
+      subscription.subscriber.next(true);
     }
   }
 
-  /** Rooms that the server took away are asked for again, here, where it says who has them now. */
-  #takenAway(link: RedisLink): void {
-    const still = link.channels();
-    for (const [room, wanted] of this.#wanted) {
-      if (!wanted.confirmed || still.has(this.#options.channels.channelOf(room))) continue;
-      if (wanted.open) {
-        wanted.lostSince = this.#moved();
-        wanted.subscriber.next(false);
-        this.#returning.add(room);
+  /** The server has unsubscribed channels whose slots moved. They are requested again here, since the reply says where they are. */
+  #slotsMovedAway(link: RedisLink): void {
+    const remaining = link.channels();
+    for (const [room, subscription] of this.#rooms) {
+      if (!subscription.isConfirmed || remaining.has(this.#options.channels.channelOf(room))) continue;
+      if (subscription.isOpen) {
+        subscription.lostSince = this.#lossOfMove();
+        subscription.subscriber.next(false);
+        this.#movedHere.add(room);
       }
-      wanted.open = wanted.confirmed = false;
+      subscription.isOpen = subscription.isConfirmed = false;
     }
-    // A server that became a replica takes them again, and hears of what is published at its master some time later.
+    // Verified first, since a server that has become a replica would accept the channels, and receives messages from its master late.
     const again$ = defer(() => {
-      this.askAgain();
+      this.resubscribe();
       return EMPTY;
     });
     this.#output?.add(concat(this.#options.verify(link).pipe(ignoreElements()), again$).subscribe({ error: this.#fail }));
   }
 
-  /** Of a room whose slot moves: two servers may both have had it for a moment, and the last canary may have flown in it. */
-  #moved(): Moment {
-    return earlierMoment(this.#certain, momentBefore(presentMoment(this.#options.time), CANARY_INTERVAL_MS));
+  /** For a room whose slot moves: two servers may both have owned it for a while, in which the last canary may have been sent. */
+  #lossOfMove(): ClockReading {
+    return earlierReading(this.#completeUntil, readingBefore(readClocks(this.#options.time), CANARY_INTERVAL_MS));
   }
 
-  /** Nothing that was published before was missed: it came through, and from the right server. */
-  get #certain(): Moment {
-    const certain = this.#options.certain?.();
-    return certain === undefined ? this.#proven : earlierMoment(this.#proven, certain);
+  /** Everything published before this was received, from a server that owned the slots. */
+  get #completeUntil(): ClockReading {
+    const owned = this.#options.ownerConfirmedAt?.();
+    return owned === undefined ? this.#receivedUntil : earlierReading(this.#receivedUntil, owned);
   }
 
-  /** Never completes; the status follows. */
-  #prove(link: RedisLink): Observable<never> {
-    const { canary, publishable$, verify, time, onStray } = this.#options;
-    this.#tell(NOT_PROVEN);
-    return proofs$({
+  /** Never completes; sets the status. */
+  #checkHealth$(link: RedisLink): Observable<never> {
+    const { canary, publishable$, verify, time, onLostCanary } = this.#options;
+    this.#setStatus(NOT_CHECKED);
+    return healthChecks$({
       canary,
       publishable$,
-      prepared$: defer(() => this.#askForCanary()),
+      prepared$: defer(() => this.#subscribeToCanary$()),
       verified$: defer(() => verify(link)),
       link,
       time,
     }).pipe(
       tap({
-        next: (proof) => {
-          // The server has answered a question on this link that was asked then: what comes from now on, it took later.
-          this.#takenMs = proof.sent.ms;
-          if ('refusal' in proof) this.#notPublished(proof.refusal);
-          else this.#cameBack(proof);
+        next: (check) => {
+          this.#checked(check);
         },
         error: (error: unknown) => {
-          if (error instanceof StrayError && !this.#isProven) onStray(this.#heard);
+          if (error instanceof LostCanaryError && !this.#isHealthy) onLostCanary(this.#lastCanary);
         },
       }),
       ignoreElements(),
     );
   }
 
-  #askForCanary(): Observable<never> {
+  #subscribeToCanary$(): Observable<never> {
     const { channel } = this.#options.canary;
     if (channel === this.#canaryChannel) return EMPTY;
     this.#canaryChannel = channel;
-    return this.#ask([channel]);
+    return this.#subscribe$([channel]);
   }
 
-  #cameBack({ sent, isKnown }: { readonly sent: Moment; readonly isKnown: boolean }): void {
-    this.#heard = sent;
-    this.#isProven = true;
-    if (isKnown) this.#proven = sent;
-    this.#tell({ up: true });
+  #checked(check: HealthCheck): void {
+    // The server has replied on this link to a command sent then: it accepted later what comes from now on.
+    this.#acceptedAfterMs = check.sent.ms;
+    if ('refusal' in check) {
+      const reason = `canary: ${check.refusal}`;
+      if (this.#setStatus({ up: false, reason })) this.#options.log.warn({ reason }, 'Redis health check failed');
+      return;
+    }
+    this.#lastCanary = check.sent;
+    this.#isHealthy = true;
+    if (check.isMaster) this.#receivedUntil = check.sent;
+    this.#setStatus({ up: true });
   }
 
-  #notPublished(refusal: string): void {
-    const reason = `canary: ${refusal}`;
-    if (this.#tell({ up: false, reason })) this.#options.log.warn({ reason }, 'broker connection not proven');
-  }
-
-  /** False where that was told before. */
-  #tell(status: BrokerStatus): boolean {
+  /** False if it is the present status. */
+  #setStatus(status: BrokerStatus): boolean {
     const { value } = this.status$;
     if (value.up === status.up && (value.up || status.up || value.reason === status.reason)) return false;
     this.status$.next(status);
@@ -348,42 +345,42 @@ export class RedisSubscription {
   #receive({ channel, payload }: RedisMessage, subscriber: Subscriber<BrokerEvent>): void {
     const room = this.#options.channels.roomOf(channel);
     if (room === undefined) {
-      if (channel === this.#canaryChannel) this.#options.canary.hear(payload);
-      else if (channel === this.#options.misplacedChannel) this.#hearMisplaced(payload);
+      if (channel === this.#canaryChannel) this.#options.canary.received(payload);
+      else if (channel === this.#options.announcementChannel) this.#receiveAnnouncement(payload);
       return;
     }
-    // Redis may still speak of a room that was left a moment ago.
-    if (this.#wanted.get(room)?.open === true) subscriber.next({ kind: 'publication', room, payload });
+    // Messages of a room that was just left may still come.
+    if (this.#rooms.get(room)?.isOpen === true) subscriber.next({ kind: 'publication', room, payload });
   }
 
   /**
-   * Another pod found that it had spoken to a server that was the master no longer. The gap of the present life, told or still to
-   * come, need not reach back that far, and only this machine's clocks tell what does: so the announcement always becomes a gap.
+   * An announcement always becomes a gap of its own: that of the present session need not reach back as far, and this machine's clocks
+   * alone cannot tell.
    */
-  #hearMisplaced(payload: Buffer): void {
-    // It was under way to Redis for as long as a publish can be, and Redis took it after the last canary that came back.
-    this.#announcements.hear(payload, this.#takenMs - longestWaitMs(this.#options.timeoutMs));
-    // At once: the pod that announced it publishes to this server now, and what it says comes behind.
-    this.#tellAnnounced();
+  #receiveAnnouncement(payload: Buffer): void {
+    // It was published at most a timeout before Redis accepted it, and Redis accepted it after the last canary.
+    this.#announcements.receive(payload, this.#acceptedAfterMs - longestWaitMs(this.#options.timeoutMs));
+    // At once: the pod that sent it publishes to this server now, and those messages come next.
+    this.#emitAnnounced();
   }
 
-  /** Now, or as soon as the present life is whole: what comes before that is dropped. */
-  #tellAnnounced(): void {
-    const sinceMs = this.#isLive ? this.#announcements.tell() : undefined;
+  /** Emits a gap for the announcements, now or as soon as the session is ready. */
+  #emitAnnounced(): void {
+    const sinceMs = this.#isReady ? this.#announcements.take() : undefined;
     if (sinceMs !== undefined) this.#output?.next({ kind: 'gap', sinceMs });
   }
 
   #end(): void {
     this.#link = undefined;
-    this.#leaving.clear();
+    this.#left.clear();
     this.#output = undefined;
-    this.#isLive = false;
-    for (const wanted of this.#wanted.values()) {
-      if (wanted.open) {
-        wanted.lostSince = this.#certain;
-        wanted.subscriber.next(false);
+    this.#isReady = false;
+    for (const subscription of this.#rooms.values()) {
+      if (subscription.isOpen) {
+        subscription.lostSince = this.#completeUntil;
+        subscription.subscriber.next(false);
       }
-      wanted.open = wanted.confirmed = false;
+      subscription.isOpen = subscription.isConfirmed = false;
     }
   }
 

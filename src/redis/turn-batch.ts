@@ -1,15 +1,15 @@
 import type { Observable } from 'rxjs';
 
-/** Gathers what is added in one turn of the event loop and hands it over when the turn ends: one command to Redis for many rooms. */
+/** Collects values until the turn of the event loop ends: one Redis command for many rooms. */
 export class TurnBatch<T> {
   readonly #turnEnd$: Observable<unknown>;
-  readonly #use: (values: readonly T[]) => void;
+  readonly #flush: (values: readonly T[]) => void;
   #values: T[] = [];
 
-  /** @param use called with all of a turn; not called where `clear` left none */
-  constructor(turnEnd$: Observable<unknown>, use: (values: readonly T[]) => void) {
+  /** @param flush called with the values of a turn, if there are any */
+  constructor(turnEnd$: Observable<unknown>, flush: (values: readonly T[]) => void) {
     this.#turnEnd$ = turnEnd$;
-    this.#use = use;
+    this.#flush = flush;
   }
 
   add(value: T): void {
@@ -17,11 +17,11 @@ export class TurnBatch<T> {
     this.#turnEnd$.subscribe(() => {
       const values = this.#values;
       this.#values = [];
-      if (values.length > 0) this.#use(values);
+      if (values.length > 0) this.#flush(values);
     });
   }
 
-  /** Forgets what was added in this turn. */
+  /** Drops the values of this turn. */
   clear(): void {
     this.#values = [];
   }

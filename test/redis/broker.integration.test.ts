@@ -6,7 +6,7 @@ import { noMetrics } from '../../src/runtime/metrics.js';
 import { GLOBAL_ROOM } from '../../src/protocol/protocol.js';
 import { Listener } from '../../src/testing/broker-listener.js';
 import { brokerContract, type ContractSetup } from '../../src/testing/brokerContract.js';
-import { isRedisAddress, readRedisUrl } from '../../src/redis/server.js';
+import { isRedisAddress, readRedisUrl } from '../../src/redis/address.js';
 import type { Runtime } from '../../src/runtime/runtime.js';
 import { nodeRuntime } from '../../src/runtime/node-runtime.js';
 import { channelsBut, freePort, startRedis, type TestRedis } from '../support/redis.js';

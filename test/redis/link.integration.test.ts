@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { firstValueFrom, from, lastValueFrom, mergeMap } from 'rxjs';
 import { LinkError, redisLink$, type RedisLink } from '../../src/redis/link.js';
-import { isRedisAddress, readRedisUrl } from '../../src/redis/server.js';
+import { isRedisAddress, readRedisUrl } from '../../src/redis/address.js';
 import { bulk, startFakeRedis, type FakeRedis } from '../support/fake-redis.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
 
@@ -33,7 +33,7 @@ async function connected(): Promise<{ readonly link: RedisLink; readonly ended: 
 }
 
 function ask(link: RedisLink, command: string): Promise<unknown> {
-  return firstValueFrom(from(link.ask(command)));
+  return firstValueFrom(from(link.call(command)));
 }
 
 describe('a connection to Redis that says what nobody asked ends with a LinkError, and the process goes on', () => {
@@ -103,7 +103,7 @@ describe('the login of an address, at a real Redis', () => {
     const address = readRedisUrl(`${login}127.0.0.1:${real.port}`);
     if (!isRedisAddress(address)) throw new Error('it was not read');
     const name = await firstValueFrom(
-      redisLink$({ address, name: 'test:link' }).pipe(mergeMap((one) => from(one.ask('ACL', 'WHOAMI')))),
+      redisLink$({ address, name: 'test:link' }).pipe(mergeMap((one) => from(one.call('ACL', 'WHOAMI')))),
     );
     expect(name).toBe(user);
   });

@@ -3,7 +3,7 @@ import { EMPTY, NEVER, concat, ignoreElements, of, throwError, timer } from 'rxj
 import type { TestScheduler } from 'rxjs/testing';
 import type { PublishError } from '../../src/broker/broker.js';
 import { LinkError, RefusedError } from '../../src/redis/link.js';
-import { isMaster$ } from '../../src/redis/master.js';
+import { isMaster$ } from '../../src/redis/liveness/master.js';
 import { RedisPublisher } from '../../src/redis/publisher.js';
 import { marbles, virtualRuntime } from '../support/marbles.js';
 import { ScriptedLink } from '../support/redis-link.js';
@@ -14,8 +14,8 @@ const TIMEOUT_MS = 300;
 class Scene {
   readonly link: ScriptedLink;
   readonly publisher: RedisPublisher;
-  /** Where the link leads. */
-  place = 'here';
+  /** The server of the link. */
+  server = 'here';
   /** Whether somebody can be asked who is the master. */
   isKnown = true;
   /** What happened, as `{ms} {what}`. */
@@ -29,13 +29,13 @@ class Scene {
     this.publisher = new RedisPublisher({
       time,
       timeoutMs: TIMEOUT_MS,
-      verify: (link) => concat(isMaster$(link, TIMEOUT_MS, time), this.isKnown ? EMPTY : of('not known' as const)),
-      misplaced: { channel: 'test:misplaced', placeOf: () => this.place },
+      verify: (link) => concat(isMaster$(link, TIMEOUT_MS, time), this.isKnown ? EMPTY : of('unknown' as const)),
+      announce: { channel: 'test:misplaced', serverOf: () => this.server },
     });
   }
 
   live() {
-    return this.publisher.live(this.link).subscribe({
+    return this.publisher.session$(this.link).subscribe({
       error: (error: Error) => {
         this.#note(`over: ${error.message}`);
       },
@@ -229,7 +229,7 @@ describe('what went to a server that was the master no longer', () => {
       it.at(2500, () => {
         it.publish('misplaced');
         life.unsubscribe();
-        it.place = 'there';
+        it.server = 'there';
         it.live();
       });
       it.until(3000);
@@ -242,8 +242,8 @@ describe('what went to a server that was the master no longer', () => {
       it.live();
       it.at(3100, () => {
         it.publish('misplaced');
-        it.publisher.giveUp({ ms: 700, wallMs: 700 });
-        it.publisher.giveUp({ ms: 700, wallMs: 700 });
+        it.publisher.canaryLost({ ms: 700, wallMs: 700 });
+        it.publisher.canaryLost({ ms: 700, wallMs: 700 });
       });
       it.at(4000, () => {
         it.live();
@@ -260,7 +260,7 @@ describe('what went to a server that was the master no longer', () => {
     scene((it) => {
       const life = it.live();
       it.at(atMs, () => {
-        it.publisher.suspect();
+        it.publisher.masterDemoted();
       });
       it.at(2500, () => {
         it.publish('misplaced');
@@ -278,7 +278,7 @@ describe('what went to a server that was the master no longer', () => {
       it.at(500, () => {
         it.publish('misplaced');
         first.unsubscribe();
-        it.place = 'there';
+        it.server = 'there';
         it.link.outcome = () => throwError(() => new RefusedError('OOM'));
         it.live();
       });
@@ -296,7 +296,7 @@ describe('what went to a server that was the master no longer', () => {
       it.at(500, () => {
         it.publish('misplaced');
         life.unsubscribe();
-        it.place = 'there';
+        it.server = 'there';
         it.live();
       });
       it.until(20_000);
@@ -363,13 +363,13 @@ describe('what went to a server that was the master no longer', () => {
       it.at(500, () => {
         it.publish('misplaced');
         first.unsubscribe();
-        it.place = 'there';
+        it.server = 'there';
         it.link.outcome = () => NEVER;
         const second = it.live();
         it.at(100, () => {
           it.publish('misplaced too');
           second.unsubscribe();
-          it.place = 'elsewhere';
+          it.server = 'elsewhere';
           it.link.outcome = () => timer(1, it.scheduler).pipe(ignoreElements());
           const third = it.live();
           it.at(100, () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { NEVER, concat, of, throwError, type Observable } from 'rxjs';
 import { silentLogger } from '../../src/runtime/log.js';
 import { LinkError, type RedisLink } from '../../src/redis/link.js';
-import { DemotedError } from '../../src/redis/master.js';
+import { DemotedError } from '../../src/redis/liveness/master.js';
 import { Sentinels } from '../../src/redis/sentinel.js';
 import { marbles, virtualRuntime } from '../support/marbles.js';
 import { ScriptedLink } from '../support/redis-link.js';
@@ -15,7 +15,7 @@ function agreement(server: string, link$: (link: ScriptedLink) => Observable<Red
   const told: unknown[] = [];
   marbles((_, scheduler) => {
     const link = new ScriptedLink(scheduler);
-    link.ask = () => of(answer);
+    link.call = () => of(answer);
     const sentinels = new Sentinels({
       sentinels: ['s1:26379'],
       master: 'primary',
@@ -27,7 +27,7 @@ function agreement(server: string, link$: (link: ScriptedLink) => Observable<Red
       log: silentLogger,
     });
     const connected = sentinels.connected().subscribe();
-    const agreed = sentinels.agree(server).subscribe({
+    const agreed = sentinels.verify(server).subscribe({
       next: (value) => told.push(value),
       error: (error: unknown) => told.push(error),
       complete: () => told.push('complete'),
@@ -54,17 +54,17 @@ describe('whether a server is the master', () => {
   });
 
   test('is not known where no sentinel answers, which proves nothing', () => {
-    expect(agreement(MASTER, () => REFUSED, undefined)).toEqual(['not known', 'complete']);
+    expect(agreement(MASTER, () => REFUSED, undefined)).toEqual(['unknown', 'complete']);
   });
 
   test('is not known where the sentinels know no such master', () => {
-    expect(agreement(MASTER, reached, null)).toEqual(['not known', 'complete']);
+    expect(agreement(MASTER, reached, null)).toEqual(['unknown', 'complete']);
   });
 
   test.each([['OK'], [1], [[]], [['10.0.0.1']], [['10.0.0.1', 6379]], [['', '6379']], [['10.0.0.1', '0']], [[null, null]]])(
     'is not known from an answer of another form: %j',
     (answer) => {
-      expect(agreement(MASTER, reached, answer)).toEqual(['not known', 'complete']);
+      expect(agreement(MASTER, reached, answer)).toEqual(['unknown', 'complete']);
     },
   );
 });

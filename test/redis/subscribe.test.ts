@@ -24,7 +24,7 @@ class Scene {
     const whole: SubscribeOptions = {
       time: virtualRuntime(this.#scheduler),
       timeoutMs: TIMEOUT_MS,
-      together: (all) => [all],
+      batches: (all) => [all],
       confirmed: (channel) => {
         this.#note(`${channel} confirmed`);
       },
@@ -83,7 +83,7 @@ describe('channels that are asked for', () => {
     scene((it) => {
       let commands = 0;
       it.link.outcome = () => it.after((commands += 10));
-      it.ask(['a', 'b', 'c', 'd', 'e'], { together: (all) => chunks(all, 2) });
+      it.ask(['a', 'b', 'c', 'd', 'e'], { batches: (all) => chunks(all, 2) });
       expect(it.link.asked).toEqual(['0 SUBSCRIBE a b', '0 SUBSCRIBE c d', '0 SUBSCRIBE e']);
       expect(it.until(100)).toEqual([
         ...['10 a confirmed', '10 b confirmed', '20 c confirmed', '20 d confirmed', '30 e confirmed'],
@@ -94,7 +94,7 @@ describe('channels that are asked for', () => {
 
   test('complete at once where there are none', () => {
     scene((it) => {
-      it.ask([], { together: () => [] });
+      it.ask([], { batches: () => [] });
       expect([it.log, it.link.asked]).toEqual([['0 complete'], []]);
     });
   });
@@ -103,7 +103,7 @@ describe('channels that are asked for', () => {
     marbles((_, scheduler) => {
       const link = new ScriptedLink(scheduler);
       const never = { confirmed: () => undefined, isElsewhere: () => false, forbidden: () => EMPTY };
-      subscribe$(link, ['a'], { time: virtualRuntime(scheduler), timeoutMs: TIMEOUT_MS, together: (all) => [all], ...never });
+      subscribe$(link, ['a'], { time: virtualRuntime(scheduler), timeoutMs: TIMEOUT_MS, batches: (all) => [all], ...never });
       expect(link.asked).toEqual([]);
     });
   });
@@ -142,7 +142,7 @@ describe('channels that Redis refuses', () => {
       it.link.refusal = 'MOVED 1 127.0.0.1:7001';
       const elsewhere: string[] = [];
       it.ask(['a', 'b', 'c'], {
-        together: (all) => chunks(all, 2),
+        batches: (all) => chunks(all, 2),
         isElsewhere: (channels, error) => {
           elsewhere.push(`${channels.join(' ')}: ${(error as Error).message}`);
           return true;

@@ -206,12 +206,12 @@ describe('delivery: once and in order, or told', () => {
     await patching(
       'redis/subscription.js',
       'RedisSubscription',
-      (subscription: { live: (link: RedisLink) => Observable<unknown> }) => {
-        const { live } = subscription;
-        subscription.live = function (this: unknown, link) {
+      (subscription: { session$: (link: RedisLink) => Observable<unknown> }) => {
+        const { session$ } = subscription;
+        subscription.session$ = function (this: unknown, link) {
           const subscribe = link.subscribe.bind(link);
           link.subscribe = (channels) => subscribe(channels.length > 2 ? channels.slice(0, -1) : channels);
-          return live.call(this, link);
+          return session$.call(this, link);
         };
       },
     );
@@ -227,8 +227,8 @@ describe('delivery: once and in order, or told', () => {
   });
 
   test('sees a subscription that is dead and never found out', async () => {
-    await patching('redis/liveness/canary.js', 'Canary', (canary: { fly: () => Observable<never> }) => {
-      canary.fly = () => EMPTY;
+    await patching('redis/liveness/canary.js', 'Canary', (canary: { send: () => Observable<never> }) => {
+      canary.send = () => EMPTY;
     });
     // What was said on a dead subscription never comes back, and holds up the drain of its sender.
     expect(await firstViolation()).toMatch(/^(delivery: .*told nothing|remains: left over: \d+ connections)/);
@@ -254,7 +254,9 @@ describe('delivery: once and in order, or told', () => {
   });
 
   test('sees a server that is no master any more and that nobody leaves', async () => {
-    await breaking<typeof import('../../src/redis/master.js')>('redis/master.js', () => ({ isMaster$: () => EMPTY }));
+    await breaking<typeof import('../../src/redis/liveness/master.js')>('redis/liveness/master.js', () => ({
+      isMaster$: () => EMPTY,
+    }));
     expect(await firstViolation('delivery', { redis: 'single' })).toMatch(
       /^delivery: .* at a replica, long after it had become one/,
     );
@@ -265,8 +267,8 @@ describe('delivery: once and in order, or told', () => {
   test.each([demoted, replaced])(
     'sees what went to a replica ($redis) and is not told to those who had left it',
     async (what) => {
-      await patching('redis/liveness/misplaced.js', 'Misplaced', (misplaced: { begun: () => undefined }) => {
-        misplaced.begun = () => undefined;
+      await patching('redis/liveness/in-doubt.js', 'PublishesInDoubt', (inDoubt: { sessionStarted: () => undefined }) => {
+        inDoubt.sessionStarted = () => undefined;
       });
       expect(await firstViolationOf(what)).toMatch(/^delivery: never heard .* which a replica had taken, nor any gap about it/);
     },
@@ -275,7 +277,7 @@ describe('delivery: once and in order, or told', () => {
   test.each([demoted, replaced])(
     "sees what went to a replica ($redis) and is not told by a look at two pods' clocks",
     async (what) => {
-      const { readAnnouncement } = await import('../../src/redis/liveness/misplaced.js');
+      const { readAnnouncement } = await import('../../src/redis/liveness/announcements.js');
       await breaking<typeof import('../../src/redis/liveness/announcements.js')>(
         'redis/liveness/announcements.js',
         ({ Announcements }) => ({
@@ -287,10 +289,10 @@ describe('delivery: once and in order, or told', () => {
               this.#wallMs = clocks.wallMs;
             }
 
-            override hear(payload: Buffer, sentMs: number): void {
+            override receive(payload: Buffer, sentMs: number): void {
               const { wallMs = 0, ageMs = 0 } = readAnnouncement(payload) ?? {};
               // By its own clock it was over before this pod came here.
-              if (wallMs + ageMs > this.#wallMs() - 1000) super.hear(payload, sentMs);
+              if (wallMs + ageMs > this.#wallMs() - 1000) super.receive(payload, sentMs);
             }
           },
         }),
@@ -305,9 +307,9 @@ describe('delivery: once and in order, or told', () => {
     await patching(
       'redis/subscription.js',
       'RedisSubscription',
-      (subscription: { lostMs: () => undefined; subscribe: Subscribe }) => {
+      (subscription: { lostSince: () => undefined; subscribe: Subscribe }) => {
         const { subscribe } = subscription;
-        subscription.lostMs = () => undefined;
+        subscription.lostSince = () => undefined;
         subscription.subscribe = function (this: unknown, room) {
           return subscribe.call(this, room);
         };
@@ -317,8 +319,8 @@ describe('delivery: once and in order, or told', () => {
   });
 
   test('sees pods of a cluster that each believe one server, which may be cut off', async () => {
-    await breaking<typeof import('../../src/redis/cluster/claims.js')>('redis/cluster/claims.js', ({ mergeClaims }) => ({
-      mergeClaims: (_: unknown, testimonies: Parameters<typeof mergeClaims>[1]) => mergeClaims([], testimonies.slice(0, 1)),
+    await breaking<typeof import('../../src/redis/cluster/merge-views.js')>('redis/cluster/merge-views.js', ({ mergeViews }) => ({
+      mergeViews: (_: unknown, reports: Parameters<typeof mergeViews>[1]) => mergeViews([], reports.slice(0, 1)),
     }));
     await breaking<typeof import('../../src/redis/cluster/cluster-view.js')>(
       'redis/cluster/cluster-view.js',
@@ -331,7 +333,7 @@ describe('delivery: once and in order, or told', () => {
   });
 
   test('sees what went to a master that was cut off and is not told to those who had left it', async () => {
-    await breaking<typeof import('../../src/redis/cluster/wrong-owner.js')>('redis/cluster/wrong-owner.js', () => ({
+    await breaking<typeof import('../../src/redis/cluster/in-doubt.js')>('redis/cluster/in-doubt.js', () => ({
       readNotice: (payload: Buffer) => (payload.toString().startsWith('misplaced') ? { ...UNHEARD } : undefined),
     }));
     expect(await firstViolationOf(cut)).toMatch(/^delivery: never heard .* which a replica had taken, nor any gap about it/);
@@ -339,7 +341,7 @@ describe('delivery: once and in order, or told', () => {
 
   test('sees a gap of a cluster that begins when the pod noticed, not when the servers last agreed', async () => {
     await patching('redis/cluster/topology.js', 'RedisTopology', (topology: object) => {
-      Object.defineProperty(topology, 'agreed', { get: () => ({ ms: Infinity, wallMs: Infinity }) });
+      Object.defineProperty(topology, 'confirmedAt', { get: () => ({ ms: Infinity, wallMs: Infinity }) });
     });
     expect(await firstViolationOf(cut)).toMatch(/^delivery: never heard/);
   });
@@ -395,11 +397,11 @@ describe('senders, told of what is not so', () => {
     jest.resetModules();
     const { PublishError } = await import('../../src/broker/broker.js');
     const { RedisPublisher } = await import('../../src/redis/publisher.js');
-    const prototype: { publish: (channel: string, payload: string, matters?: boolean) => Observable<never> } =
+    const prototype: { publish: (channel: string, payload: string, isMessage?: boolean) => Observable<never> } =
       RedisPublisher.prototype;
     const { publish } = prototype;
-    prototype.publish = function (this: unknown, channel, payload, matters) {
-      if (matters === false || !refused()) return publish.call(this, channel, payload, matters);
+    prototype.publish = function (this: unknown, channel, payload, isMessage) {
+      if (isMessage === false || !refused()) return publish.call(this, channel, payload, isMessage);
       return throwError(() => new PublishError('unavailable', 'broken'));
     };
     expect(await firstViolation()).toMatch(/^senders: got unavailable though nothing was wrong/);

@@ -1,6 +1,6 @@
 import { startRedis, type TestRedis } from './redis.js';
 
-const SLOTS = 16_384;
+const SLOT_COUNT = 16_384;
 
 /** Real masters of a Redis Cluster, and as many replicas of the first of them as wanted. */
 export interface TestCluster {
@@ -30,10 +30,10 @@ export async function startCluster({ replicas = 0, nodeTimeoutMs = 1000 }: TestC
   ];
   const all = await Promise.all(Array.from({ length: 3 + replicas }, () => startRedis(undefined, args)));
   const masters = all.slice(0, 3);
-  const share = Math.ceil(SLOTS / masters.length);
+  const share = Math.ceil(SLOT_COUNT / masters.length);
   await Promise.all(
     masters.map(({ client }, nth) =>
-      client.call('CLUSTER', 'ADDSLOTSRANGE', String(nth * share), String(Math.min((nth + 1) * share, SLOTS) - 1)),
+      client.call('CLUSTER', 'ADDSLOTSRANGE', String(nth * share), String(Math.min((nth + 1) * share, SLOT_COUNT) - 1)),
     ),
   );
   await Promise.all(all.map(({ client }, nth) => client.call('CLUSTER', 'SET-CONFIG-EPOCH', String(nth + 1))));

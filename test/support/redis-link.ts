@@ -54,7 +54,7 @@ export class ScriptedLink implements RedisLink {
     for (const channel of channels) this.#channels.delete(channel);
   }
 
-  ask(command: string): Observable<unknown> {
+  call(command: string): Observable<unknown> {
     return started(this.#answer(command, () => [this.role]));
   }
 

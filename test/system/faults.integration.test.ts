@@ -93,7 +93,7 @@ test('Redis stopped, so that TCP lives and nothing answers', async () => {
   await scene.ledger.answered('unconfirmed');
   expect(Date.now() - faultMs).toBeLessThan(PUBLISH_TIMEOUT_MS + SLACK_MS);
   await noticed(scene, faultMs);
-  await everyPod(scene, (pod) => pod.logged('broker connection lost', /subscription: .* not answered within 300 ms/));
+  await everyPod(scene, (pod) => pod.logged('Redis connection lost', /subscription: .* not answered within 300 ms/));
   scene.redis.process.kill('SIGCONT');
   await recovered(scene, faultMs, 1);
   await settled(scene, { reconnects: 1 });
@@ -109,7 +109,7 @@ test.each<Swallow>([
   const scene = await play({ proxies });
   const faultMs = Date.now();
   for (const proxy of proxies) proxy.swallow(swallow);
-  await everyPod(scene, (pod) => pod.logged('broker connection lost', /subscription: /));
+  await everyPod(scene, (pod) => pod.logged('Redis connection lost', /subscription: /));
   await noticed(scene, faultMs);
   for (const proxy of proxies) proxy.heal();
   await recovered(scene, faultMs, 1);
@@ -231,7 +231,7 @@ test('an address that leads to another Redis, and only the subscriptions were lo
   const faultMs = Date.now();
   for (const proxy of proxies) proxy.redisPort = other.port;
   await scene.redis.client.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
-  await everyPod(scene, (pod) => pod.logged('broker connection lost', /what is published does not arrive/));
+  await everyPod(scene, (pod) => pod.logged('Redis connection lost', /what is published does not arrive/));
   await everyPod(scene, (pod) => becomes(pod, 200));
   await settled(scene, { reconnects: 2 });
   for (const gap of scene.ledger.gaps().flat())

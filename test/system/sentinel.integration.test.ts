@@ -62,7 +62,7 @@ test('a sentinel that answers no more is left for another, and a failover is fol
   expect(asked).toBeDefined();
   const stoppedMs = Date.now();
   asked?.process.kill('SIGSTOP');
-  await Promise.all(pods.map((pod) => pod.logged('broker connection lost', /SENTINEL was not answered within 300 ms/)));
+  await Promise.all(pods.map((pod) => pod.logged('Redis connection lost', /SENTINEL was not answered within 300 ms/)));
   expect(ledger.gaps().flat()).toEqual([]);
   await master.stop();
   await ledger.gapsAre(1);

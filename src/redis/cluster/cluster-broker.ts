@@ -1,50 +1,48 @@
 import { BehaviorSubject, Observable, distinctUntilChanged, interval, skip, tap, type Subscription } from 'rxjs';
-import { PublishError, type Broker, type BrokerEvent, type BrokerStatus } from '../../broker/broker.js';
+import { PublishError, type Broker, type BrokerEvent, type BrokerStatus, type Publication } from '../../broker/broker.js';
+import { longestWaitMs } from '../../operators/within.js';
+import type { Server } from '../address.js';
 import type { RedisBrokerOptions } from '../broker.js';
-import type { Publication } from '../../broker/broker.js';
 import { roomChannels, type RoomChannels } from '../channels.js';
 import { redisLink$ } from '../link.js';
-import { momentBefore, type Moment } from '../liveness/moment.js';
-import { longestWaitMs } from '../../operators/within.js';
-import type { Server } from '../server.js';
+import { readingBefore, type ClockReading } from '../liveness/clock-reading.js';
+import { RecentPublishes, readNotice, writeNotice, type SpanInDoubt } from './in-doubt.js';
 import { createShard, type Shard } from './shard.js';
-import { SlotTable } from './slot-table.js';
-import { slotOf } from './slots.js';
+import { SlotTable, slotOf } from './slots.js';
 import { POLL_INTERVAL_MS, RedisTopology } from './topology.js';
-import { RecentRooms, readNotice, writeNotice, type Doubt } from './wrong-owner.js';
 
-/** Where a cluster is; user, password and TLS are those of `address`, whose host is not used. */
+/** A cluster; user, password and TLS are those of `address`, whose host is not used. */
 export interface RedisClusterOptions extends Omit<RedisBrokerOptions, 'sentinel'> {
-  /** Some servers of the cluster; the others are found out from them. */
+  /** Some servers of the cluster, from which the others are found. */
   readonly servers: readonly Server[];
 }
 
-/** A room that somebody wants, and where it is subscribed to at present. */
-interface Seat {
+/** The placement of a room: the shard at which it is subscribed to. */
+interface Placement {
   readonly room: string;
   readonly slot: number;
-  readonly tell: (confirmed: boolean) => void;
-  readonly refuse: (error: unknown) => void;
+  readonly confirmed: (isConfirmed: boolean) => void;
+  readonly refused: (error: unknown) => void;
   shard: Shard | undefined;
   subscription: Subscription | undefined;
-  /** While it has no shard: the last proof that it was heard. */
-  lostSince: Moment | undefined;
-  /** It is on its way to another shard and not confirmed there yet. */
+  /** Set while it has no shard: until when its messages were received. */
+  lostSince: ClockReading | undefined;
+  /** It has moved to another shard and is not confirmed there yet. */
   isMoving: boolean;
-  /** When it was confirmed at the shard that it moved to last. What was published before is told. */
+  /** When it was confirmed at the shard that it moved to last. A gap covers everything before that. */
   movedMs: number | undefined;
 }
 
-/** What has to be told to the members of a room. */
-interface Untold extends Doubt {
-  isUnderWay: boolean;
-  /** When the owner of the slot, as far as was known, took it; undefined until then. */
-  toldMs: number | undefined;
+/** A span in doubt of a room, of which the room's other pods need a notice. */
+interface UnsentNotice extends SpanInDoubt {
+  isPending: boolean;
+  /** When the owner of the slot accepted the notice; undefined until then. */
+  sentMs: number | undefined;
 }
 
 /**
- * A Redis Cluster with sharded pub/sub as the broker: each room is a channel on the server that owns its slot, and each such server
- * has a publisher and a subscription of its own, proven alive by themselves.
+ * A broker on a Redis Cluster with sharded pub/sub: each room is a channel on the server that owns its slot. Each such server has a
+ * publisher, a subscription and health checks of its own.
  */
 export function redisClusterBroker(options: RedisClusterOptions): Broker {
   const cluster = new RedisCluster(options);
@@ -64,41 +62,38 @@ class RedisCluster {
   readonly #channels: RoomChannels;
   readonly #topology: RedisTopology;
   readonly #shards = new Map<Server, Shard>();
-  readonly #seats = new Map<string, Seat>();
-  readonly #recent = new RecentRooms();
-  /** Rooms to whose members this pod has to tell that it published to a server that may not have been the owner. */
-  readonly #untold = new Map<string, Untold>();
+  readonly #placements = new Map<string, Placement>();
+  readonly #recent = new RecentPublishes();
+  /** By room: this pod may have published to a server that was not the owner. */
+  readonly #notices = new Map<string, UnsentNotice>();
   readonly #pod: string;
-  /** What the shards were made by. */
+  /** The table of the present shards. */
   #table = new SlotTable();
 
   constructor(options: RedisClusterOptions) {
     this.#options = options;
     this.#channels = roomChannels(options.channelPrefix);
-    this.#topology = new RedisTopology({
-      ...options,
-      connect: options.connect ?? redisLink$,
-    });
+    this.#topology = new RedisTopology({ ...options, connect: options.connect ?? redisLink$ });
     this.#pod = options.runtime.newId();
     this.events$ = new Observable((subscriber) => {
-      const hear = (event: BrokerEvent) => {
-        const told = event.kind === 'publication' ? this.#readNotice(event) : event;
-        if (told !== undefined) subscriber.next(told);
+      const emit = (event: BrokerEvent) => {
+        const read = event.kind === 'publication' ? this.#readNotice(event) : event;
+        if (read !== undefined) subscriber.next(read);
       };
       subscriber.add(() => {
-        for (const { life } of this.#shards.values()) life.unsubscribe();
+        for (const { connection } of this.#shards.values()) connection.unsubscribe();
         this.#shards.clear();
       });
       subscriber.add(
         this.#topology.table$.pipe(skip(1)).subscribe((table) => {
-          this.#follow(table, hear);
+          this.#applyTable(table, emit);
         }),
       );
       subscriber.add(this.#watchStatus(this.#topology));
       subscriber.add(this.#topology.connected().subscribe());
       subscriber.add(
         interval(POLL_INTERVAL_MS, options.runtime.scheduler).subscribe(() => {
-          this.#lookAgain();
+          this.#retry();
         }),
       );
     });
@@ -106,18 +101,18 @@ class RedisCluster {
 
   subscribe(room: string): Observable<boolean> {
     return new Observable((subscriber) => {
-      let isConfirmed = false;
-      const seat: Seat = {
+      let wasConfirmed = false;
+      const placement: Placement = {
         room,
         slot: this.#slotOf(room),
-        tell: (confirmed) => {
-          if (confirmed && seat.isMoving) {
-            seat.isMoving = false;
-            seat.movedMs = this.#options.runtime.scheduler.now();
+        confirmed: (isConfirmed) => {
+          if (isConfirmed && placement.isMoving) {
+            placement.isMoving = false;
+            placement.movedMs = this.#options.runtime.scheduler.now();
           }
-          if (confirmed !== isConfirmed) subscriber.next((isConfirmed = confirmed));
+          if (isConfirmed !== wasConfirmed) subscriber.next((wasConfirmed = isConfirmed));
         },
-        refuse: (error) => {
+        refused: (error) => {
           subscriber.error(error);
         },
         shard: undefined,
@@ -126,11 +121,11 @@ class RedisCluster {
         isMoving: false,
         movedMs: undefined,
       };
-      this.#seats.set(room, seat);
-      this.#place(seat, this.#table);
+      this.#placements.set(room, placement);
+      this.#place(placement);
       return () => {
-        this.#seats.delete(room);
-        seat.subscription?.unsubscribe();
+        this.#placements.delete(room);
+        placement.subscription?.unsubscribe();
       };
     });
   }
@@ -139,8 +134,7 @@ class RedisCluster {
     const channel = this.#channels.channelOf(room);
     const slot = slotOf(channel);
     return new Observable((subscriber) => {
-      const server = this.#table.ownerOf(slot);
-      const shard = server === undefined ? undefined : this.#shards.get(server);
+      const shard = this.#shardOf(slot);
       if (shard === undefined) {
         subscriber.error(new PublishError('unavailable', 'no server of the cluster owns its slot'));
         return undefined;
@@ -149,8 +143,8 @@ class RedisCluster {
         subscriber.error(new PublishError('unavailable', `${shard.server} is cut off from the majority of the cluster`));
         return undefined;
       }
-      // Its members are told before they hear anything newer.
-      if (this.#untold.size > 0) this.#tellMisplaced(room);
+      // The notice goes first, so that members receive the gap before anything newer.
+      if (this.#notices.size > 0) this.#sendNotice(room);
       return shard.node.publisher
         .publish(channel, payload)
         .pipe(
@@ -159,7 +153,7 @@ class RedisCluster {
               this.#confirmed(room, slot, shard.server);
             },
             error: (error: PublishError) => {
-              this.#topology.hint(error.message, shard.server);
+              this.#topology.redirected(error.message, shard.server);
             },
           }),
         )
@@ -170,26 +164,26 @@ class RedisCluster {
   #confirmed(room: string, slot: number, server: Server): void {
     const nowMs = this.#options.runtime.scheduler.now();
     if (this.#table.ownerOf(slot) === server) this.#recent.confirmed(room, nowMs);
-    // The slot moved while this was under way.
-    else this.#doubt(room, nowMs);
+    // The slot moved while the publish was pending.
+    else this.#markInDoubt(room, nowMs);
   }
 
-  /** Rooms go where their slots are, and servers that have none left are left. */
-  #follow(table: SlotTable, hear: (event: BrokerEvent) => void): void {
+  /** Moves rooms to the shards of their slots, and removes shards without slots. */
+  #applyTable(table: SlotTable, emit: (event: BrokerEvent) => void): void {
     const { owners } = table;
     const before = this.#table;
     this.#table = table;
-    const born = [...owners].filter((server) => !this.#shards.has(server)).map((server) => this.#create(server));
-    for (const seat of this.#seats.values()) this.#place(seat, table);
-    for (const [server, { life }] of this.#shards) {
+    const added = [...owners].filter((server) => !this.#shards.has(server)).map((server) => this.#addShard(server));
+    for (const placement of this.#placements.values()) this.#place(placement);
+    for (const [server, { connection }] of this.#shards) {
       if (owners.has(server)) continue;
-      life.unsubscribe();
+      connection.unsubscribe();
       this.#shards.delete(server);
     }
-    // Not before its rooms are known: a first life tells one gap for all of them.
-    for (const { life, node, status$ } of born) {
-      life.add(node.events$.subscribe(hear));
-      life.add(this.#watchStatus({ status$ }));
+    // After the rooms were placed: the first session then emits one gap for all of them.
+    for (const { connection, node, status$ } of added) {
+      connection.add(node.events$.subscribe(emit));
+      connection.add(this.#watchStatus({ status$ }));
     }
     const hasMoved = (room: string) => {
       const slot = this.#slotOf(room);
@@ -197,79 +191,76 @@ class RedisCluster {
       return owner !== undefined && owner !== table.ownerOf(slot);
     };
     for (const [room, confirmedMs] of this.#recent.take(hasMoved))
-      if (confirmedMs >= this.#certainMs) this.#doubt(room, confirmedMs);
-    // The notice there was perhaps taken by the wrong server as well.
-    for (const [room, untold] of this.#untold) if (untold.toldMs !== undefined && hasMoved(room)) untold.toldMs = undefined;
-    this.#lookAgain();
+      if (confirmedMs >= this.#ownerConfirmedMs) this.#markInDoubt(room, confirmedMs);
+    // A notice for a room that moves now may have gone to the wrong server, too.
+    for (const [room, notice] of this.#notices) if (notice.sentMs !== undefined && hasMoved(room)) notice.sentMs = undefined;
+    this.#retry();
   }
 
-  /** Publishes that were confirmed before this were taken by the owner of their slot. */
-  get #certainMs(): number {
-    return this.#topology.agreed.ms - longestWaitMs(this.#options.timeoutMs);
+  /** The owner of the slot accepted every publish that was confirmed before this. */
+  get #ownerConfirmedMs(): number {
+    return this.#topology.confirmedAt.ms - longestWaitMs(this.#options.timeoutMs);
   }
 
-  /** Asks again for what was refused, tells again what could not be told, and forgets what cannot be in doubt any more. */
-  #lookAgain(): void {
-    for (const { node } of this.#shards.values()) node.subscription.askAgain();
-    const certainMs = this.#certainMs;
-    this.#recent.forget(certainMs, this.#options.runtime.scheduler.now());
-    for (const [room, { toldMs }] of this.#untold) if (toldMs !== undefined && toldMs < certainMs) this.#untold.delete(room);
-    this.#tellStatus();
+  /** Subscribes again to refused rooms, sends failed notices again, and forgets what is not in doubt any more. */
+  #retry(): void {
+    for (const { node } of this.#shards.values()) node.subscription.resubscribe();
+    const confirmedMs = this.#ownerConfirmedMs;
+    this.#recent.forget(confirmedMs, this.#options.runtime.scheduler.now());
+    for (const [room, { sentMs }] of this.#notices) if (sentMs !== undefined && sentMs < confirmedMs) this.#notices.delete(room);
+    this.#updateStatus();
   }
 
-  /** Messages of the room may have gone to a server that no longer owned its slot, the last of them at that time. */
-  #doubt(room: string, untilMs: number): void {
-    const { agreed } = this.#topology;
-    const { timeoutMs } = this.#options;
-    // A message bears a time from before its publish, by the timeout at most.
-    const since = momentBefore(agreed, longestWaitMs(timeoutMs));
-    const other = this.#untold.get(room);
-    this.#untold.set(room, {
+  /** Messages of the room may have gone to a server that no longer owned its slot, the last of them at `untilMs`. */
+  #markInDoubt(room: string, untilMs: number): void {
+    // A message's timestamp is earlier than its confirmation, by the timeout at most.
+    const since = readingBefore(this.#topology.confirmedAt, longestWaitMs(this.#options.timeoutMs));
+    const other = this.#notices.get(room);
+    this.#notices.set(room, {
       since: other !== undefined && other.since.ms < since.ms ? other.since : since,
       untilMs: Math.max(untilMs, other?.untilMs ?? untilMs),
-      isUnderWay: false,
-      toldMs: undefined,
+      isPending: false,
+      sentMs: undefined,
     });
   }
 
-  /** Tells all pods that have members in the room, through the owner of its slot. What fails is told later. */
-  #tellMisplaced(room: string): void {
-    const untold = this.#untold.get(room);
-    const server = this.#table.ownerOf(this.#slotOf(room));
-    const shard = server === undefined ? undefined : this.#shards.get(server);
-    if (untold === undefined || untold.isUnderWay || untold.toldMs !== undefined) return;
+  /** Sends the room's notice to all pods with members, through the owner of the slot. If that fails, it is sent later. */
+  #sendNotice(room: string): void {
+    const unsent = this.#notices.get(room);
+    const shard = this.#shardOf(this.#slotOf(room));
+    if (unsent === undefined || unsent.isPending || unsent.sentMs !== undefined) return;
     if (shard === undefined || shard.isCutOff || !shard.node.publisher.status$.value.up) return;
-    untold.isUnderWay = true;
-    const nowMs = this.#options.runtime.scheduler.now();
-    const sinceAgeMs = nowMs - untold.since.ms;
+    unsent.isPending = true;
+    const { scheduler, wallMs } = this.#options.runtime;
+    const nowMs = scheduler.now();
+    const sinceAgeMs = nowMs - unsent.since.ms;
     const notice = writeNotice({
       pod: this.#pod,
       sinceAgeMs,
-      untilAgeMs: nowMs - untold.untilMs,
-      sinceWallMs: Math.min(untold.since.wallMs, this.#options.runtime.wallMs() - sinceAgeMs),
+      untilAgeMs: nowMs - unsent.untilMs,
+      sinceWallMs: Math.min(unsent.since.wallMs, wallMs() - sinceAgeMs),
     });
     shard.node.publisher.publish(this.#channels.channelOf(room), notice, false).subscribe({
       complete: () => {
-        untold.isUnderWay = false;
-        untold.toldMs =
-          this.#table.ownerOf(this.#slotOf(room)) === shard.server ? this.#options.runtime.scheduler.now() : undefined;
+        unsent.isPending = false;
+        unsent.sentMs = this.#table.ownerOf(this.#slotOf(room)) === shard.server ? scheduler.now() : undefined;
       },
       error: () => {
-        untold.isUnderWay = false;
+        unsent.isPending = false;
       },
     });
   }
 
   /**
-   * A publication, or the gap that another pod's notice means. Nothing where it is this pod's own, or where the room has moved here
-   * after all that the notice speaks of: its members were told that then.
+   * Returns a publication, or the gap for another pod's notice. Undefined for this pod's own notice, and for a span that ended before
+   * the room moved here: the gap of the move covers it.
    */
   #readNotice(publication: Publication): BrokerEvent | undefined {
     const { room, payload } = publication;
     const notice = readNotice(payload);
     if (notice === undefined) return publication;
     const { scheduler, wallMs } = this.#options.runtime;
-    const movedMs = this.#seats.get(room)?.movedMs ?? -Infinity;
+    const movedMs = this.#placements.get(room)?.movedMs ?? -Infinity;
     if (notice.pod === this.#pod || scheduler.now() - notice.untilAgeMs < movedMs) return undefined;
     return { kind: 'gap', rooms: new Set([room]), sinceMs: Math.min(wallMs() - notice.sinceAgeMs, notice.sinceWallMs) };
   }
@@ -278,14 +269,19 @@ class RedisCluster {
     return slotOf(this.#channels.channelOf(room));
   }
 
-  #create(server: Server): Shard {
+  #shardOf(slot: number): Shard | undefined {
+    const server = this.#table.ownerOf(slot);
+    return server === undefined ? undefined : this.#shards.get(server);
+  }
+
+  #addShard(server: Server): Shard {
     const shard = createShard({
       ...this.#options,
       server,
       channels: this.#channels,
       table: () => this.#table,
-      certain: () => this.#topology.agreed,
-      refused: (reason) => this.#topology.hint(reason, server),
+      ownerConfirmedAt: () => this.#topology.confirmedAt,
+      redirected: (reason) => this.#topology.redirected(reason, server),
     });
     this.#shards.set(server, shard);
     return shard;
@@ -293,30 +289,29 @@ class RedisCluster {
 
   #watchStatus({ status$ }: { readonly status$: Observable<BrokerStatus> }): Subscription {
     return status$.subscribe(() => {
-      this.#tellStatus();
+      this.#updateStatus();
     });
   }
 
-  #tellStatus(): void {
-    for (const room of this.#untold.keys()) this.#tellMisplaced(room);
+  #updateStatus(): void {
+    for (const room of this.#notices.keys()) this.#sendNotice(room);
     const all = [this.#topology.status, ...[...this.#shards.values()].map(({ status }) => status)];
     this.status$.next(all.find(({ up }) => !up) ?? { up: true });
   }
 
-  #place(seat: Seat, table: SlotTable): void {
-    const server = table.ownerOf(seat.slot);
-    const shard = server === undefined ? undefined : this.#shards.get(server);
-    if (shard === seat.shard) return;
-    const lostSince = seat.shard?.node.subscription.lostSince(seat.room) ?? seat.lostSince;
-    seat.subscription?.unsubscribe();
-    seat.tell(false);
-    seat.lostSince = lostSince;
-    seat.isMoving = seat.shard !== undefined || seat.isMoving;
-    seat.shard = shard;
-    seat.subscription = shard?.node.subscription
-      .subscribe(seat.room, seat.lostSince)
-      .subscribe({ next: seat.tell, error: seat.refuse });
-    if (shard) seat.lostSince = undefined;
+  #place(placement: Placement): void {
+    const shard = this.#shardOf(placement.slot);
+    if (shard === placement.shard) return;
+    const lostSince = placement.shard?.node.subscription.lostSince(placement.room) ?? placement.lostSince;
+    placement.subscription?.unsubscribe();
+    placement.confirmed(false);
+    placement.lostSince = lostSince;
+    placement.isMoving = placement.shard !== undefined || placement.isMoving;
+    placement.shard = shard;
+    placement.subscription = shard?.node.subscription
+      .subscribe(placement.room, placement.lostSince)
+      .subscribe({ next: placement.confirmed, error: placement.refused });
+    if (shard) placement.lostSince = undefined;
   }
 }
 

@@ -1,82 +1,64 @@
 import { BehaviorSubject, Subscription, combineLatest, concat, defer, filter, map, tap, type Observable } from 'rxjs';
 import type { BrokerStatus } from '../../broker/broker.js';
+import type { Time } from '../../operators/within.js';
+import { addressOf, type Server } from '../address.js';
 import type { RedisBrokerOptions } from '../broker.js';
 import type { RoomChannels } from '../channels.js';
-import { readInfo, type ClusterState } from './cluster-view.js';
 import { RefusedError, redisLink$, type RedisLink } from '../link.js';
-import { answered, isMaster$ } from '../master.js';
-import type { Moment } from '../liveness/moment.js';
+import type { ClockReading } from '../liveness/clock-reading.js';
+import { isMaster$ } from '../liveness/master.js';
 import { redisNode, type RedisNode } from '../node.js';
-import { addressOf, type Server } from '../server.js';
-import type { SlotTable } from './slot-table.js';
-import { SLOTS, slotOf } from './slots.js';
+import { replyTimeout } from '../reply.js';
 import { CHANNELS_PER_COMMAND, chunks } from '../subscribe.js';
-import type { Time } from '../../operators/within.js';
+import { readInfo, type ClusterState } from './cluster-view.js';
+import { SLOT_COUNT, slotOf, type SlotTable } from './slots.js';
 
-/** So many names are tried for a canary; a server that owns one slot in 16,384 needs that many on average. */
-const MAX_NAMES = SLOTS * 20;
+/** Limit of the names tried for a canary channel: a server that owns one slot of 16,384 needs that many on average. */
+const MAX_NAMES = SLOT_COUNT * 20;
 
 export interface ShardOptions extends Omit<RedisBrokerOptions, 'sentinel'> {
   readonly server: Server;
   readonly channels: RoomChannels;
   readonly table: () => SlotTable;
-  /** The latest moment of which it is known that no other server owned its slots. */
-  readonly certain: () => Moment;
-  /** What the server said when it refused a channel. Returns whether another one will take it. */
-  readonly refused: (reason: string) => boolean;
+  /** When the server last owned its slots for certain. */
+  readonly ownerConfirmedAt: () => ClockReading;
+  /** Called with the error reply for a channel. True if another server takes the channel, or the same one later. */
+  readonly redirected: (reason: string) => boolean;
 }
 
 /** A server of a cluster that owns slots. */
 export interface Shard {
   readonly server: Server;
   readonly node: RedisNode;
-  /** Up when the node is and its server says that the cluster is well. */
+  /** Up if the node is up and its server reports that the cluster is ok. */
   readonly status$: Observable<BrokerStatus>;
-  /** The present one. */
+  /** The present status. */
   readonly status: BrokerStatus;
-  /** The server says that it has no contact with a majority of the masters: another server may own its slots by now. */
+  /** The server reports that it has no contact with a majority of the masters: another server may own its slots by now. */
   readonly isCutOff: boolean;
-  /** Unsubscribing leaves it. */
-  readonly life: Subscription;
+  /** The subscriptions that keep it connected. */
+  readonly connection: Subscription;
 }
 
-/** A server of a cluster as the broker for the channels in its slots. */
+/** Makes the node for the channels in a server's slots. */
 export function createShard(options: ShardOptions): Shard {
-  const {
-    server,
-    address,
-    connect = redisLink$,
-    channelPrefix,
-    channels,
-    table,
-    certain,
-    refused,
-    timeoutMs,
-    runtime,
-    metrics,
-    log,
-  } = options;
+  const { server, address, connect = redisLink$, channelPrefix, table, redirected, timeoutMs, runtime } = options;
   const state$ = new BehaviorSubject<ClusterState>({ isOk: true, isCutOff: false });
   const node = redisNode({
+    ...options,
     suffix: ` ${server}`,
     link$: (name) => connect({ address: addressOf(server, address), name: `${channelPrefix}:${name}`, sharded: true }),
-    // In this order: what was published before is carried out by the time at which the server says how the cluster is.
+    // In this order: earlier publishes have been carried out by the time when the server reports its state.
     verify: (link) =>
       concat(
         isMaster$(link, timeoutMs, runtime),
-        isWell$(link, timeoutMs, runtime, (state) => {
+        isOk$(link, timeoutMs, runtime, (state) => {
           state$.next(state);
         }),
       ),
-    channels,
     canaryChannel: canaryChannel(`${channelPrefix}:canary:${runtime.newId()}`, (slot) => table().ownerOf(slot) === server),
-    timeoutMs,
-    runtime,
-    metrics,
-    log,
-    together: bySlot,
-    certain,
-    refused: (_, error) => error instanceof RefusedError && refused(error.message),
+    batches: bySlot,
+    isElsewhere: (_, error) => error instanceof RefusedError && redirected(error.message),
   });
   const statusOf = (status: BrokerStatus, { isOk }: ClusterState): BrokerStatus =>
     status.up && !isOk ? { up: false, reason: `cluster: ${server} says that the cluster is down` } : status;
@@ -90,22 +72,22 @@ export function createShard(options: ShardOptions): Shard {
     get isCutOff() {
       return state$.value.isCutOff;
     },
-    life: new Subscription(),
+    connection: new Subscription(),
   };
 }
 
-/** Asks a server how the cluster is. Where it is not well, nobody knows whether the server still owns its slots: see `Verify`. */
-function isWell$(link: RedisLink, timeoutMs: number, time: Time, tell: (state: ClusterState) => void): Observable<'not known'> {
-  return defer(() => link.ask('CLUSTER', 'INFO')).pipe(
+/** Asks a server for the state of the cluster. If it is not ok, it is unknown whether the server still owns its slots (see `Verify`). */
+function isOk$(link: RedisLink, timeoutMs: number, time: Time, report: (state: ClusterState) => void): Observable<'unknown'> {
+  return defer(() => link.call('CLUSTER', 'INFO')).pipe(
     map(readInfo),
-    tap(tell),
+    tap(report),
     filter(({ isOk }) => !isOk),
-    map(() => 'not known' as const),
-    answered(link, 'CLUSTER INFO', timeoutMs, time),
+    map(() => 'unknown' as const),
+    replyTimeout(link, 'CLUSTER INFO', timeoutMs, time),
   );
 }
 
-/** A channel in a slot that the server owns; another one when it no longer does. */
+/** Returns a channel in a slot that the server owns; another one when the server no longer owns that slot. */
 function canaryChannel(name: string, owns: (slot: number) => boolean): () => string {
   let channel = name;
   return () => {
@@ -114,14 +96,14 @@ function canaryChannel(name: string, owns: (slot: number) => boolean): () => str
   };
 }
 
-/** A cluster takes several channels in one SSUBSCRIBE only when they are in one slot. */
+/** The channels of one SSUBSCRIBE have to be in one slot. */
 function bySlot(channels: readonly string[]): readonly (readonly string[])[] {
   const slots = new Map<number, string[]>();
   for (const channel of channels) {
     const slot = slotOf(channel);
-    const together = slots.get(slot);
-    if (together) together.push(channel);
+    const batch = slots.get(slot);
+    if (batch) batch.push(channel);
     else slots.set(slot, [channel]);
   }
-  return [...slots.values()].flatMap((together) => chunks(together, CHANNELS_PER_COMMAND));
+  return [...slots.values()].flatMap((batch) => chunks(batch, CHANNELS_PER_COMMAND));
 }

@@ -18,108 +18,102 @@ import {
   type Subscription,
 } from 'rxjs';
 import type { BrokerStatus } from '../../broker/broker.js';
-import type { Logger } from '../../runtime/log.js';
 import { gatherTurn } from '../../operators/gatherTurn.js';
-import { mergeClaims, rangesOf, type PlacedClaim, type Testimony } from './claims.js';
+import { hostOf, type Server } from '../address.js';
+import type { RedisLink } from '../link.js';
+import { readClocks, readingBefore, type ClockReading } from '../liveness/clock-reading.js';
+import { QueryConnection, type ConnectionState, type QueryConnectionOptions } from '../liveness/query-connection.js';
+import { replyTimeout } from '../reply.js';
 import { majorityOf, readEndpoints, readMoved, readNodes, serverAt, type ClusterView } from './cluster-view.js';
-import type { Connect, RedisLink } from '../link.js';
-import { answered } from '../master.js';
-import { hostOf, type RedisAddress, type Server } from '../server.js';
-import { SlotTable } from './slot-table.js';
-import { RedisWatch, type Asked } from '../watch.js';
-import { momentBefore, presentMoment, type Moment } from '../liveness/moment.js';
-import type { Runtime } from '../../runtime/runtime.js';
+import { mergeViews, ownedSlots, type KnownNode, type ViewReport } from './merge-views.js';
+import { SlotTable } from './slots.js';
 
-/** How often each server is asked who owns what. */
+/** The interval at which each server is asked for its view. */
 export const POLL_INTERVAL_MS = 1500;
 
-/** A server that wins an election tells all others at once; they have heard it within this. */
-const NEWS_MS = 400;
+/** All servers have heard of the winner of an election within this. */
+const GOSSIP_MS = 400;
 
-/** At most so many servers are asked. */
+/** The limit of servers that are asked. */
 const MAX_ASKED = 100;
 
-/** A server's word about a slot holds for so long against what others, who have not heard yet, say. */
-const HINT_MS = 10_000;
+/** A redirection overrides the views of other servers, which may not know of the move yet, for this long. */
+const REDIRECT_MS = 10_000;
 
-/** After so long without a majority nobody knows who owns what. */
+/** Without a majority for this long, the owners are unknown. */
 const STALE_MS = 5000;
 
-/** Redis does not take a channel here and now, but somewhere or some time. */
+/** Error replies for a channel that another server takes, or the same one later. */
 const ELSEWHERE = /^(MOVED|ASK|TRYAGAIN|CLUSTERDOWN)\b/;
 
-export interface RedisTopologyOptions {
-  readonly address: RedisAddress;
-  readonly connect: Connect;
+export interface RedisTopologyOptions extends Omit<QueryConnectionOptions, 'name' | 'servers'> {
   readonly channelPrefix: string;
   /** Some servers of the cluster, from which the others are found. */
   readonly servers: readonly Server[];
   readonly timeoutMs: number;
-  readonly runtime: Runtime;
-  readonly log: Logger;
 }
 
-/** A server's word about one slot. */
-interface Hint {
+/** A MOVED reply for one slot. */
+interface Redirect {
   readonly server: Server;
   readonly by: Server;
   readonly atMs: number;
 }
 
-/** A server that is asked again and again. */
-interface Asking {
-  readonly watch: RedisWatch;
-  readonly life: Subscription;
+/** A server that is polled. */
+interface Poll {
+  readonly connection: QueryConnection;
+  readonly subscription: Subscription;
 }
 
-interface DatedTestimony extends Testimony {
-  /** Whoever owned a slot then, the server has heard of it. */
-  readonly certain: Moment;
+interface ConfirmedReport extends ViewReport {
+  /** The server's view contains every change of owners up to then. */
+  readonly confirmedAt: ClockReading;
 }
 
 /**
- * The owners of the slots of a cluster. Every master is asked, and what they say is merged by epoch, since one server alone may be cut off
- * from the others and not know it yet. A server that has no contact with a majority of the masters is not believed.
+ * The slot owners of a cluster. Every master is asked for its view, and the views are merged by config epoch, since a single server
+ * may be cut off from the others without knowing it yet. The view of a server without contact to a majority of the masters is ignored.
  */
 export class RedisTopology {
-  /** The present table, at first an empty one; then each other one. */
+  /** The present table, empty at first; then each other one. */
   readonly table$ = new BehaviorSubject(new SlotTable());
   readonly #options: RedisTopologyOptions;
-  readonly #asking = new Map<Server, Asking>();
-  /** Of the servers that answered last and are believed, by address. */
-  readonly #testimonies = new Map<Server, DatedTestimony>();
-  readonly #hints = new Map<number, Hint>();
-  readonly #hinted$ = new Subject<void>();
+  readonly #polls = new Map<Server, Poll>();
+  /** The latest views that are not ignored, by the server that was asked. */
+  readonly #reports = new Map<Server, ConfirmedReport>();
+  readonly #redirects = new Map<number, Redirect>();
+  readonly #redirected$ = new Subject<void>();
   readonly #answered$ = new Subject<void>();
-  #claims: readonly PlacedClaim[] = [];
-  /** What the servers say, without corrections. */
-  #told: SlotTable | undefined;
-  #agreed: Moment;
+  #nodes: readonly KnownNode[] = [];
+  /** The table of the views, without redirections; undefined before the first. */
+  #merged: SlotTable | undefined;
+  #confirmedAt: ClockReading;
   #hasMajority = false;
 
   constructor(options: RedisTopologyOptions) {
     this.#options = options;
-    this.#agreed = this.#now();
+    this.#confirmedAt = this.#now();
   }
 
   /**
-   * The latest moment of which it is known that no server but those of the present table owned a slot: a majority of the masters was
-   * asked then or later, and a replica is promoted by a majority only. Before anybody was asked: when the topology was made.
+   * The latest time at which certainly no server but those of the present table owned a slot: a majority of the masters was asked then
+   * or later, and only a majority can promote a replica. Before the first views: when the topology was made.
    */
-  get agreed(): Moment {
-    return this.#agreed;
+  get confirmedAt(): ClockReading {
+    return this.#confirmedAt;
   }
 
-  /** Down where nobody who is believed can be asked, where a slot has no owner, and where no majority has been heard for long. */
+  /** Down if no server's view is known, if a slot has no owner, and if no majority has answered for some seconds. */
   get status$(): Observable<BrokerStatus> {
     return merge(this.#answered$, this.table$).pipe(map(() => this.status));
   }
 
   get status(): BrokerStatus {
-    if (this.#told === undefined) return { up: false, reason: `cluster: ${this.#whyNotAsked}` };
+    if (this.#merged === undefined) return { up: false, reason: `cluster: ${this.#whyUnknown}` };
     const { unowned } = this.table$.value;
     if (unowned > 0) return { up: false, reason: `cluster: ${unowned} slots have no owner` };
-    if (!this.#hasMajority && this.#now().ms - this.#agreed.ms > STALE_MS)
+    if (!this.#hasMajority && this.#now().ms - this.#confirmedAt.ms > STALE_MS)
       return { up: false, reason: 'cluster: no majority of its masters answers' };
     return { up: true };
   }
@@ -128,182 +122,184 @@ export class RedisTopology {
   connected(): Observable<never> {
     const { turnEnd$ } = this.#options.runtime;
     return new Observable((subscriber) => {
-      this.#agreed = this.#now();
+      this.#confirmedAt = this.#now();
       subscriber.add(() => {
-        for (const { life } of this.#asking.values()) life.unsubscribe();
-        this.#asking.clear();
+        for (const { subscription } of this.#polls.values()) subscription.unsubscribe();
+        this.#polls.clear();
       });
-      const hinted$ = this.#hinted$.pipe(
+      const redirected$ = this.#redirected$.pipe(
         gatherTurn(turnEnd$),
         tap(() => {
-          this.#correct();
+          this.#emitTable();
         }),
       );
       const changed$ = merge(this.#answered$, this.table$).pipe(
         gatherTurn(turnEnd$),
         tap(() => {
-          this.#askThoseThatMatter();
+          this.#pollMasters();
         }),
       );
-      subscriber.add(merge(hinted$, changed$).subscribe());
+      subscriber.add(merge(redirected$, changed$).subscribe());
     });
   }
 
   /**
-   * What a server said when it refused a command: `MOVED` names the right one.
+   * Takes the error reply to a command; `MOVED` names the owner of the slot.
    *
-   * @returns whether another server, or the same one later, will take it
+   * @returns whether another server takes the channel, or the same one later
    */
-  hint(reason: string, by: Server): boolean {
+  redirected(reason: string, by: Server): boolean {
     const moved = readMoved(reason);
     if (moved) {
-      this.#hints.set(moved.slot, { server: moved.server, by, atMs: this.#now().ms });
-      this.#hinted$.next();
+      this.#redirects.set(moved.slot, { server: moved.server, by, atMs: this.#now().ms });
+      this.#redirected$.next();
     }
     return ELSEWHERE.test(reason);
   }
 
-  #now(): Moment {
-    return presentMoment(this.#options.runtime);
+  #now(): ClockReading {
+    return readClocks(this.#options.runtime);
   }
 
-  /** All masters; the servers of the configuration too, as long as no majority of the masters answers. */
-  #askThoseThatMatter(): void {
+  /** Polls all masters; the configured servers, too, while no majority of the masters answers. */
+  #pollMasters(): void {
     const { owners } = this.table$.value;
     const all = [...owners, ...(this.#hasMajority ? [] : this.#options.servers)];
     const wanted = new Set(all.slice(0, MAX_ASKED));
-    for (const [server, { life }] of this.#asking) {
+    for (const [server, { subscription }] of this.#polls) {
       if (wanted.has(server)) continue;
-      life.unsubscribe();
-      this.#asking.delete(server);
+      subscription.unsubscribe();
+      this.#polls.delete(server);
     }
-    for (const server of wanted) if (!this.#asking.has(server)) this.#ask(server);
+    for (const server of wanted) if (!this.#polls.has(server)) this.#poll(server);
   }
 
-  #ask(server: Server): void {
+  #poll(server: Server): void {
     const { runtime, channelPrefix } = this.#options;
-    const watch = new RedisWatch({ ...this.#options, name: `${channelPrefix}:topology`, servers: () => [server] });
-    const asked$ = watch.connected((link) => {
+    const connection = new QueryConnection({ ...this.#options, name: `${channelPrefix}:topology`, servers: () => [server] });
+    const polled$ = connection.connected((link) => {
       const endpoints = new Endpoints();
       return interval(POLL_INTERVAL_MS, runtime.scheduler).pipe(
         startWith(0),
-        exhaustMap(() => this.#question(link, server, endpoints)),
-        // A server that cannot be reached has no vote.
+        exhaustMap(() => this.#askView(link, server, endpoints)),
+        // A server that cannot be reached does not count for the majority.
         finalize(() => {
-          this.#testimonies.delete(server);
-          this.#count();
+          this.#reports.delete(server);
+          this.#countMajority();
         }),
       );
     });
-    const tried$ = watch.link$.pipe(
+    const state$ = connection.state$.pipe(
       tap(() => {
         this.#answered$.next();
       }),
     );
-    const life = merge(asked$, tried$).subscribe();
-    this.#asking.set(server, { watch, life });
+    const subscription = merge(polled$, state$).subscribe();
+    this.#polls.set(server, { connection, subscription });
   }
 
-  #question(link: RedisLink, server: Server, endpoints: Endpoints): Observable<never> {
+  #askView(link: RedisLink, server: Server, endpoints: Endpoints): Observable<never> {
     const { timeoutMs, runtime } = this.#options;
     const asked = this.#now();
-    const certain = momentBefore(asked, NEWS_MS);
-    const ask$ = (question: string) =>
-      defer(() => from(link.ask('CLUSTER', question))).pipe(answered<unknown>(link, `CLUSTER ${question}`, timeoutMs, runtime));
+    const confirmedAt = readingBefore(asked, GOSSIP_MS);
+    const ask$ = (subcommand: string) =>
+      defer(() => from(link.call('CLUSTER', subcommand))).pipe(
+        replyTimeout<unknown>(link, `CLUSTER ${subcommand}`, timeoutMs, runtime),
+      );
     return ask$('NODES').pipe(
       map(readNodes),
       concatMap((view) => {
-        if (endpoints.fit(view)) return of(view);
+        if (endpoints.areKnown(view)) return of(view);
         const learned$ = ask$('SLOTS').pipe(
-          tap((answer) => {
-            endpoints.learn(view, readEndpoints(answer, hostOf(server)));
+          tap((reply) => {
+            endpoints.learn(view, readEndpoints(reply, hostOf(server)));
           }),
           ignoreElements(),
         );
         return concat(learned$, of(view));
       }),
       tap((view) => {
-        this.#hear(server, { certain, askedMs: asked.ms, view, serverOf: ({ id }) => endpoints.of(id) });
+        this.#take(server, { confirmedAt, askedMs: asked.ms, view, serverOf: ({ id }) => endpoints.of(id) });
       }),
       ignoreElements(),
     );
   }
 
-  #hear(server: Server, testimony: DatedTestimony): void {
-    if (testimony.view.hasMajority) this.#testimonies.set(server, testimony);
-    else this.#testimonies.delete(server);
-    if (this.#testimonies.size > 0) this.#merge();
-    // Not before the table: what moves with it was agreed upon at the time before this answer.
-    this.#count();
+  #take(server: Server, report: ConfirmedReport): void {
+    if (report.view.hasMajority) this.#reports.set(server, report);
+    else this.#reports.delete(server);
+    if (this.#reports.size > 0) this.#merge();
+    // After the table: for rooms that move with it, the time that was confirmed before this report counts.
+    this.#countMajority();
     this.#answered$.next();
   }
 
   #merge(): void {
-    this.#claims = mergeClaims(this.#claims, [...this.#testimonies.values()]);
-    const ranges = rangesOf(this.#claims);
-    const isNew = this.#told?.hasRanges(ranges) !== true;
-    if (isNew) this.#told = new SlotTable(ranges);
-    if (this.#forgetHints() || isNew) this.#correct();
+    this.#nodes = mergeViews(this.#nodes, [...this.#reports.values()]);
+    const ranges = ownedSlots(this.#nodes);
+    const isNew = this.#merged?.hasRanges(ranges) !== true;
+    if (isNew) this.#merged = new SlotTable(ranges);
+    if (this.#forgetRedirects() || isNew) this.#emitTable();
   }
 
-  /** Forgets those that are too old, that the servers have confirmed, and whose server has been asked since. Returns whether there were any. */
-  #forgetHints(): boolean {
+  /** Forgets redirections that are too old, that the views contain, or whose server has reported since. Returns whether there were any. */
+  #forgetRedirects(): boolean {
     const nowMs = this.#now().ms;
-    const before = this.#hints.size;
-    for (const [slot, { server, by, atMs }] of this.#hints) {
-      const isAsked = (this.#testimonies.get(by)?.askedMs ?? -Infinity) > atMs;
-      if (isAsked || atMs + HINT_MS <= nowMs || this.#told?.ownerOf(slot) === server) this.#hints.delete(slot);
+    const before = this.#redirects.size;
+    for (const [slot, { server, by, atMs }] of this.#redirects) {
+      const hasReported = (this.#reports.get(by)?.askedMs ?? -Infinity) > atMs;
+      if (hasReported || atMs + REDIRECT_MS <= nowMs || this.#merged?.ownerOf(slot) === server) this.#redirects.delete(slot);
     }
-    return this.#hints.size !== before;
+    return this.#redirects.size !== before;
   }
 
-  #correct(): void {
-    if (this.#told === undefined) return;
-    this.table$.next(this.#told.corrected(new Map([...this.#hints].map(([slot, { server }]) => [slot, server]))));
+  #emitTable(): void {
+    if (this.#merged === undefined) return;
+    this.table$.next(this.#merged.corrected(new Map([...this.#redirects].map(([slot, { server }]) => [slot, server]))));
   }
 
-  /** Since when a majority of the masters knows of no other owner than those of the table. */
-  #count(): void {
-    const masters = new Set(this.#claims.filter(({ slots }) => slots.length > 0).map(({ id }) => id));
-    // One server may be asked under two names.
-    const votes = new Map<string, Moment>();
-    for (const { view, certain } of this.#testimonies.values()) {
-      if (masters.has(view.id) && (votes.get(view.id)?.ms ?? -Infinity) < certain.ms) votes.set(view.id, certain);
+  /** Finds since when a majority of the masters knows of no owners but those of the table. */
+  #countMajority(): void {
+    const masters = new Set(this.#nodes.filter(({ slots }) => slots.length > 0).map(({ id }) => id));
+    // By node id, since one server may be asked at two addresses.
+    const votes = new Map<string, ClockReading>();
+    for (const { view, confirmedAt } of this.#reports.values()) {
+      if (masters.has(view.id) && (votes.get(view.id)?.ms ?? -Infinity) < confirmedAt.ms) votes.set(view.id, confirmedAt);
     }
     const newest = [...votes.values()].sort((a, b) => b.ms - a.ms);
     const last = newest[majorityOf(Math.min(masters.size, MAX_ASKED)) - 1];
     this.#hasMajority = last !== undefined;
-    if (last !== undefined && last.ms > this.#agreed.ms) this.#agreed = last;
+    if (last !== undefined && last.ms > this.#confirmedAt.ms) this.#confirmedAt = last;
   }
 
-  get #whyNotAsked(): string {
-    const all: Asked[] = [...this.#asking.values()].map(({ watch }) => watch.link$.value);
-    const reasons = all.flatMap((asked) => ('reason' in asked ? [asked.reason] : []));
-    if (reasons.length < all.length) return 'no server that knows a majority of its masters has answered';
+  get #whyUnknown(): string {
+    const states: ConnectionState[] = [...this.#polls.values()].map(({ connection }) => connection.state$.value);
+    const reasons = states.flatMap((state) => ('reason' in state ? [state.reason] : []));
+    if (reasons.length < states.length) return 'no server that knows a majority of its masters has answered';
     return reasons[0] ?? 'not asked yet';
   }
 }
 
-/** Under which addresses clients connect to the servers of a cluster, as one server says. */
+/** The addresses at which clients connect to the nodes of a cluster, by one server's replies. */
 class Endpoints {
   readonly #servers = new Map<string, Server>();
-  /** What the cluster wrote when that was learned, by id. */
+  /** The addresses of CLUSTER NODES from then, by node id. */
   readonly #addresses = new Map<string, string>();
-  /** Servers that CLUSTER SLOTS left out: replicas that were taken for dead. */
+  /** Nodes that CLUSTER SLOTS left out: replicas that seemed to have failed. */
   readonly #guessed = new Set<string>();
 
-  /** No server is new, none has another address, and those of the owners of slots are certain. */
-  fit({ claims }: ClusterView): boolean {
-    return claims.every(
+  /** No node is new or has another address, and none that owns slots is guessed. */
+  areKnown({ nodes }: ClusterView): boolean {
+    return nodes.every(
       ({ id, address, slots }) => this.#addresses.get(id) === address && (slots.length === 0 || !this.#guessed.has(id)),
     );
   }
 
-  learn({ claims }: ClusterView, servers: ReadonlyMap<string, Server>): void {
+  learn({ nodes }: ClusterView, servers: ReadonlyMap<string, Server>): void {
     this.#servers.clear();
     this.#addresses.clear();
     this.#guessed.clear();
-    for (const { id, address } of claims) {
+    for (const { id, address } of nodes) {
       this.#addresses.set(id, address);
       if (!servers.has(id)) this.#guessed.add(id);
       const server = servers.get(id) ?? serverAt(address);

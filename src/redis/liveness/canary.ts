@@ -19,33 +19,33 @@ import {
 import { served$, within, type Time } from '../../operators/within.js';
 import { LinkError, type RedisLink } from '../link.js';
 
-/** What comes before a canary may hold it up this many times as long: beyond that, what comes is of no use any more. */
-const MOST_WAITS = 5;
+/** Messages ahead of a canary may delay it by this many timeouts. A connection that is slower is of no use. */
+const MAX_WAITS = 5;
 
 /**
- * A canary was accepted and did not arrive, though the subscription's server has answered a later question: publisher and
- * subscription do not speak to the same Redis, or the subscription is not one.
+ * Redis accepted a canary and did not deliver it, though the subscription's server has answered a later command: publisher and
+ * subscription are connected to different servers, or the subscription is gone.
  */
-export class StrayError extends LinkError {}
+export class LostCanaryError extends LinkError {}
 
 export interface CanaryOptions {
-  /** A channel that nobody else subscribes to; it may be another one later. */
+  /** The present channel, to which only this pod subscribes. */
   readonly channel: () => string;
   /** Errors as `Broker.publish` does. */
   readonly publish: (channel: string, payload: string) => Observable<never>;
-  /** How long what Redis accepted may take to arrive. */
+  /** Redis delivers what it accepted within this. */
   readonly timeoutMs: number;
   readonly time: Time;
 }
 
 /**
- * What a pod publishes for itself, to see whether it comes back: the one proof that publisher and subscription are alive and talk
- * to the same Redis.
+ * A message that a pod publishes and receives itself: the only proof that publisher and subscription work and are connected to the
+ * same Redis.
  */
 export class Canary {
   readonly #options: CanaryOptions;
-  readonly #heard$ = new BehaviorSubject('');
-  #flights = 0;
+  readonly #received$ = new BehaviorSubject('');
+  #sent = 0;
 
   constructor(options: CanaryOptions) {
     this.#options = options;
@@ -55,53 +55,50 @@ export class Canary {
     return this.#options.channel();
   }
 
-  /** To be called with what came through the channel. */
-  hear(payload: Buffer): void {
-    this.#heard$.next(payload.toString());
+  /** Takes a payload that came through the channel. */
+  received(payload: Buffer): void {
+    this.#received$.next(payload.toString());
   }
 
   /**
-   * Cold: completes when a canary has come back. Errors with `PublishError` when it was not accepted; with `StrayError` when it was
-   * and did not arrive; and with `LinkError` when the link is dead, or too thin for what comes through it before the canary.
+   * Cold: publishes a canary and completes when it has come back. Errors with `PublishError` if Redis did not accept it, with
+   * `LostCanaryError` if Redis accepted and did not deliver it, and with `LinkError` if the link is dead or too slow.
    *
    * @param link the subscription's
    */
-  fly(link: RedisLink): Observable<never> {
+  send(link: RedisLink): Observable<never> {
     const { publish, timeoutMs: ms, time } = this.#options;
     return defer(() => {
-      const flight = String(++this.#flights);
-      const arrived$ = this.#heard$.pipe(
-        filter((heard) => heard === flight),
+      const payload = String(++this.#sent);
+      const arrived$ = this.#received$.pipe(
+        filter((received) => received === payload),
         take(1),
         ignoreElements(),
         within<never>({
           ms,
           time,
           progress: () => link.receivedBytes(),
-          mostWaits: MOST_WAITS,
+          mostWaits: MAX_WAITS,
           late: () =>
-            new LinkError(`a canary did not come through within ${ms} ms, nor ${MOST_WAITS * ms} ms behind other messages`),
+            new LinkError(`a canary did not come through within ${ms} ms, nor ${MAX_WAITS * ms} ms behind other messages`),
         }),
       );
-      return concat(
-        publish(this.channel, flight),
-        merge(arrived$.pipe(materialize()), this.#strayed(link)).pipe(dematerialize()),
-      );
+      return concat(publish(this.channel, payload), merge(arrived$.pipe(materialize()), this.#lost$(link)).pipe(dematerialize()));
     });
   }
 
   /**
-   * Errors where the canary that was accepted just now should have come. What a server sends to one connection stays in order: the
-   * answer to a question that is asked now comes after the canary, however much comes before it.
+   * Errors when the canary that Redis has just accepted must have arrived. A server writes to one connection in order: the reply to a
+   * command that is sent now comes after the canary, however much is ahead of both.
    */
-  #strayed(link: RedisLink): Observable<never> {
+  #lost$(link: RedisLink): Observable<never> {
     const { timeoutMs: ms, time } = this.#options;
-    return defer(() => from(link.ask('ROLE'))).pipe(
-      // A refusal is an answer, too; a link that is lost ends its life by itself.
+    return defer(() => from(link.call('ROLE'))).pipe(
+      // An error reply is a reply, too; a link that is lost ends its session by itself.
       catchError((error: unknown) => (error instanceof LinkError ? NEVER : of(undefined))),
       switchMap(() => served$(ms, time)),
       map(() => {
-        throw new StrayError(`a canary was accepted and did not arrive within ${ms} ms`);
+        throw new LostCanaryError(`a canary was accepted and did not arrive within ${ms} ms`);
       }),
     );
   }

@@ -14,23 +14,23 @@ import {
 import type { BrokerStatus } from '../../broker/broker.js';
 import type { Logger } from '../../runtime/log.js';
 import type { Metrics } from '../../runtime/metrics.js';
-import type { RedisLink } from '../link.js';
-import type { Verify } from '../master.js';
 import type { Runtime } from '../../runtime/runtime.js';
+import type { RedisLink } from '../link.js';
+import type { Verify } from './master.js';
 
 /** Retries wait at most this long, so that readiness follows Redis within seconds. */
 const MAX_RETRY_MS = 2000;
 const FIRST_RETRY_MS = 50;
 
-export interface LivesOptions<T> {
-  /** What reasons begin with. */
+export interface ReconnectOptions<T> {
+  /** The prefix of reasons. */
   readonly name: string;
   /** Cold; one connection (see `redisLink$`). */
   readonly link$: Observable<RedisLink>;
   readonly verify: Verify;
-  /** What is done with a link; errors when it is over. */
-  readonly live: (link: RedisLink) => Observable<T>;
-  /** Up while a link is of use; told here when it no longer is. */
+  /** Uses a verified link; errors when the link is over. */
+  readonly session$: (link: RedisLink) => Observable<T>;
+  /** Set to up by the session while its link works, and to down here when the session has ended. */
   readonly status$: BehaviorSubject<BrokerStatus>;
   readonly runtime: Runtime;
   readonly metrics: Metrics;
@@ -38,10 +38,11 @@ export interface LivesOptions<T> {
 }
 
 /**
- * One connection's life after another, each begun later the more came to nothing before it, and by chance, so that pods don't come
- * back together. Never completes or errors.
+ * Runs one session after another, each on a new connection, with exponential backoff and full jitter in between. Never completes or
+ * errors.
  */
-export function lives$<T>({ name, link$, verify, live, status$, runtime, metrics, log }: LivesOptions<T>): Observable<T> {
+export function reconnecting$<T>(options: ReconnectOptions<T>): Observable<T> {
+  const { name, link$, verify, session$, status$, runtime, metrics, log } = options;
   let wasUp = false;
   let failures = 0;
   const fail = (error: Error) => {
@@ -51,7 +52,7 @@ export function lives$<T>({ name, link$, verify, live, status$, runtime, metrics
       failures = 0;
       metrics.brokerReconnected();
     }
-    if (before.up || before.reason !== reason) log.warn({ reason }, 'broker connection lost');
+    if (before.up || before.reason !== reason) log.warn({ reason }, 'Redis connection lost');
     failures += 1;
     wasUp = false;
     status$.next({ up: false, reason });
@@ -67,7 +68,7 @@ export function lives$<T>({ name, link$, verify, live, status$, runtime, metrics
     switchMap((link) =>
       concat(
         verify(link).pipe(ignoreElements()),
-        defer(() => merge(live(link), up$)),
+        defer(() => merge(session$(link), up$)),
       ),
     ),
     retry({

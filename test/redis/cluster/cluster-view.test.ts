@@ -12,11 +12,11 @@ function nodes(...lines: readonly string[]): string {
 }
 
 describe('the answer to CLUSTER NODES', () => {
-  test('says which slots each server claims, and since which epoch; slots that are about to move still belong to their owner', () => {
+  test('says which slots each server nodes, and since which epoch; slots that are about to move still belong to their owner', () => {
     expect(readNodes(nodes(A, B, C, D))).toEqual({
       id: 'aaa',
       hasMajority: true,
-      claims: [
+      nodes: [
         { id: 'aaa', address: '10.0.0.1:6379@16379', epoch: 3, slots: [{ first: 0, last: 5460 }, { first: 5462, last: 5462 }] }, // prettier-ignore
         { id: 'bbb', address: '10.0.0.2:6379@16379,b.example', epoch: 7, slots: [{ first: 5463, last: 10_922 }] },
         { id: 'ccc', address: '10.0.0.3:6379@16379', epoch: 2, slots: [{ first: 5461, last: 5461 }, { first: 10_923, last: 16_383 }] }, // prettier-ignore

@@ -64,7 +64,7 @@ class Scene {
         publish: () => undefined,
         subscribe: () => of(1),
         unsubscribe: () => undefined,
-        ask: (_, question = '') => {
+        call: (_, question = '') => {
           this.asked.push(`${this.scheduler.now()} ${server} ${question}`);
           return of(question === 'NODES' ? this.#nodes(server) : this.#slots());
         },
@@ -190,19 +190,19 @@ describe('servers that disagree', () => {
 describe('the moment of which all is known', () => {
   test('is the last question that a majority has answered, less what news may take', () => {
     scene((it) => {
-      expect(it.until(1400).topology.agreed).toEqual({ ms: 0, wallMs: 0 });
-      expect(it.until(1600).topology.agreed).toEqual({ ms: 1100, wallMs: 1100 });
+      expect(it.until(1400).topology.confirmedAt).toEqual({ ms: 0, wallMs: 0 });
+      expect(it.until(1600).topology.confirmedAt).toEqual({ ms: 1100, wallMs: 1100 });
     });
   });
 
   test('is, when the table changes, still that of the time before', () => {
     scene((it) => {
       const seen: number[] = [];
-      it.topology.table$.subscribe(() => seen.push(it.topology.agreed.ms));
+      it.topology.table$.subscribe(() => seen.push(it.topology.confirmedAt.ms));
       it.at(1000, () => (it.informed = new Set(['b', 'c', 'r'])));
       it.until(1600);
       expect(seen.at(-1)).toBe(0);
-      expect(it.topology.agreed.ms).toBe(1100);
+      expect(it.topology.confirmedAt.ms).toBe(1100);
     });
   });
 
@@ -212,7 +212,7 @@ describe('the moment of which all is known', () => {
         it.lose('b');
         it.lose('c');
       });
-      expect(it.until(6000).topology.agreed.ms).toBe(1100);
+      expect(it.until(6000).topology.confirmedAt.ms).toBe(1100);
       expect(it.topology.status).toEqual({ up: true });
       expect(it.until(7000).topology.status).toEqual({ up: false, reason: 'cluster: no majority of its masters answers' });
     });
@@ -222,7 +222,7 @@ describe('the moment of which all is known', () => {
 describe('what a server says when it refuses a slot', () => {
   test('counts at once, until that server has been asked', () => {
     scene((it) => {
-      it.at(100, () => it.topology.hint('MOVED 0 b:1', 'a:1'));
+      it.at(100, () => it.topology.redirected('MOVED 0 b:1', 'a:1'));
       expect(it.until(200).ownerOfFirst).toBe('b:1');
       expect(it.until(1600).ownerOfFirst).toBe('a:1');
     });
@@ -230,7 +230,7 @@ describe('what a server says when it refuses a slot', () => {
 
   test('counts for 10 s where that server cannot be asked', () => {
     scene((it) => {
-      it.at(100, () => it.topology.hint('MOVED 0 b:1', 'r:1'));
+      it.at(100, () => it.topology.redirected('MOVED 0 b:1', 'r:1'));
       expect(it.until(9900).ownerOfFirst).toBe('b:1');
       expect(it.until(12_000).ownerOfFirst).toBe('a:1');
     });
@@ -242,7 +242,7 @@ describe('what a server says when it refuses a slot', () => {
     ['NOPERM no permissions', false],
   ])('%s: whether another server, or the same one later, will take it', (reason, elsewhere) => {
     scene((it) => {
-      expect(it.until(100).topology.hint(reason, 'a:1')).toBe(elsewhere);
+      expect(it.until(100).topology.redirected(reason, 'a:1')).toBe(elsewhere);
     });
   });
 });

@@ -4,7 +4,7 @@ import type { BrokerStatus } from '../../../src/broker/broker.js';
 import { silentLogger } from '../../../src/runtime/log.js';
 import { noMetrics } from '../../../src/runtime/metrics.js';
 import { LinkError, type RedisLink } from '../../../src/redis/link.js';
-import { lives$ } from '../../../src/redis/liveness/reconnects.js';
+import { reconnecting$ } from '../../../src/redis/liveness/reconnects.js';
 import { marbles, virtualRuntime } from '../../support/marbles.js';
 import { ScriptedLink } from '../../support/redis-link.js';
 
@@ -23,11 +23,11 @@ function waits(dice: readonly number[], workedAfter = Infinity): readonly number
       if (failedMs !== undefined) waited.push(scheduler.now() - failedMs);
       return waited.length === workedAfter ? concat(of<RedisLink>(new ScriptedLink(scheduler)), NEVER) : throwError(ended);
     });
-    const lives = lives$({
+    const sessions = reconnecting$({
       name: 'publisher',
       link$,
       verify: () => EMPTY,
-      live: () => {
+      session$: () => {
         status$.next({ up: true });
         return concat(timer(10, scheduler), throwError(ended));
       },
@@ -37,10 +37,10 @@ function waits(dice: readonly number[], workedAfter = Infinity): readonly number
       log: silentLogger,
     }).subscribe();
     scheduler.schedule(() => {
-      lives.unsubscribe();
+      sessions.unsubscribe();
     }, 60_000);
     scheduler.schedule(function stop() {
-      if (waited.length >= dice.length) lives.unsubscribe();
+      if (waited.length >= dice.length) sessions.unsubscribe();
       else this.schedule(undefined, 1);
     }, 1);
   });

@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
-import { RecentRooms, readNotice, writeNotice } from '../../../src/redis/cluster/wrong-owner.js';
+import { RecentPublishes, readNotice, writeNotice } from '../../../src/redis/cluster/in-doubt.js';
 
 describe('the rooms of late', () => {
   test('are given once, with the last confirmation of each, where they have moved', () => {
-    const rooms = new RecentRooms();
+    const rooms = new RecentPublishes();
     rooms.confirmed('tea', 1);
     rooms.confirmed('tea', 3);
     rooms.confirmed('milk', 2);
@@ -12,7 +12,7 @@ describe('the rooms of late', () => {
   });
 
   test('keep what was confirmed after the time that matters, and forget the rest', () => {
-    const rooms = new RecentRooms();
+    const rooms = new RecentPublishes();
     rooms.forget(0, 100);
     rooms.confirmed('early', 110);
     // Nothing is older than that, so all of it is kept.

@@ -1,16 +1,16 @@
-import type { Moment } from '../liveness/moment.js';
+import type { ClockReading } from '../liveness/clock-reading.js';
 
 /**
- * A time in which a pod may have published messages of a room to a server of a cluster that no longer owned its slot: confirmed to
- * their senders, and heard by those alone who still listened there.
+ * A span in which a pod may have published messages of a room to a server that no longer owned the room's slot: their senders got no
+ * error, and only pods still subscribed there received them.
  */
-export interface Doubt {
-  readonly since: Moment;
+export interface SpanInDoubt {
+  readonly since: ClockReading;
   readonly untilMs: number;
 }
 
-/** The rooms that a pod has published to of late, and when Redis confirmed the last message of each. */
-export class RecentRooms {
+/** The rooms that a pod has published to lately, and when Redis confirmed the last message of each. */
+export class RecentPublishes {
   #young = new Map<string, number>();
   #old = new Map<string, number>();
   #youngSinceMs = -Infinity;
@@ -19,7 +19,7 @@ export class RecentRooms {
     this.#young.set(room, atMs);
   }
 
-  /** Confirmations from before a time matter no more. It is forgotten by halves, which costs nothing for each room. */
+  /** Forgets rooms whose last message was confirmed before `beforeMs`: by halves, without a loop over the rooms. */
   forget(beforeMs: number, nowMs: number): void {
     if (this.#youngSinceMs >= beforeMs) return;
     this.#old = this.#young;
@@ -27,7 +27,7 @@ export class RecentRooms {
     this.#youngSinceMs = nowMs;
   }
 
-  /** The rooms that have moved, each with the time of the last confirmation; they are forgotten. */
+  /** Removes the rooms that have moved. Returns each with the time of its last confirmation. */
   take(hasMoved: (room: string) => boolean): ReadonlyMap<string, number> {
     const taken = new Map<string, number>();
     for (const rooms of [this.#old, this.#young]) {
@@ -41,18 +41,18 @@ export class RecentRooms {
   }
 }
 
-/** What a pod says to all others through a room's own channel, which leads to all who listen to the room, wherever its slot is. */
+/** What a pod publishes to a room's own channel about a span in doubt; it reaches all pods with the room, wherever its slot is. */
 export interface Notice {
-  /** The pod that says so. */
+  /** The sending pod. */
   readonly pod: string;
-  /** How long before it was said the doubt began and ended, in milliseconds: the clocks of two machines are never compared. */
+  /** Ages of the begin and the end of the span when the notice was sent, in milliseconds: two machines' clocks are never compared. */
   readonly sinceAgeMs: number;
   readonly untilAgeMs: number;
-  /** The beginning of the doubt by the clock of the machine that said so, as its messages bear it. */
+  /** The begin by the sending pod's wall clock, which the timestamps of its messages are from. */
   readonly sinceWallMs: number;
 }
 
-/** The first byte of a notice; a message begins with a brace. */
+/** The first byte of a notice. That of a message is a brace. */
 const FIRST_BYTE = 'm'.charCodeAt(0);
 
 export function writeNotice({ pod, sinceAgeMs, untilAgeMs, sinceWallMs }: Notice): string {
@@ -60,7 +60,7 @@ export function writeNotice({ pod, sinceAgeMs, untilAgeMs, sinceWallMs }: Notice
   return `misplaced 1 ${pod} ${numbers.join(' ')}`;
 }
 
-/** Undefined for anything else. */
+/** Undefined for any other payload. */
 export function readNotice(payload: Buffer): Notice | undefined {
   if (payload[0] !== FIRST_BYTE) return undefined;
   const [, pod, since, until, wall] = /^misplaced 1 (\S{1,64}) (\d{1,12}) (\d{1,12}) (\d{1,15})$/.exec(payload.toString()) ?? [];

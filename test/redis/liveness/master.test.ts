@@ -1,14 +1,14 @@
 import { expect, test } from '@jest/globals';
 import { lastValueFrom, of } from 'rxjs';
-import { LinkError } from '../../src/redis/link.js';
-import { DemotedError, isMaster$ } from '../../src/redis/master.js';
-import { nodeRuntime } from '../../src/runtime/node-runtime.js';
-import { ScriptedLink } from '../support/redis-link.js';
+import { LinkError } from '../../../src/redis/link.js';
+import { DemotedError, isMaster$ } from '../../../src/redis/liveness/master.js';
+import { nodeRuntime } from '../../../src/runtime/node-runtime.js';
+import { ScriptedLink } from '../../support/redis-link.js';
 
 /** A link whose server answers ROLE so. */
 function linkTo(answer: unknown): ScriptedLink {
   const link = new ScriptedLink(nodeRuntime.scheduler);
-  link.ask = () => of(answer);
+  link.call = () => of(answer);
   return link;
 }
 

@@ -1,6 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import { of } from 'rxjs';
-import { earlierMoment, earliestWallMs, momentBefore, presentMoment, type Clocks } from '../../../src/redis/liveness/moment.js';
+import {
+  earlierReading,
+  earliestWallMs,
+  readingBefore,
+  readClocks,
+  type Clocks,
+} from '../../../src/redis/liveness/clock-reading.js';
 
 /** A machine whose clocks show what a test says. */
 class Machine implements Clocks {
@@ -17,15 +23,15 @@ class Machine implements Clocks {
 
 describe('a moment', () => {
   test('is what both clocks show', () => {
-    expect(presentMoment(new Machine())).toEqual({ ms: 5000, wallMs: 1_767_225_600_000 });
+    expect(readClocks(new Machine())).toEqual({ ms: 5000, wallMs: 1_767_225_600_000 });
   });
 
   test('moves by both clocks', () => {
-    expect(momentBefore({ ms: 5000, wallMs: 90_000 }, 300)).toEqual({ ms: 4700, wallMs: 89_700 });
+    expect(readingBefore({ ms: 5000, wallMs: 90_000 }, 300)).toEqual({ ms: 4700, wallMs: 89_700 });
   });
 
   test('and another one make the earlier of both, by each clock', () => {
-    expect(earlierMoment({ ms: 10, wallMs: 900 }, { ms: 20, wallMs: 800 })).toEqual({ ms: 10, wallMs: 800 });
+    expect(earlierReading({ ms: 10, wallMs: 900 }, { ms: 20, wallMs: 800 })).toEqual({ ms: 10, wallMs: 800 });
   });
 });
 
@@ -36,7 +42,7 @@ describe('the time of day of a past moment', () => {
     { what: 'back', setByMs: -3_600_000, earlierByMs: 3_600_000 },
   ])('is the earlier of both readings where the clock was set $what since', ({ setByMs, earlierByMs }) => {
     const machine = new Machine();
-    const moment = presentMoment(machine);
+    const moment = readClocks(machine);
     machine.pass(700);
     machine.dayMs += setByMs;
     expect(earliestWallMs(moment, machine)).toBe(moment.wallMs - earlierByMs);

@@ -1,16 +1,16 @@
 import { isIP } from 'node:net';
 
-/** Where a server is, as `host:port`; the port stands behind the last colon, whatever the host. */
+/** The address of a server, as `host:port`; the port follows the last colon. */
 export type Server = string;
 
-/** Where a Redis server is, and how a client logs in there: the parts of a `redis:` or `rediss:` URL, decoded. */
+/** A Redis server and the login there: the parts of a `redis:` or `rediss:` URL, decoded. */
 export interface RedisAddress {
-  /** A name or an address; an IPv6 address without brackets. */
+  /** A host name or an IP address; an IPv6 address has no brackets. */
   readonly host: string;
   readonly port: number;
-  /** Absent for Redis' default user. */
+  /** Absent for the default user of Redis. */
   readonly username?: string | undefined;
-  /** Absent where Redis asks for none. */
+  /** Absent if Redis requires none. */
   readonly password?: string | undefined;
   readonly tls: boolean;
 }
@@ -24,12 +24,12 @@ const NO_DATABASE = 'no database number but 0, since databases share their chann
 const NO_QUERY = 'no query and no fragment; a `?` or `#` of the password is percent-encoded';
 
 /**
- * Reads a `redis:` or `rediss:` URL. Every part of it has an effect, or the URL is refused: ioredis never sees it, only the values.
+ * Reads a `redis:` or `rediss:` URL. A URL with a part that would have no effect is refused. ioredis gets the values, never the URL.
  *
- * @returns what is allowed instead, where it is refused for a reason of its own; undefined where it is no such URL at all
+ * @returns the address; the rule that the URL breaks, if there is a specific one; undefined if it is no such URL
  */
 export function readRedisUrl(given: string): RedisAddress | { readonly allowed: string } | undefined {
-  // URL removes white space and control characters from the text that it reads.
+  // `URL` would remove white space and control characters.
   if (/[\s\p{Cc}]/u.test(given)) return undefined;
   if (/^rediss?:.*[?#]/i.test(given)) return { allowed: NO_QUERY };
   if (!URL.canParse(given)) return undefined;
@@ -43,16 +43,16 @@ export function readRedisUrl(given: string): RedisAddress | { readonly allowed: 
   return Object.freeze({ host, port: port === '' ? DEFAULT_PORT : Number(port), ...login, tls });
 }
 
-/** Whether it is what `readRedisUrl` returns for a URL, or could be. */
+/** Whether `readRedisUrl` could have returned it. */
 export function isRedisAddress(given: unknown): given is RedisAddress {
   if (typeof given !== 'object' || given === null) return false;
   const { host, port, username, password, tls }: Partial<Record<keyof RedisAddress, unknown>> = given;
   const isTextOrAbsent = (part: unknown) => part === undefined || typeof part === 'string';
-  const isPlace = typeof host === 'string' && isHost(host) && typeof port === 'number' && isPort(port);
-  return isPlace && isTextOrAbsent(username) && isTextOrAbsent(password) && typeof tls === 'boolean';
+  const isServer = typeof host === 'string' && isHost(host) && typeof port === 'number' && isPort(port);
+  return isServer && isTextOrAbsent(username) && isTextOrAbsent(password) && typeof tls === 'boolean';
 }
 
-/** @returns the server with an IPv6 address in brackets and its port without leading zeros; undefined where it is none */
+/** @returns the server, its port without leading zeros; an IPv6 address has to be in brackets; undefined if it is no server */
 export function readServer(given: string): Server | undefined {
   const [, name = '', port = ''] = /^([^:]+|\[[^\]]+\]):(\d{1,5})$/.exec(given) ?? [];
   const host = unbracketed(name);
@@ -60,13 +60,13 @@ export function readServer(given: string): Server | undefined {
   return `${name}:${Number(port)}`;
 }
 
-/** Another server with the same user, password and TLS. */
+/** The address of another server with the same login and TLS. */
 export function addressOf(server: Server, { username, password, tls }: RedisAddress): RedisAddress {
   const port = Number(server.slice(server.lastIndexOf(':') + 1));
   return { host: unbracketed(hostOf(server)), port, username, password, tls };
 }
 
-/** The same address for a server that knows no such user. */
+/** The same address without the login. */
 export function withoutLogin({ host, port, tls }: RedisAddress): RedisAddress {
   return { host, port, tls };
 }
@@ -75,7 +75,7 @@ export function hostOf(server: Server): string {
   return server.slice(0, server.lastIndexOf(':'));
 }
 
-/** A user without a password may log in with any: an empty one is sent. */
+/** An empty password is sent for a user without one, which Redis accepts with any password. */
 function readLogin(username: string, password: string): Pick<RedisAddress, 'username' | 'password'> | undefined {
   if (username === '' && password === '') return {};
   try {
@@ -86,7 +86,7 @@ function readLogin(username: string, password: string): Pick<RedisAddress, 'user
   }
 }
 
-/** A host name, or an address; an IPv6 address without brackets. */
+/** A host name or an IP address; an IPv6 address has no brackets. */
 export function isHost(host: string): boolean {
   return host.includes(':') ? isIP(host) === 6 : /^[\w.-]+$/.test(host);
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { addressOf, isRedisAddress, readRedisUrl, readServer, withoutLogin } from '../../src/redis/server.js';
+import { addressOf, isRedisAddress, readRedisUrl, readServer, withoutLogin } from '../../src/redis/address.js';
 
 describe('the URL of a Redis', () => {
   test.each<[what: string, url: string, address: object]>([
