@@ -32,17 +32,17 @@ function serve(config: Config, onStoppable: OnStoppable): void {
   setUpCollector();
   const logger = createLogger(config.logLevel);
   const server = createChatServer({ config, logger });
-  const fail = (error: unknown) => {
-    logger.fatal({ err: error }, 'failed');
+  const exit = (event: string) => (error: unknown) => {
+    logger.fatal({ err: error }, event);
     // An operator who turned the log off still has to know why there is no service.
     if (config.logLevel === 'silent') tell(String(error));
     process.exit(1);
   };
   stayUp(logger);
   onStoppable(() => {
-    server.close().then(() => process.exit(0), fail);
+    server.close().then(() => process.exit(0), exit('failed to stop'));
   });
-  server.listen().catch(fail);
+  server.listen().catch(exit('failed to start'));
 }
 
 function stayUp(logger: Logger): void {

@@ -75,7 +75,7 @@ export function authenticator(config: AuthConfig, runtime: Runtime, log: Logger)
   // Ages of keys and intervals go by a clock that nobody sets; what was signed goes by the machine's, as its issuer's did.
   const now = () => scheduler.now();
   const complain = seldom(now, (error) => {
-    log.warn({ err: error }, 'keys of tokens not to be had');
+    log.warn({ err: error }, 'cannot fetch JWKS');
   });
   const keys = keysOf(config, now, complain);
   const options = optionsOf(config);

@@ -68,7 +68,7 @@ export async function listenAll(
   log: Logger,
 ): Promise<AddressInfo> {
   const address = await listen(main, host);
-  for (const other of others) log.info(await listen(other, host), 'metrics');
+  for (const other of others) log.info(await listen(other, host), 'metrics listening');
   log.info(address, 'listening');
   return address;
 }

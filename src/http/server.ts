@@ -130,7 +130,7 @@ class HttpConnections {
     this.#turns.begin(request.socket, response);
     void answerTo(request, pages, webSockets?.basePath)
       .catch((error: unknown): Refusal => {
-        log.error({ err: error }, 'page failed');
+        log.error({ err: error }, 'request failed');
         return INTERNAL;
       })
       .then((answer) => {
@@ -167,7 +167,7 @@ function complaint({ log, scheduler, descriptors }: HttpOptions): () => void {
     dropped += 1;
     const nowMs = scheduler.now();
     if (nowMs - lastMs < COMPLAINT_INTERVAL_MS) return;
-    log.warn({ dropped, most: descriptors.mostHalfOpen }, 'too many half-open connections');
+    log.warn({ dropped, most: descriptors.mostHalfOpen }, 'too many pending connections');
     [dropped, lastMs] = [0, nowMs];
   };
 }
