@@ -39,7 +39,7 @@ const EDGES: ReadonlyMap<string, string> = new Map([
 /** What builds on an edge's values and yet is pure itself: it says what is exported, or speaks to Redis through its link. */
 const BUILT_ON_EDGES: ReadonlySet<string> = new Set([
   ...[
-    'config/config.ts',
+    'config/variables.ts',
     'index.ts',
     'redis/broker.ts',
     'redis/cluster/cluster-broker.ts',
