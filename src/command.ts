@@ -1,8 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { config as rxjsConfig } from 'rxjs';
 import { ConfigError, describeConfig, readConfig, type Config } from './config/config.js';
+import { misspeltVariables } from './config/misspelt.js';
 import { createLogger, type Logger } from './runtime/log.js';
 import { setUpCollector } from './runtime/memory.js';
+import { packageVersion } from './runtime/version.js';
 import { createChatServer } from './server/server.js';
 
 const BAD_USAGE = 2;
@@ -13,7 +14,7 @@ export type OnStoppable = (stop: () => void) => void;
 /** Does what the command line asks. */
 export function run([option, ...others]: readonly string[], onStoppable: OnStoppable): void {
   if (option === '--help' && others.length === 0) print(`${usage()}\n\nEnvironment variables (default):\n${describeConfig()}`);
-  else if (option === '--version' && others.length === 0) print(version());
+  else if (option === '--version' && others.length === 0) print(packageVersion());
   else if (option === undefined) start(onStoppable);
   else complain(`${[option, ...others].join(' ')} is no option; ${usage()}`);
 }
@@ -31,6 +32,8 @@ function start(onStoppable: OnStoppable): void {
 function serve(config: Config, onStoppable: OnStoppable): void {
   setUpCollector();
   const logger = createLogger(config.logLevel);
+  for (const { name, meant } of misspeltVariables(process.env))
+    logger.warn({ variable: name, meant }, 'unknown environment variable');
   const server = createChatServer({ config, logger });
   const exit = (event: string) => (error: unknown) => {
     logger.fatal({ err: error }, event);
@@ -58,11 +61,6 @@ function stayUp(logger: Logger): void {
 
 function usage(): string {
   return 'usage: chat-api [--help | --version]';
-}
-
-function version(): string {
-  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
-  return version;
 }
 
 function print(text: string): void {

@@ -26,6 +26,7 @@ const EDGES: ReadonlyMap<string, string> = new Map([
   ['runtime/node-runtime.ts', 'the clock, the event loop, ids and chance'],
   ['runtime/metrics.ts', 'prom-client'],
   ['runtime/log.ts', 'pino'],
+  ['runtime/version.ts', 'package.json'],
   ['runtime/memory.ts', "V8's heap"],
   ['../simulation/simulate.ts', 'the command line of the simulation'],
   ['../simulation/simulation.ts', 'promises of simulated links, which have their turn between two events'],

@@ -1,6 +1,6 @@
 import { allowedAlgorithms, secretBytes } from '../auth/algorithms.js';
 import { pinsSlot } from '../redis/cluster/slots.js';
-import { masked } from './masked.js';
+import { redact } from './redact.js';
 import type { Variable } from './variable.js';
 import { VARIABLES, type Config, type Settings } from './variables.js';
 
@@ -130,5 +130,5 @@ function checkAuth({ authJwtSecret, authJwksUrl, authJwtAlgorithms }: Config): v
 }
 
 function invalid({ name, allowed, instead }: Variable<unknown>, given: string): ConfigError {
-  return new ConfigError(`${name} is ${JSON.stringify(masked(name, given))}; allowed: ${instead?.(given) ?? allowed}`);
+  return new ConfigError(`${name} is ${JSON.stringify(redact(name, given))}; allowed: ${instead?.(given) ?? allowed}`);
 }

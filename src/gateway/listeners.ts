@@ -69,7 +69,6 @@ export async function listenAll(
 ): Promise<AddressInfo> {
   const address = await listen(main, host);
   for (const other of others) log.info(await listen(other, host), 'metrics listening');
-  log.info(address, 'listening');
   return address;
 }
 

@@ -1,9 +1,10 @@
 import { BlockList, isIP, isIPv4 } from 'node:net';
 
-/** A set of addresses. */
+/** A set of addresses; `toString` is shown in the log of the start. */
 export interface Networks {
-  /** Whether an address, as a socket or a header has it, is in one of them. */
+  /** Whether an address, as a socket or a header has it, is in the set. */
   has(address: string): boolean;
+  toString(): string;
 }
 
 /** Whether it is what `readNetworks` returns. */
@@ -31,6 +32,7 @@ export function readNetworks(text: string): Networks | undefined {
       const address = readAddress(text);
       return address !== undefined && list.check(address, family(address));
     },
+    toString: () => text,
   };
 }
 

@@ -6,6 +6,7 @@ import { Descriptors } from '../runtime/descriptors.js';
 import type { Broker, BrokerStatus } from '../broker/broker.js';
 import { configuredBroker } from './configured-broker.js';
 import { checkConfig, type Settings } from '../config/config.js';
+import { redactedConfig } from '../config/redact.js';
 import { drain } from './drain.js';
 import type { Handler } from '../handlers/handler.js';
 import { builtInHandlers } from '../handlers/built-in/index.js';
@@ -19,6 +20,7 @@ import { Connections } from '../gateway/connections.js';
 import { listenAll, listenersOf, stopAll } from '../gateway/listeners.js';
 import { nodeRuntime } from '../runtime/node-runtime.js';
 import type { Runtime } from '../runtime/runtime.js';
+import { packageVersion } from '../runtime/version.js';
 import type { Middleware } from '../handlers/middleware.js';
 
 /** When so many have come and gone and nobody is left, what they took is given back. */
@@ -98,9 +100,11 @@ export function createChatServer(options: ChatServerOptions = {}): ChatServer {
     keysProblem,
   });
   return {
-    listen: () => {
+    listen: async () => {
       warnOfLimit(descriptors, config.maxConnections, log);
-      return listenAll(sites, config.host, log);
+      const address = await listenAll(sites, config.host, log);
+      log.info({ version: packageVersion(), node: process.version, config: redactedConfig(config), ...address }, 'listening');
+      return address;
     },
     close: async () => {
       const { connections, ended$ } = reception;
