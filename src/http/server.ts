@@ -5,6 +5,7 @@ import type { SchedulerLike } from 'rxjs';
 import { answerTo, refuse, send, type Page } from './answer.js';
 import type { Descriptors } from '../runtime/descriptors.js';
 import { PendingSockets } from './pending-sockets.js';
+import { LogThrottle } from '../runtime/log-throttle.js';
 import type { Logger } from '../runtime/log.js';
 import { INTERNAL, readHeaders, target, type Refusal, type UpgradeRequest } from './request.js';
 import { Turns } from './turns.js';
@@ -35,8 +36,8 @@ export interface WebSocketEndpoint {
   readonly onUpgrade: (upgrade: Upgrade, request: UpgradeRequest) => void;
 }
 
-/** Connections that had to make room are logged at most so often. */
-const COMPLAINT_INTERVAL_MS = 60_000;
+/** Closed pending connections are logged at most once in this time. */
+const LOG_INTERVAL_MS = 60_000;
 
 /**
  * A connection that waits for its next request is kept for so long: longer than load balancers keep theirs (60 s for most), or one of them
@@ -79,8 +80,13 @@ class HttpConnections {
 
   constructor(options: HttpOptions) {
     this.#options = options;
-    const { descriptors } = options;
-    this.#halfOpen = new PendingSockets(() => descriptors.mostHalfOpen, complaint(options));
+    const { descriptors, log, scheduler } = options;
+    const throttle = new LogThrottle({ intervalMs: LOG_INTERVAL_MS, now: () => scheduler.now() });
+    const most = () => descriptors.mostHalfOpen;
+    this.#halfOpen = new PendingSockets(most, () => {
+      const passed = throttle.pass();
+      if (passed) log.warn({ dropped: 1 + (passed.unlogged ?? 0), most: most() }, 'too many pending connections');
+    });
     descriptors.reclaimFrom(this.#halfOpen);
   }
 
@@ -157,19 +163,6 @@ class HttpConnections {
     });
     this.#respond(request, response);
   }
-}
-
-/** Says how many connections had to make room, now and then. */
-function complaint({ log, scheduler, descriptors }: HttpOptions): () => void {
-  let dropped = 0;
-  let lastMs = -Infinity;
-  return () => {
-    dropped += 1;
-    const nowMs = scheduler.now();
-    if (nowMs - lastMs < COMPLAINT_INTERVAL_MS) return;
-    log.warn({ dropped, most: descriptors.mostHalfOpen }, 'too many pending connections');
-    [dropped, lastMs] = [0, nowMs];
-  };
 }
 
 function asksForWebSocket({ headers, httpVersion }: IncomingMessage): boolean {
