@@ -16,7 +16,7 @@ const EDGES: ReadonlyMap<string, string> = new Map([
   ['http/server.ts', 'HTTP servers'],
   ['runtime/descriptors.ts', 'the file descriptors of the process'],
   ['http/answer.ts', 'HTTP responses'],
-  ['http/turns.ts', 'the sockets of requests'],
+  ['http/one-request.ts', 'the sockets of requests'],
   ['gateway/listeners.ts', 'servers that listen and close, which end later'],
   ['auth/verify.ts', 'jose and its promises'],
   ['auth/key-set.ts', 'keys that are fetched'],

@@ -6,7 +6,7 @@ import { secretBytes } from './algorithms.js';
 import { KeySet, type Keys } from './key-set.js';
 import { LogThrottle } from '../runtime/log-throttle.js';
 import type { Logger } from '../runtime/log.js';
-import { AUTH_UNAVAILABLE, unauthorized, type Refusal } from '../http/request.js';
+import { AUTH_UNAVAILABLE, unauthorized, type Refusal } from '../http/refusal.js';
 import { isCanonical, isSubject } from './token.js';
 import type { Runtime } from '../runtime/runtime.js';
 
