@@ -16,7 +16,7 @@ const EDGES: ReadonlyMap<string, string> = new Map([
   ['http/server.ts', 'HTTP servers'],
   ['runtime/descriptors.ts', 'the file descriptors of the process'],
   ['http/answer.ts', 'HTTP responses'],
-  ['http/turns.ts', 'the sockets of requests'],
+  ['http/one-request.ts', 'the sockets of requests'],
   ['gateway/listeners.ts', 'servers that listen and close, which end later'],
   ['auth/verify.ts', 'jose and its promises'],
   ['auth/key-set.ts', 'keys that are fetched'],
@@ -26,6 +26,7 @@ const EDGES: ReadonlyMap<string, string> = new Map([
   ['runtime/node-runtime.ts', 'the clock, the event loop, ids and chance'],
   ['runtime/metrics.ts', 'prom-client'],
   ['runtime/log.ts', 'pino'],
+  ['runtime/version.ts', 'package.json'],
   ['runtime/memory.ts', "V8's heap"],
   ['../simulation/simulate.ts', 'the command line of the simulation'],
   ['../simulation/simulation.ts', 'promises of simulated links, which have their turn between two events'],
@@ -39,7 +40,7 @@ const EDGES: ReadonlyMap<string, string> = new Map([
 /** What builds on an edge's values and yet is pure itself: it says what is exported, or speaks to Redis through its link. */
 const BUILT_ON_EDGES: ReadonlySet<string> = new Set([
   ...[
-    'config/config.ts',
+    'config/variables.ts',
     'index.ts',
     'redis/broker.ts',
     'redis/cluster/cluster-broker.ts',

@@ -2,7 +2,8 @@ import { catchError, concatMap, from, map, of, type Observable } from 'rxjs';
 import type { Authenticate } from './verify.js';
 import type { Access, Authorize, Grant, Identity } from './grant.js';
 import type { Logger } from '../runtime/log.js';
-import { FORBIDDEN, INTERNAL, isRefusal, type Headers, type Refusal } from '../http/request.js';
+import type { Headers } from '../http/request.js';
+import { FORBIDDEN, INTERNAL, isRefusal, type Refusal } from '../http/refusal.js';
 import { bearerToken } from './token.js';
 
 /** Decides by tokens who comes in. */

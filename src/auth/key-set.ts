@@ -55,14 +55,14 @@ export class KeySet implements Keys {
   readonly find: JWTVerifyGetKey = async (header, token) => {
     if (this.#ageMs >= MAX_AGE_MS) await this.#renew();
     // Without keys, `#renew` has thrown.
-    if (this.#find === undefined) throw new Error('no keys');
+    if (this.#find === undefined) throw new Error('no JWKS');
     return this.#find(header, token);
   };
 
   /** Why no token can be checked; undefined where there are keys. */
   get problem(): string | undefined {
     if (this.#ageMs < MAX_STALE_MS) return undefined;
-    return this.#failure === undefined ? 'the keys of tokens are being fetched' : describe(this.#failure);
+    return this.#failure === undefined ? 'the JWKS is being fetched' : describe(this.#failure);
   }
 
   /** Fetches the keys where there are none or they are old, so that nobody has to wait for them. Does not reject. */
@@ -76,7 +76,7 @@ export class KeySet implements Keys {
       if (this.#failure !== undefined) throw this.#failure;
       return false;
     }
-    if (this.#waiting >= MAX_WAITING) throw new Error('too many tokens wait for keys');
+    if (this.#waiting >= MAX_WAITING) throw new Error('too many tokens wait for the JWKS');
     this.#waiting += 1;
     try {
       await this.#fetch();
@@ -122,14 +122,14 @@ export class KeySet implements Keys {
         // The keys that there were are withdrawn, and there are no others.
         this.#find = undefined;
         this.#fetchedMs = -Infinity;
-        throw new Error('the key set has no key that a token may be signed with');
+        throw new Error('the JWKS has no key for the allowed algorithms');
       }
       this.#find = find;
       this.#fetchedMs = now();
       this.#failure = undefined;
     } catch (error) {
       this.#failedMs = now();
-      this.#failure = new Error('the keys could not be fetched', { cause: error });
+      this.#failure = new Error('cannot fetch JWKS', { cause: error });
       onFailure(this.#failure);
       throw this.#failure;
     }
@@ -140,13 +140,13 @@ export class KeySet implements Keys {
 async function fetchJson(url: URL, timeoutMs: number): Promise<JSONWebKeySet> {
   // Who can redirect us can choose the keys.
   const response = await fetch(url, { redirect: 'error', signal: AbortSignal.timeout(timeoutMs) });
-  if (response.status !== 200) throw new Error(`the server of keys answers ${response.status}`);
+  if (response.status !== 200) throw new Error(`the JWKS endpoint answered ${response.status}`);
   const text = (await bytesOf(response)).toString('utf8');
   try {
     return JSON.parse(text) as JSONWebKeySet;
   } catch {
     // Not the parser's own words, which repeat what is there.
-    throw new Error('the server of keys answers no JSON');
+    throw new Error('the JWKS endpoint did not answer JSON');
   }
 }
 
@@ -160,7 +160,7 @@ async function bytesOf(response: Response): Promise<Buffer> {
   let bytes = 0;
   for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
     bytes += chunk.length;
-    if (bytes > MAX_BYTES) throw new Error(`the keys take more than ${MAX_BYTES} bytes`);
+    if (bytes > MAX_BYTES) throw new Error(`the JWKS has more than ${MAX_BYTES} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);

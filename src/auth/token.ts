@@ -1,5 +1,6 @@
 import { SERVER_ID, SUBPROTOCOL_TOKEN_PREFIX, byteLength } from '../protocol/protocol.js';
-import { unauthorized, type Headers, type Refusal } from '../http/request.js';
+import type { Headers } from '../http/request.js';
+import { unauthorized, type Refusal } from '../http/refusal.js';
 
 /** OpenID Connect Core section 2 gives `sub` so many characters; within `ENVELOPE_BYTES` there is room for them. */
 const MAX_SUBJECT_BYTES = 255;

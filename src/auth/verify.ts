@@ -4,8 +4,9 @@ import { allowedAlgorithms } from './algorithms.js';
 import type { Identity } from './grant.js';
 import { secretBytes } from './algorithms.js';
 import { KeySet, type Keys } from './key-set.js';
+import { LogThrottle } from '../runtime/log-throttle.js';
 import type { Logger } from '../runtime/log.js';
-import { AUTH_UNAVAILABLE, unauthorized, type Refusal } from '../http/request.js';
+import { AUTH_UNAVAILABLE, unauthorized, type Refusal } from '../http/refusal.js';
 import { isCanonical, isSubject } from './token.js';
 import type { Runtime } from '../runtime/runtime.js';
 
@@ -27,8 +28,8 @@ const FETCH_TIMEOUT_MS = 5000;
 /** Of the keys that a token without a key's name may be signed with, so many are tried. */
 const MAX_KEYS_TRIED = 8;
 
-/** The log hears of keys that cannot be had at most so often. */
-const COMPLAINT_INTERVAL_MS = 60_000;
+/** A JWKS that cannot be fetched is logged at most once in this time. */
+const LOG_INTERVAL_MS = 60_000;
 
 /** What is wrong with a token, by jose's codes; any other failure is none of the token's. */
 const TOKEN_FAULTS: ReadonlySet<string> = new Set([
@@ -74,10 +75,12 @@ export function authenticator(config: AuthConfig, runtime: Runtime, log: Logger)
   const { scheduler, wallMs } = runtime;
   // Ages of keys and intervals go by a clock that nobody sets; what was signed goes by the machine's, as its issuer's did.
   const now = () => scheduler.now();
-  const complain = seldom(now, (error) => {
-    log.warn({ err: error }, 'keys of tokens not to be had');
-  });
-  const keys = keysOf(config, now, complain);
+  const throttle = new LogThrottle({ intervalMs: LOG_INTERVAL_MS, now });
+  const onFailure = (error: unknown) => {
+    const passed = throttle.pass();
+    if (passed) log.warn({ err: error, ...passed }, 'cannot fetch JWKS');
+  };
+  const keys = keysOf(config, now, onFailure);
   const options = optionsOf(config);
   const verify: Verify = (token, key) => jwtVerify(token, key, { ...options, currentDate: new Date(wallMs()) });
   const authenticate: Authenticate = async (token) => {
@@ -86,7 +89,7 @@ export function authenticator(config: AuthConfig, runtime: Runtime, log: Logger)
       return identity((await verified(token, keys, verify)).payload, wallMs());
     } catch (error) {
       if (!isTokenFault(error)) {
-        complain(error);
+        onFailure(error);
         return AUTH_UNAVAILABLE;
       }
       // The error itself holds the claims, and its message may repeat what the token says.
@@ -99,7 +102,7 @@ export function authenticator(config: AuthConfig, runtime: Runtime, log: Logger)
   return { authenticate, kept$, problem: () => keys.problem };
 }
 
-function keysOf(config: AuthConfig, now: () => number, onFailure: Complain): KeptKeys {
+function keysOf(config: AuthConfig, now: () => number, onFailure: (error: unknown) => void): KeptKeys {
   const { authJwtSecret, authJwksUrl, upgradeTimeoutMs } = config;
   if (authJwtSecret !== undefined) return secretKey(authJwtSecret);
   const timeoutMs = Math.min(FETCH_TIMEOUT_MS, Math.ceil(upgradeTimeoutMs / 2));
@@ -183,16 +186,4 @@ function identity(claims: JWTPayload, nowMs: number): Identity | Refusal {
   const expMs = exp * 1000;
   // Whom only the leeway let in would otherwise be let go at once.
   return { subject: sub, claims, expiresAtMs: expMs > nowMs ? expMs : expMs + LEEWAY_S * 1000 };
-}
-
-type Complain = (error: unknown) => void;
-
-/** Of what happens again and again, the first in each interval. */
-function seldom(now: () => number, tell: Complain): Complain {
-  let silentUntilMs = -Infinity;
-  return (error) => {
-    if (now() < silentUntilMs) return;
-    silentUntilMs = now() + COMPLAINT_INTERVAL_MS;
-    tell(error);
-  };
 }

@@ -2,55 +2,68 @@ import { LEAST_SECRET_BYTES } from '../auth/algorithms.js';
 import { byteLength } from '../protocol/protocol.js';
 import { isHost, isRedisAddress, readRedisUrl, readServer, type RedisAddress } from '../redis/address.js';
 
-/** A variable of the environment: how its text is read, and what `--help` says of it. */
+/** An environment variable: how its text is read, and what `--help` says about it. */
 export interface Variable<T> {
   readonly name: string;
   readonly default: string | undefined;
-  /** What is allowed, for the error and the help. */
+  /** The texts that are allowed, for the error and for `--help`. */
   readonly allowed: string;
   readonly meaning: string;
-  /** The value, or undefined where the text is none. */
+  /** @returns the value; undefined for a text that is not allowed */
   readonly read: (text: string) => T | undefined;
-  /** What is a value already and has no text that could be read again. */
+  /** Whether this is a value already, of a kind that has no text to read it from again. */
   readonly keeps?: ((given: unknown) => boolean) | undefined;
-  /** What is allowed instead of a text that `read` refuses, where more can be said than `allowed`. */
+  /** @returns what is allowed instead of a text that `read` refuses, where more can be said than `allowed` */
   readonly instead?: ((text: string) => string | undefined) | undefined;
 }
 
-export function text<T, D extends string | undefined>(
-  name: string,
-  fallback: D,
-  read: (text: string) => T | undefined,
-  allowed: string,
-  meaning: string,
-  keeps?: (given: unknown) => boolean,
-): Variable<D extends string ? T : T | undefined> {
-  return { name, default: fallback, allowed, meaning, read, keeps };
+interface TextOptions<T, D extends string | undefined> extends Pick<
+  Variable<T>,
+  'name' | 'allowed' | 'meaning' | 'read' | 'keeps'
+> {
+  readonly default?: D;
 }
 
-export function flag(name: string, fallback: boolean, meaning: string): Variable<boolean> {
+export function text<T, D extends string | undefined = undefined>(
+  options: TextOptions<T, D>,
+): Variable<D extends string ? T : T | undefined> {
+  return { ...options, default: options.default };
+}
+
+interface FlagOptions {
+  readonly name: string;
+  readonly default: boolean;
+  readonly meaning: string;
+}
+
+export function flag({ name, default: fallback, meaning }: FlagOptions): Variable<boolean> {
   const read = (given: string) => (given === 'true' ? true : given === 'false' ? false : undefined);
   return { name, default: String(fallback), allowed: 'true or false', meaning, read };
 }
 
-export function integer(name: string, fallback: number, least: number, most: number, meaning: string): Variable<number> {
-  return {
-    name,
-    default: String(fallback),
-    allowed: `an integer from ${least} to ${most}`,
-    meaning,
-    read: (given) => readInteger(given, least, most),
-  };
+interface IntegerOptions {
+  readonly name: string;
+  readonly default: number;
+  readonly least: number;
+  readonly most: number;
+  readonly meaning: string;
 }
 
-export function oneOf<const T extends string>(name: string, fallback: T, values: readonly T[], meaning: string): Variable<T> {
-  return {
-    name,
-    default: fallback,
-    allowed: `one of ${values.join(', ')}`,
-    meaning,
-    read: (given) => values.find((value) => value === given),
-  };
+export function integer({ name, default: fallback, least, most, meaning }: IntegerOptions): Variable<number> {
+  const allowed = `an integer from ${least} to ${most}`;
+  return { name, default: String(fallback), allowed, meaning, read: (given) => readInteger(given, least, most) };
+}
+
+interface OneOfOptions<T extends string> {
+  readonly name: string;
+  readonly default: NoInfer<T>;
+  readonly values: readonly T[];
+  readonly meaning: string;
+}
+
+export function oneOf<const T extends string>({ values, ...options }: OneOfOptions<T>): Variable<T> {
+  const read = (given: string) => values.find((value) => value === given);
+  return { ...options, allowed: `one of ${values.join(', ')}`, read };
 }
 
 function readInteger(given: string, least: number, most: number): number | undefined {
@@ -59,13 +72,13 @@ function readInteger(given: string, least: number, most: number): number | undef
   return value >= least && value <= most ? value : undefined;
 }
 
-/** Where Redis is: a variable that is a value of several parts, or the in-process broker. */
-export function redisUrl(name: string, fallback: string, meaning: string): Variable<RedisAddress | 'memory:'> {
+/** Where Redis is, or the in-process broker. */
+export function redisUrl(
+  options: Pick<Variable<RedisAddress>, 'name' | 'default' | 'meaning'>,
+): Variable<RedisAddress | 'memory:'> {
   return {
-    name,
-    default: fallback,
+    ...options,
     allowed: 'a redis:, rediss: or memory: URL',
-    meaning,
     read: (given) => {
       if (given === 'memory:') return given;
       const address = readRedisUrl(given);
@@ -79,7 +92,7 @@ export function redisUrl(name: string, fallback: string, meaning: string): Varia
   };
 }
 
-/** Comma-separated; each counts once. */
+/** Comma-separated servers, without duplicates. */
 export function servers(given: string): readonly string[] | undefined {
   const all = given.split(',').map((server) => readServer(server.trim()));
   const read = all.filter((server) => server !== undefined);
@@ -94,12 +107,12 @@ export function host(given: string): string | undefined {
   return isHost(given) ? given : undefined;
 }
 
-/** A surrogate without its other half would be another channel once it is written. */
+/** A lone surrogate is refused: written as UTF-8, it would name another channel. */
 export function prefix(given: string): string | undefined {
   return given.length <= 128 && /^[^\s\p{Cc}\p{Cs}]+$/u.test(given) ? given : undefined;
 }
 
-/** Clients resolve `.` and `..`, and encode what may not stand in a path, before they send it: a path that they change is never asked for. */
+/** Clients resolve `.` and `..` and percent-encode a path before they send it, so a path that they would change is refused. */
 export function basePath(given: string): string | undefined {
   if (given === '') return given;
   const url = `http://host${given}`;
@@ -116,7 +129,7 @@ export function secret(given: string): string | undefined {
 }
 
 export function jwksUrl(given: string): string | undefined {
-  // URL drops white space, and takes the path for the host where that is empty.
+  // `URL` drops white space, and takes the first part of the path for the host where the host is empty.
   if (!/^https?:\/\/[^/?]/i.test(given) || /[\s\p{Cc}\\#]/u.test(given) || !URL.canParse(given)) return undefined;
   const { username, password, port } = new URL(given);
   return username === '' && password === '' && port !== '0' ? given : undefined;

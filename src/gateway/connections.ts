@@ -7,63 +7,55 @@ import { connection } from '../connection/connection.js';
 import { admitted$, type Admitted, type Admission } from '../auth/admission.js';
 import { PerAddressLimit } from '../http/per-address.js';
 import type { Pod } from '../connection/context.js';
-import {
-  AUTH_UNAVAILABLE,
-  DRAINING,
-  OVERLOADED,
-  admit,
-  isRefusal,
-  type OriginPolicy,
-  type Refusal,
-  type UpgradeRequest,
-} from '../http/request.js';
+import { admit, type OriginPolicy, type UpgradeRequest } from '../http/request.js';
+import { AUTH_UNAVAILABLE, DRAINING, OVERLOADED, isRefusal, type Refusal } from '../http/refusal.js';
 import { TICK } from '../connection/transport.js';
 import { WebSocketTransport, webSockets, type TransportHost } from './websocket.js';
 import type { Upgrade } from '../http/server.js';
 
-type ReceptionConfig = Pick<
+type ConnectionsConfig = Pick<
   Config,
   'maxConnections' | 'maxConnectionsPerAddress' | 'upgradeTimeoutMs' | 'allowedOrigins' | 'trustProxy'
 >;
 
-/** So many tokens may be under check at once; each holds its request and its socket, some 20 KB. */
+/** The number of tokens that may be checked at once; each holds its request and its socket, some 20 KB. */
 const MAX_PENDING = 1000;
 
-/** Where an upgrade comes from and goes to. */
+/** An upgrade that passed all checks but that of its token. */
 interface PendingUpgrade {
   readonly upgrade: Upgrade;
   readonly rooms: readonly string[];
-  /** What is counted as its address; undefined where addresses are not limited. */
+  /** The key of its address in `PerAddressLimit`; undefined where addresses are not limited. */
   readonly address: string | undefined;
 }
 
-/** Where upgrades are judged and become connections; knows all that are open. */
+/** Checks upgrades, turns them into connections, and knows all that are open. */
 export class Connections {
   readonly connections = new Set<WebSocketTransport>();
   /** Emits when a connection has ended. */
   readonly ended$ = new Subject<void>();
   readonly #pod: Pod;
-  readonly #config: ReceptionConfig;
-  readonly #border: OriginPolicy;
-  readonly #gatekeeper: Admission | undefined;
+  readonly #config: ConnectionsConfig;
+  readonly #originPolicy: OriginPolicy;
+  readonly #admission: Admission | undefined;
   readonly #upgrade: ReturnType<typeof webSockets>;
-  readonly #places: PerAddressLimit | undefined;
-  /** Of each connection, where addresses are limited. */
+  readonly #perAddress: PerAddressLimit | undefined;
+  /** The address key of each connection, where addresses are limited. */
   readonly #addresses = new Map<WebSocketTransport, string>();
-  /** Upgrades whose token is under check; they have their places already. */
+  /** Upgrades whose token is being checked; they count against the limits already. */
   #pending = 0;
   readonly #drain$ = new Subject<void>();
   #draining = false;
   readonly #host: TransportHost;
 
-  /** @param gatekeeper absent: whoever comes is let in */
-  constructor(pod: Pod, config: ReceptionConfig, gatekeeper?: Admission) {
+  /** @param admission absent without authentication */
+  constructor(pod: Pod, config: ConnectionsConfig, admission?: Admission) {
     const { allowedOrigins, trustProxy, maxConnectionsPerAddress } = config;
     this.#pod = pod;
     this.#config = config;
-    this.#border = { origins: allowedOrigins, trusted: trustProxy };
-    this.#gatekeeper = gatekeeper;
-    this.#places = maxConnectionsPerAddress > 0 ? new PerAddressLimit(maxConnectionsPerAddress) : undefined;
+    this.#originPolicy = { origins: allowedOrigins, trusted: trustProxy };
+    this.#admission = admission;
+    this.#perAddress = maxConnectionsPerAddress > 0 ? new PerAddressLimit(maxConnectionsPerAddress) : undefined;
     this.#host = {
       metrics: pod.metrics,
       onEnd: (transport) => {
@@ -71,7 +63,7 @@ export class Connections {
       },
     };
     this.#upgrade = webSockets(pod.limits.maxMessageBytes, (socket, message) => {
-      // RFC 6455 section 4.4: say which version would do.
+      // RFC 6455 section 4.4: name the supported version.
       this.#refuse(socket, { status: 400, code: 'bad_request', message, headers: { 'Sec-WebSocket-Version': '13' } });
     });
   }
@@ -80,7 +72,7 @@ export class Connections {
     return this.#draining;
   }
 
-  /** The pod goes away: from now on nobody is let in, nor is who waits already. */
+  /** Refuses all upgrades from now on, and those whose token is being checked. */
   drain(): void {
     this.#draining = true;
     this.#drain$.next();
@@ -88,54 +80,54 @@ export class Connections {
 
   receive(upgrade: Upgrade, request: UpgradeRequest): void {
     const address = this.#addressOf(request);
-    const rooms = admit(request, { draining: this.#draining, full: this.#isFull(address) }, this.#border);
+    const rooms = admit(request, { draining: this.#draining, full: this.#isFull(address) }, this.#originPolicy);
     if (isRefusal(rooms)) this.#refuse(upgrade.socket, rooms);
-    else if (this.#gatekeeper) this.#check({ upgrade, rooms, address }, request, this.#gatekeeper);
+    else if (this.#admission) this.#check({ upgrade, rooms, address }, request, this.#admission);
     else this.#open({ upgrade, rooms, address });
   }
 
   #addressOf({ peer, headers }: UpgradeRequest): string | undefined {
-    if (!this.#places) return undefined;
-    return addressKey(clientAddress(peer, headers['x-forwarded-for'] ?? [], this.#border.trusted));
+    if (!this.#perAddress) return undefined;
+    return addressKey(clientAddress(peer, headers['x-forwarded-for'] ?? [], this.#originPolicy.trusted));
   }
 
   #isFull(address: string | undefined): boolean {
     const { maxConnections } = this.#config;
     if (maxConnections > 0 && this.connections.size + this.#pending >= maxConnections) return true;
     if (this.#pending >= MAX_PENDING) return true;
-    return address !== undefined && this.#places?.isFull(address) === true;
+    return address !== undefined && this.#perAddress?.isFull(address) === true;
   }
 
-  /** Nobody reads the socket meanwhile: what the client sends early waits in it, and TCP holds back the rest. */
-  #check(visit: PendingUpgrade, { headers }: UpgradeRequest, gatekeeper: Admission): void {
-    const { upgrade, rooms, address } = visit;
+  /** Nothing reads the socket meanwhile: early frames wait in it, and TCP holds back the rest. */
+  #check(pending: PendingUpgrade, { headers }: UpgradeRequest, admission: Admission): void {
+    const { upgrade, rooms, address } = pending;
     const { socket } = upgrade;
     this.#pending += 1;
-    if (address !== undefined) this.#places?.take(address);
+    if (address !== undefined) this.#perAddress?.take(address);
     merge(
-      admitted$(headers, rooms, gatekeeper),
+      admitted$(headers, rooms, admission),
       this.#drain$.pipe(map(() => DRAINING)),
       timer(this.#config.upgradeTimeoutMs, this.#pod.runtime.scheduler).pipe(map(() => AUTH_UNAVAILABLE)),
     )
       .pipe(take(1), takeUntil(fromEvent(socket, 'close')))
-      .subscribe((verdict) => {
-        if (isRefusal(verdict)) this.#refuse(socket, verdict);
-        else this.#open(visit, verdict);
+      .subscribe((outcome) => {
+        if (isRefusal(outcome)) this.#refuse(socket, outcome);
+        else this.#open(pending, outcome);
       })
       .add(() => {
         this.#pending -= 1;
-        if (address !== undefined) this.#places?.leave(address);
+        if (address !== undefined) this.#perAddress?.release(address);
       });
   }
 
-  /** The pod is full, or is not any more (see `HeldBytes`). */
+  /** Stops reading all sockets while the pod holds too many bytes (see `HeldBytes`), or starts again. */
   hold(isHeld: boolean): void {
     for (const transport of this.connections) transport.hold(isHeld);
   }
 
-  /** The pod's pulse, to every connection. */
+  /** Passes a tick of the pod's heartbeat clock to every connection. */
   tick(): void {
-    for (const transport of this.connections) transport.tell(TICK);
+    for (const transport of this.connections) transport.emit(TICK);
   }
 
   #open({ upgrade, rooms, address }: PendingUpgrade, admitted?: Admitted): void {
@@ -150,7 +142,7 @@ export class Connections {
     });
   }
 
-  /** Apart from `#open`, so that what lives as long as the connection does not hold its request. */
+  /** Separate from `#open`, so that no closure that lives as long as the connection holds its request. */
   #connect(
     transport: WebSocketTransport,
     { rooms, address }: Omit<PendingUpgrade, 'upgrade'>,
@@ -161,7 +153,7 @@ export class Connections {
     const context = { pod: this.#pod, id, identity: admitted?.identity ?? id, rooms, access: admitted?.access };
     this.connections.add(transport);
     if (address !== undefined) {
-      this.#places?.take(address);
+      this.#perAddress?.take(address);
       this.#addresses.set(transport, address);
     }
     metrics.connections(1);
@@ -173,7 +165,7 @@ export class Connections {
     const address = this.#addresses.get(transport);
     if (address !== undefined) {
       this.#addresses.delete(transport);
-      this.#places?.leave(address);
+      this.#perAddress?.release(address);
     }
     this.#pod.metrics.connections(-1);
     this.ended$.next();

@@ -9,9 +9,9 @@ import { httpServer, type WebSocketEndpoint } from '../http/server.js';
 import type { Logger } from '../runtime/log.js';
 import type { ScrapedMetrics } from '../runtime/metrics.js';
 import type { Connections } from './connections.js';
-import { AUTH_UNAVAILABLE, DRAINING, NO_DESCRIPTORS } from '../http/request.js';
+import { AUTH_UNAVAILABLE, DRAINING, NO_DESCRIPTORS } from '../http/refusal.js';
 
-/** An HTTP server and where it is to listen. */
+/** An HTTP server and its port. */
 export interface Listener {
   readonly server: Server;
   readonly port: number;
@@ -21,34 +21,34 @@ export interface ListenersOptions {
   readonly config: Config;
   readonly log: Logger;
   readonly metrics: ScrapedMetrics;
-  readonly reception: Connections;
+  readonly connections: Connections;
   readonly scheduler: SchedulerLike;
   readonly descriptors: Descriptors;
-  /** The broker's. */
+  /** The broker's status now. */
   readonly status: () => BrokerStatus;
-  /** Why no token can be checked; undefined where none need be, or all can. */
+  /** Why no token can be checked; undefined without authentication, or where tokens can be checked. */
   readonly keysProblem: () => string | undefined;
 }
 
 /**
- * The number of connections that may wait while the pod does something else, as far as the kernel lets it (`net.core.somaxconn`). Who finds no place tries again a
- * second later, and two, and four: with Node's 511, thousands who come back at once would take ten seconds.
+ * The number of connections that may wait to be accepted, as far as the kernel allows (`net.core.somaxconn`). A client beyond it tries again after one second,
+ * two, and four: with Node's default of 511, thousands that reconnect at once would take ten seconds.
  */
 const BACKLOG = 4096;
 
-/** One for WebSockets and health, then, where the metrics have a port of their own, one for them. */
+/** The listener for WebSockets and health and, where metrics have a port of their own, one for them. */
 export function listenersOf(options: ListenersOptions): readonly [Listener, ...Listener[]] {
-  const { config, log, metrics, reception, scheduler, descriptors } = options;
+  const { config, log, metrics, connections, scheduler, descriptors } = options;
   const { metricsPort, upgradeTimeoutMs: headersTimeoutMs } = config;
   const health = healthPages(options);
   const scrape = [['/metrics', metricsPage(metrics)]] as const;
   const webSockets: WebSocketEndpoint = {
     basePath: config.basePath,
     onUpgrade: (upgrade, request) => {
-      reception.receive(upgrade, request);
+      connections.receive(upgrade, request);
     },
   };
-  const site = (
+  const listener = (
     port: number,
     pages: readonly (readonly [string, Page])[],
     more: { webSockets?: WebSocketEndpoint } = {},
@@ -56,9 +56,9 @@ export function listenersOf(options: ListenersOptions): readonly [Listener, ...L
     server: httpServer({ pages: new Map(pages), log, scheduler, descriptors, headersTimeoutMs, ...more }),
     port,
   });
-  if (metricsPort === undefined) return [site(config.port, [...health, ...scrape], { webSockets })];
-  const main = site(config.port, health, { webSockets });
-  return metricsPort === 'off' ? [main] : [main, site(metricsPort, scrape)];
+  if (metricsPort === undefined) return [listener(config.port, [...health, ...scrape], { webSockets })];
+  const main = listener(config.port, health, { webSockets });
+  return metricsPort === 'off' ? [main] : [main, listener(metricsPort, scrape)];
 }
 
 /** @returns where the first of them listens; rejects where one can't, with Node's error */
@@ -68,23 +68,22 @@ export async function listenAll(
   log: Logger,
 ): Promise<AddressInfo> {
   const address = await listen(main, host);
-  for (const other of others) log.info(await listen(other, host), 'metrics');
-  log.info(address, 'listening');
+  for (const other of others) log.info(await listen(other, host), 'metrics listening');
   return address;
 }
 
-/** Ends what is under way too. Resolves when none of them is left. */
-export async function stopAll(sites: readonly Listener[]): Promise<void> {
-  await Promise.all(sites.map(stop));
+/** Closes the servers and all their connections; resolves when all are closed. */
+export async function stopAll(listeners: readonly Listener[]): Promise<void> {
+  await Promise.all(listeners.map(stop));
 }
 
-/** Whether the process lives and may be sent clients. */
-function healthPages({ status, reception, descriptors, keysProblem }: ListenersOptions): readonly (readonly [string, Page])[] {
+/** `/healthz` and `/readyz`. */
+function healthPages({ status, connections, descriptors, keysProblem }: ListenersOptions): readonly (readonly [string, Page])[] {
   const json = (body: object) => ({ status: 200, contentType: JSON_TYPE, body: JSON.stringify(body) });
   const ready = () => {
     const broker = status();
-    if (reception.draining) return refusalAnswer(DRAINING);
-    descriptors.look();
+    if (connections.draining) return refusalAnswer(DRAINING);
+    descriptors.check();
     if (descriptors.areUsedUp) return refusalAnswer(NO_DESCRIPTORS);
     if (!broker.up) return refusalAnswer({ status: 503, code: 'broker_down', message: broker.reason });
     const problem = keysProblem();
@@ -106,7 +105,7 @@ function listen({ server, port }: Listener, host: string): Promise<AddressInfo> 
     server.once('error', reject);
     server.listen({ port, host, backlog: BACKLOG }, () => {
       server.off('error', reject);
-      // A TCP server's address is never a pipe's name.
+      // Only a pipe's address is a text.
       resolve(server.address() as AddressInfo);
     });
   });

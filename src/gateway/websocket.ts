@@ -18,31 +18,31 @@ import {
   type CloseSocket,
 } from '../connection/transport.js';
 
-/** How long a client may take for its half of the closing handshake before its socket is torn down. */
+/** The time that a client has for its half of the closing handshake before its socket is destroyed. */
 const CLOSE_TIMEOUT_MS = 5000;
 
-/** The version of the protocol (RFC 6455 section 4.1), as its header has it. */
+/** The version of the protocol, as `Sec-WebSocket-Version` has it (RFC 6455 section 4.1). */
 const VERSION = '13';
 
-/** A message may come in so many fragments: a bound on what an unfinished message holds beside its bytes. */
+/** The most fragments of a message: bounds the memory of an unfinished message beside its bytes. */
 const MAX_FRAGMENTS = 1024;
 
-/** So many reads may make up one frame; each holds its buffer, however little is in it. */
+/** The most reads that one frame may take; each holds its buffer, however little is in it. */
 const MAX_BUFFERED_CHUNKS = 4096;
 
-/** A larger message may take more of them: a TCP segment brings at least so much (RFC 9293 section 3.7.1). */
+/** A larger message may take more reads: this is the least that a TCP segment brings (RFC 9293 section 3.7.1). */
 const MIN_CHUNK_BYTES = 536;
 
-/** A connection's actor, as `connection` makes it. */
-export type Actor = (inbound$: Observable<Inbound>, socket: Consumer) => Observable<Outbound>;
+/** The pipeline of a connection, as `connection` makes it. */
+export type Pipeline = (inbound$: Observable<Inbound>, socket: Consumer) => Observable<Outbound>;
 
-/** Why an upgrade that looked like one is none (RFC 6455 section 4.2.1). */
+/** Called for an upgrade with a bad handshake (RFC 6455 section 4.2.1). */
 export type OnBadHandshake = (socket: Duplex, reason: string) => void;
 
 /**
- * Turns upgrades into WebSockets: the only place that knows ws.
+ * Turns upgrades into WebSockets. Only this file knows ws.
  *
- * @returns completes an upgrade and calls back with its socket; never calls back where the handshake was bad
+ * @returns completes an upgrade and calls back with its socket; does not call back where the handshake was bad
  */
 export function webSockets(maxMessageBytes: number, onBadHandshake: OnBadHandshake) {
   const options: ServerOptions<typeof WebSocket> & { closeTimeout: number } = {
@@ -51,13 +51,13 @@ export function webSockets(maxMessageBytes: number, onBadHandshake: OnBadHandsha
     clientTracking: false,
     // Shared frames and little memory per connection are worth more than compressed ones.
     perMessageDeflate: false,
-    // ws would queue one pong for every ping of a client that reads none; see `#pong`.
+    // ws would queue a pong for every ping, for clients that do not read too; see `#pong`.
     autoPong: false,
     maxPayload: maxMessageBytes,
     maxFragments: MAX_FRAGMENTS,
     maxBufferedChunks: Math.max(MAX_BUFFERED_CHUNKS, Math.ceil(maxMessageBytes / MIN_CHUNK_BYTES)),
     closeTimeout: CLOSE_TIMEOUT_MS,
-    // Without this, ws repeats the first protocol that was offered, which may be somebody's token.
+    // By default, ws chooses the first protocol that was offered, which may be a token.
     handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
   };
   const server = new WebSocketServer(options);
@@ -65,12 +65,12 @@ export function webSockets(maxMessageBytes: number, onBadHandshake: OnBadHandsha
     onBadHandshake(socket, error.message);
   });
   return ({ request, socket, head }: Upgrade, onOpen: (webSocket: WebSocket) => void) => {
-    // ws takes whatever JavaScript reads as the number 13, and version 8, whose origin stands in a header that no guard reads.
+    // ws takes any text that JavaScript reads as 13, and version 8, which has its origin in a header that is not checked.
     if (request.headers['sec-websocket-version'] !== VERSION) {
       onBadHandshake(socket, 'missing or unknown Sec-WebSocket-Version');
       return;
     }
-    // The 101 and a welcome that is ready leave together, in one system call.
+    // The 101 and a welcome that is ready are sent together, in one system call.
     socket.cork();
     try {
       server.handleUpgrade(request, socket, head, onOpen);
@@ -80,7 +80,7 @@ export function webSockets(maxMessageBytes: number, onBadHandshake: OnBadHandsha
   };
 }
 
-/** ws closes by itself when a client breaks the protocol; its error's code tells with which close code. */
+/** The close codes with which ws closes when a client breaks the protocol, by the code of ws's error. */
 const PROTOCOL_ERRORS: Readonly<Record<string, number>> = {
   WS_ERR_INVALID_UTF8: 1007,
   WS_ERR_TOO_MANY_BUFFERED_PARTS: 1008,
@@ -89,25 +89,25 @@ const PROTOCOL_ERRORS: Readonly<Record<string, number>> = {
 };
 const PROTOCOL_ERROR = 1002;
 
-/** Whom transports report to. */
+/** The owner of transports, to which they report. */
 export interface TransportHost {
   readonly metrics: Metrics;
-  /** The socket is gone. */
+  /** The socket is closed. */
   readonly onEnd: (transport: WebSocketTransport) => void;
 }
 
-/** A WebSocket that knows its transport, so that one set of listeners serves all of them. */
+/** A WebSocket that knows its transport, so that all WebSockets share one set of listeners. */
 export class WebSocket extends PlainWebSocket {
   transport: WebSocketTransport | undefined;
 
-  /** ws calls it too, to answer a client's close or a broken protocol. */
+  /** ws calls it too, when the client closes or breaks the protocol. */
   override close(code?: number, reason?: string | Buffer): void {
     this.transport?.closing();
     super.close(code, reason);
   }
 }
 
-/** One connection's socket: tells the actor what comes in, and does what the actor asks. */
+/** The socket of a connection: emits to the pipeline what arrives, and carries out what the pipeline emits. */
 export class WebSocketTransport extends LeanSubscriber<Outbound> implements Consumer {
   readonly #webSocket: WebSocket;
   readonly #socket: Socket;
@@ -115,19 +115,19 @@ export class WebSocketTransport extends LeanSubscriber<Outbound> implements Cons
   #inbound: Subscriber<Inbound> | undefined;
   #waiting: Subscriber<unknown> | undefined;
   #full = false;
-  /** The actor wants the socket left unread. */
+  /** The pipeline has paused reading. */
   #isPaused = false;
-  /** The pod does. */
+  /** The pod has paused reading. */
   #isHeld = false;
-  /** A close frame went out, or was due; nothing may follow it. */
+  /** A close frame was sent, or would have been; no frame may follow it. */
   #closing = false;
-  /** What the client's last ping wants back; it waits while the socket is full. */
+  /** The payload of the client's last ping, not answered yet because the socket is full. */
   #owedPong: Buffer | undefined;
-  /** Why the connection ends, where that is known before the socket tells. */
+  /** The close code, where it is known before the socket closes. */
   #closeCode: number | undefined;
 
   /**
-   * @param socket the upgrade's own: shared frames are written to it directly, past ws, which would frame them again for each client
+   * @param socket the upgrade's own: shared frames are written to it directly, since ws would frame them again for each client
    */
   constructor(webSocket: WebSocket, socket: Socket, host: TransportHost) {
     super();
@@ -142,13 +142,13 @@ export class WebSocketTransport extends LeanSubscriber<Outbound> implements Cons
     webSocket.on('close', onClose);
   }
 
-  /** Puts the actor to work. */
-  begin(actor: Actor): void {
-    // For one subscriber, the actor: a Subject would keep a list.
+  /** Subscribes to the pipeline. */
+  begin(pipeline: Pipeline): void {
+    // There is one subscriber, so this saves the list of a Subject.
     const inbound$ = new Observable<Inbound>((subscriber) => {
       this.#inbound = subscriber;
     });
-    actor(inbound$, this).subscribe(this);
+    pipeline(inbound$, this).subscribe(this);
   }
 
   get isWritable(): boolean {
@@ -161,30 +161,30 @@ export class WebSocketTransport extends LeanSubscriber<Outbound> implements Cons
     });
   }
 
-  /** What the client, or the pod, tells the actor. */
-  tell(inbound: Inbound): void {
+  /** Emits to the pipeline. */
+  emit(inbound: Inbound): void {
     if (this.#inbound?.closed === true) this.#abandoned();
     else this.#inbound?.next(inbound);
   }
 
-  /** A ping: a sign of life, and a pong is owed. */
+  /** A ping: a sign of life, to be answered by a pong. */
   pinged(payload: Buffer): void {
     this.#owedPong = payload;
     this.#pong();
-    this.tell(ALIVE);
+    this.emit(ALIVE);
   }
 
   closing(): void {
     this.#closing = true;
   }
 
-  /** The client broke the protocol, and ws closes; or the socket failed. */
+  /** The client broke the protocol, and ws closes the connection; or the socket failed. */
   failed({ code }: NodeJS.ErrnoException): void {
     if (code?.startsWith('WS_ERR')) this.#closeCode ??= PROTOCOL_ERRORS[code] ?? PROTOCOL_ERROR;
     this.unsubscribe();
   }
 
-  /** The socket is gone; the code is the client's or ws's, and counts where we had none. */
+  /** The socket is closed. @param code the client's or ws's, counted where the pipeline chose none */
   ended(code: number): void {
     this.unsubscribe();
     this.#host.metrics.closed(this.#closeCode ?? code);
@@ -192,27 +192,27 @@ export class WebSocketTransport extends LeanSubscriber<Outbound> implements Cons
   }
 
   order(drain: Drain): void {
-    this.tell(drain);
+    this.emit(drain);
   }
 
   terminate(): void {
     this.#webSocket.terminate();
   }
 
-  /** The pod is full, and reads no socket; or is not any more. */
+  /** Pauses or resumes reading for the pod. */
   hold(isHeld: boolean): void {
     this.#isHeld = isHeld;
-    this.#read();
+    this.#updateReading();
   }
 
-  /** A socket that closes is read whatever anybody wants: a paused one would never see the client's half of the closing handshake. */
-  #read(): void {
+  /** A closing socket is always read: a paused one would never see the client's half of the closing handshake. */
+  #updateReading(): void {
     if (this.#closing) return;
     if (this.#isPaused || this.#isHeld) this.#webSocket.pause();
     else this.#webSocket.resume();
   }
 
-  /** Does what the actor asks. */
+  /** Carries out what the pipeline emits. */
   override next(outbound: Outbound): void {
     if (this.closed) return;
     switch (outbound.kind) {
@@ -224,14 +224,14 @@ export class WebSocketTransport extends LeanSubscriber<Outbound> implements Cons
         break;
       case 'pause':
         this.#isPaused = true;
-        this.#read();
+        this.#updateReading();
         break;
       case 'resume':
         this.#isPaused = false;
-        this.#read();
+        this.#updateReading();
         break;
       case 'shut':
-        this.#shut(outbound);
+        this.#close(outbound);
     }
   }
 
@@ -242,11 +242,11 @@ export class WebSocketTransport extends LeanSubscriber<Outbound> implements Cons
     for (const part of parts) socket.write(part);
     if (parts.length > 1) socket.uncork();
     if (publishedAtMs !== undefined) this.#host.metrics.delivered(messages);
-    this.#look();
+    this.#checkFull();
   }
 
-  /** Is the socket full? write() answers false also for what the kernel took at once; what counts is what it left. */
-  #look(): void {
+  /** `write()` also returns false for bytes that the kernel took at once, so what counts is what is left. */
+  #checkFull(): void {
     if (this.#full || this.#socket.writableLength < this.#socket.writableHighWaterMark) return;
     this.#full = true;
     this.#socket.once('drain', () => {
@@ -256,22 +256,22 @@ export class WebSocketTransport extends LeanSubscriber<Outbound> implements Cons
     });
   }
 
-  /** The actor listens no more and said no `shut`, as when the stack ended within it: a tick, at the latest, tells. */
+  /** The pipeline is unsubscribed without a close, as after a stack overflow within it. The next tick at the latest finds out. */
   #abandoned(): void {
     if (this.closed) return;
     this.unsubscribe();
-    this.#shut(closeSocket(CloseCode.handlerBug, 'internal error'));
+    this.#close(closeSocket(CloseCode.handlerBug, 'internal error'));
   }
 
-  /** Answers the latest ping alone, which is all that is asked (RFC 6455 section 5.5.3), once the socket takes it. */
+  /** Answers only the latest ping, as RFC 6455 section 5.5.3 allows, once the socket is not full. */
   #pong(): void {
     if (this.#full || this.#owedPong === undefined || this.#closing) return;
     this.#webSocket.pong(this.#owedPong);
     this.#owedPong = undefined;
-    this.#look();
+    this.#checkFull();
   }
 
-  #shut({ code, reason, now }: CloseSocket): void {
+  #close({ code, reason, now }: CloseSocket): void {
     this.#closeCode ??= code;
     // A paused socket would never see the client's half of the closing handshake.
     this.#webSocket.resume();
@@ -282,7 +282,7 @@ export class WebSocketTransport extends LeanSubscriber<Outbound> implements Cons
 
 function onMessage(this: PlainWebSocket, data: RawData, isBinary: boolean): void {
   // nodebuffer, ws's default, makes every message one Buffer.
-  transportOf(this)?.tell(isBinary ? BINARY : { kind: 'text', text: (data as Buffer).toString('utf8') });
+  transportOf(this)?.emit(isBinary ? BINARY : { kind: 'text', text: (data as Buffer).toString('utf8') });
 }
 
 function onPing(this: PlainWebSocket, payload: Buffer): void {
@@ -290,7 +290,7 @@ function onPing(this: PlainWebSocket, payload: Buffer): void {
 }
 
 function onPong(this: PlainWebSocket): void {
-  transportOf(this)?.tell(ALIVE);
+  transportOf(this)?.emit(ALIVE);
 }
 
 function onError(this: PlainWebSocket, error: NodeJS.ErrnoException): void {
@@ -301,7 +301,7 @@ function onClose(this: PlainWebSocket, code: number): void {
   transportOf(this)?.ended(code);
 }
 
-/** ws makes them all of the class it was given. */
+/** ws makes all its WebSockets of the class that it is given. */
 function transportOf(webSocket: PlainWebSocket): WebSocketTransport | undefined {
   return webSocket instanceof WebSocket ? webSocket.transport : undefined;
 }

@@ -1,12 +1,13 @@
 import { BlockList, isIP, isIPv4 } from 'node:net';
 
-/** A set of addresses. */
+/** A set of addresses; `toString` is shown in the log of the start. */
 export interface Networks {
-  /** Whether an address, as a socket or a header has it, is in one of them. */
+  /** Whether an address, as a socket or a header has it, is in the set. */
   has(address: string): boolean;
+  toString(): string;
 }
 
-/** Whether it is what `readNetworks` returns. */
+/** Whether a value has the shape of `Networks`. */
 export function isNetworks(given: unknown): given is Networks {
   return typeof given === 'object' && given !== null && 'has' in given;
 }
@@ -14,7 +15,7 @@ export function isNetworks(given: unknown): given is Networks {
 /**
  * Networks in CIDR notation, comma-separated (RFC 4632, RFC 4291 section 2.3); an address alone is a network of one.
  *
- * @returns undefined where one of them is none
+ * @returns undefined where one of them is not a network
  */
 export function readNetworks(text: string): Networks | undefined {
   const list = new BlockList();
@@ -31,33 +32,34 @@ export function readNetworks(text: string): Networks | undefined {
       const address = readAddress(text);
       return address !== undefined && list.check(address, family(address));
     },
+    toString: () => text,
   };
 }
 
 /**
- * Whose request it is: the peer of its connection; or, where that is a trusted proxy, what `X-Forwarded-For` says, read from its
- * end: each proxy appends whom it heard, so the first that is not trusted is the client, and what stands before it is its own say.
+ * The address of a request's client: the peer of its connection or, where that is a trusted proxy, an element of `X-Forwarded-For`. Each
+ * proxy appends its own peer, so from the end the first address that is not trusted is the client's; all before it the client may have made up.
  *
  * @param forwardedFor every value of the header
- * @returns an address; empty where the peer has gone already
+ * @returns an address; empty where the peer is gone already
  */
 export function clientAddress(peer: string | undefined, forwardedFor: readonly string[], trusted: Networks | undefined): string {
   let address = readAddress(peer ?? '') ?? '';
   if (trusted === undefined) return address;
-  // An empty element of a list is none (RFC 9110 section 5.6.1.2).
-  const heard = forwardedFor
+  // Empty elements of a list are ignored (RFC 9110 section 5.6.1.2).
+  const reported = forwardedFor
     .flatMap((value) => value.split(','))
     .map((element) => element.trim())
     .filter((element) => element !== '');
   while (trusted.has(address)) {
-    const before = readAddress(heard.pop() ?? '');
+    const before = readAddress(reported.pop() ?? '');
     if (before === undefined) break;
     address = before;
   }
   return address;
 }
 
-/** What counts as one address where connections are limited: of IPv6 the /64 network, for whoever has one address there has all. */
+/** The key by which connections are limited: an IPv4 address, or the /64 network of an IPv6 address, all of which one client may have. */
 export function addressKey(address: string): string {
   if (isIP(address) !== 6) return address;
   const network = groupsOf(address)
@@ -70,7 +72,7 @@ function family(address: string): 'ipv4' | 'ipv6' {
   return isIPv4(address) ? 'ipv4' : 'ipv6';
 }
 
-/** Some proxies add the port, and a server that listens on IPv6 sees IPv4 mapped into it (RFC 4291 section 2.5.5.2), in whatever spelling. */
+/** Drops the port that some proxies add, and unmaps IPv4 addresses, which a server on IPv6 sees mapped (RFC 4291 section 2.5.5.2), in any spelling. */
 function readAddress(text: string): string | undefined {
   const bare = text.replace(/^\[([^\]]*)\](:\d+)?$/, '$1').replace(/^(\d+(?:\.\d+){3}):\d+$/, '$1');
   const version = isIP(bare);

@@ -1,8 +1,9 @@
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { NOT_FOUND, NO_HOST, UPGRADE_REQUIRED, methodNotAllowed, readHeaders, target, type Refusal } from './request.js';
+import { readHeaders, target } from './request.js';
+import { NOT_FOUND, NO_HOST, UPGRADE_REQUIRED, methodNotAllowed, type Refusal } from './refusal.js';
 
-/** A page of plain HTTP: what GET answers. */
+/** Makes the answer to a GET. */
 export type Page = () => Answer | Promise<Answer>;
 
 export interface Answer {
@@ -14,8 +15,8 @@ export interface Answer {
 export const JSON_TYPE = 'application/json';
 
 /**
- * Nothing here is a page to look at: no browser shall guess a type, run anything, put it into a frame or into another site's page,
- * or keep what is true for this moment alone.
+ * Answers are not for display: no browser may guess their type, run them, frame them, embed them in another site's page,
+ * or cache what is true for this moment only.
  */
 const GUARDS = {
   'Cache-Control': 'no-store',
@@ -24,7 +25,7 @@ const GUARDS = {
   'X-Content-Type-Options': 'nosniff',
 } as const;
 
-/** What a request that is no upgrade gets. Rejects where its page fails. */
+/** Answers a request that is not an upgrade. Rejects where its page fails. */
 export async function answerTo(
   request: IncomingMessage,
   pages: ReadonlyMap<string, Page>,
@@ -32,9 +33,9 @@ export async function answerTo(
 ): Promise<RefusalOrAnswer> {
   const { method, url = '' } = request;
   if (!hasOneHost(request)) return NO_HOST;
-  const place = target(url, basePath);
-  if (place.kind === 'webSocket') return method === 'GET' || method === 'HEAD' ? UPGRADE_REQUIRED : methodNotAllowed(['GET']);
-  const page = pages.get(place.path);
+  const to = target(url, basePath);
+  if (to.kind === 'webSocket') return method === 'GET' || method === 'HEAD' ? UPGRADE_REQUIRED : methodNotAllowed(['GET']);
+  const page = pages.get(to.path);
   if (page === undefined) return NOT_FOUND;
   return method === 'GET' || method === 'HEAD' ? page() : methodNotAllowed(['GET', 'HEAD']);
 }
@@ -47,7 +48,7 @@ function hasOneHost({ rawHeaders, httpVersion }: IncomingMessage): boolean {
 
 export type RefusalOrAnswer = Refusal | Answer;
 
-/** Writes it, in a response. */
+/** Writes an answer to a response. */
 export function send(response: ServerResponse, outcome: RefusalOrAnswer): void {
   const { status, contentType, body } = 'body' in outcome ? outcome : refusalAnswer(outcome);
   const headers = 'headers' in outcome ? outcome.headers : {};
@@ -60,7 +61,7 @@ export function send(response: ServerResponse, outcome: RefusalOrAnswer): void {
   response.end(body);
 }
 
-/** What is told to whom was refused: a JSON body. */
+/** A refusal as an answer with a JSON body. */
 export function refusalAnswer({ status, code, message }: Refusal): Answer {
   return { status, contentType: JSON_TYPE, body: JSON.stringify({ error: { code, message } }) };
 }

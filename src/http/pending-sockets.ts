@@ -1,21 +1,21 @@
 import type { Socket } from 'node:net';
 
 /**
- * The sockets of clients that have connected and not got what they came for: they have not finished a request, or may send another
- * one. Their time is bounded elsewhere, their number here: where there are too many, the one that has said nothing for the longest
- * makes room. So a flood of them shuts nobody out who sends a request without delay.
+ * Sockets that are not WebSockets: their clients have not finished a request, or may send another one. Timeouts bound their age, this
+ * class bounds their number: when there are too many, the socket that has been silent for longest is destroyed. So a flood of them
+ * does not shut out a client that sends a request without delay.
  */
 export class PendingSockets {
   readonly #most: () => number;
   readonly #onDropped: () => void;
-  /** The one that was heard of least recently is first. */
+  /** The one that has been silent for longest is first. */
   readonly #sockets = new Set<Socket>();
-  /** One for all, for there may be many sockets. */
+  /** One listener for all sockets, of which there may be many. */
   readonly #onClose: (this: Socket) => void;
 
   /**
-   * @param most how many there may be now; where it falls, one makes room for each that comes
-   * @param onDropped called for each that makes room
+   * @param most the number that is allowed now; where it falls, one socket is destroyed for each that connects
+   * @param onDropped called for each socket that is destroyed
    */
   constructor(most: () => number, onDropped: () => void) {
     this.#most = most;
@@ -30,29 +30,29 @@ export class PendingSockets {
     return this.#sockets.size;
   }
 
-  /** It has connected. */
-  enter(socket: Socket): void {
+  /** A client has connected. */
+  add(socket: Socket): void {
     this.#sockets.add(socket);
     socket.on('close', this.#onClose);
     this.makeRoom();
   }
 
-  /** Where they are too many, the oldest goes. */
+  /** Destroys the oldest, where there are too many. */
   makeRoom(): void {
     const [oldest] = this.#sockets;
     if (this.#sockets.size <= this.#most() || oldest === undefined) return;
-    this.leave(oldest);
+    this.remove(oldest);
     oldest.destroy();
     this.#onDropped();
   }
 
-  /** It has sent a request. */
+  /** A client has sent a request. */
   touch(socket: Socket): void {
     if (this.#sockets.delete(socket)) this.#sockets.add(socket);
   }
 
-  /** It is of no concern any more. */
-  leave(socket: Socket): void {
+  /** The socket is a WebSocket from now on. */
+  remove(socket: Socket): void {
     if (this.#sockets.delete(socket)) socket.off('close', this.#onClose);
   }
 }

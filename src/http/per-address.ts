@@ -1,4 +1,4 @@
-/** How many connections each address has, with those that are not open yet. */
+/** Counts the connections of each address, pending upgrades included, against a limit. */
 export class PerAddressLimit {
   readonly #most: number;
   readonly #taken = new Map<string, number>();
@@ -15,7 +15,7 @@ export class PerAddressLimit {
     this.#taken.set(address, this.#count(address) + 1);
   }
 
-  leave(address: string): void {
+  release(address: string): void {
     const left = this.#count(address) - 1;
     if (left > 0) this.#taken.set(address, left);
     else this.#taken.delete(address);

@@ -5,15 +5,17 @@ import type { SchedulerLike } from 'rxjs';
 import { answerTo, refuse, send, type Page } from './answer.js';
 import type { Descriptors } from '../runtime/descriptors.js';
 import { PendingSockets } from './pending-sockets.js';
+import { LogThrottle } from '../runtime/log-throttle.js';
 import type { Logger } from '../runtime/log.js';
-import { INTERNAL, readHeaders, target, type Refusal, type UpgradeRequest } from './request.js';
-import { Turns } from './turns.js';
+import { readHeaders, target, type UpgradeRequest } from './request.js';
+import { INTERNAL, type Refusal } from './refusal.js';
+import { OneRequest } from './one-request.js';
 
-/** An upgrade to websocket, as Node gives it. */
+/** An upgrade to websocket, as Node reports it. */
 export interface Upgrade {
   readonly request: IncomingMessage;
   readonly socket: Socket;
-  /** What the client sent behind its request. */
+  /** Bytes that the client sent after its request. */
   readonly head: Buffer;
 }
 
@@ -22,25 +24,25 @@ export interface HttpOptions {
   readonly log: Logger;
   readonly scheduler: SchedulerLike;
   readonly descriptors: Descriptors;
-  /** The headers of a request may take so long. */
+  /** The time in which the headers of a request have to arrive. */
   readonly headersTimeoutMs: number;
   /** Absent: this server has no WebSockets. */
   readonly webSockets?: WebSocketEndpoint;
 }
 
 export interface WebSocketEndpoint {
-  /** What stands before `/ws`. */
+  /** The path before `/ws`. */
   readonly basePath: string;
   /** An upgrade to websocket on a WebSocket path. */
   readonly onUpgrade: (upgrade: Upgrade, request: UpgradeRequest) => void;
 }
 
-/** Connections that had to make room are logged at most so often. */
-const COMPLAINT_INTERVAL_MS = 60_000;
+/** Closed pending connections are logged at most once in this time. */
+const LOG_INTERVAL_MS = 60_000;
 
 /**
- * A connection that waits for its next request is kept for so long: longer than load balancers keep theirs (60 s for most), or one of them
- * would send a request on a connection that is being closed, and an upgrade is not sent again.
+ * The time for which an idle connection is kept. It is longer than that of most load balancers (60 s): otherwise one could send a request on
+ * a connection that is being closed, and upgrades are not retried.
  */
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 
@@ -49,58 +51,62 @@ const EXPECTATION_FAILED: Refusal = { status: 417, code: 'expectation_failed', m
 /** The HTTP side of the service: pages, refusals, and upgrades passed on. */
 export function httpServer(options: HttpOptions): Server {
   const { headersTimeoutMs } = options;
-  const door = new HttpConnections(options);
+  const connections = new HttpConnections(options);
   const server = createServer({
     headersTimeout: headersTimeoutMs,
     requestTimeout: headersTimeoutMs,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-    // Node looks for slow requests only so often.
+    // The interval at which Node looks for slow requests.
     connectionsCheckingInterval: Math.ceil(headersTimeoutMs / 10),
-    // Asked for in `answerTo`, so that the answer is ours.
+    // `answerTo` checks it, so that the refusal has our JSON body.
     requireHostHeader: false,
   });
-  // Node drops the headers beyond this number without a word: a guard would judge a request by less than was sent. The 16 KiB that all
-  // headers may have together are their bound.
+  // Node silently drops headers beyond this number, so checks would not see all that was sent. The bound is the 16 KiB of all headers.
   server.maxHeadersCount = 0;
-  server.on('connection', door.enter);
-  server.on('request', door.request);
-  server.on('checkExpectation', door.expectation);
-  server.on('connect', door.tunnel);
-  server.on('upgrade', door.upgrade);
-  server.on('clientError', door.broken);
+  server.on('connection', connections.connected);
+  server.on('request', connections.request);
+  server.on('checkExpectation', connections.expectation);
+  server.on('connect', connections.tunnel);
+  server.on('upgrade', connections.upgrade);
+  server.on('clientError', connections.broken);
   return server;
 }
 
-/** What happens to whoever connects. */
+/** The HTTP connections of a server, from their first byte to an answer or an upgrade. */
 class HttpConnections {
   readonly #options: HttpOptions;
-  readonly #turns = new Turns();
-  readonly #halfOpen: PendingSockets;
+  readonly #oneRequest = new OneRequest();
+  readonly #pending: PendingSockets;
 
   constructor(options: HttpOptions) {
     this.#options = options;
-    const { descriptors } = options;
-    this.#halfOpen = new PendingSockets(() => descriptors.mostHalfOpen, complaint(options));
-    descriptors.reclaimFrom(this.#halfOpen);
+    const { descriptors, log, scheduler } = options;
+    const throttle = new LogThrottle({ intervalMs: LOG_INTERVAL_MS, now: () => scheduler.now() });
+    const most = () => descriptors.mostPending;
+    this.#pending = new PendingSockets(most, () => {
+      const passed = throttle.pass();
+      if (passed) log.warn({ dropped: 1 + (passed.unlogged ?? 0), most: most() }, 'too many pending connections');
+    });
+    descriptors.reclaimFrom(this.#pending);
   }
 
-  readonly enter = (socket: Socket): void => {
+  readonly connected = (socket: Socket): void => {
     this.#options.descriptors.taken();
-    this.#halfOpen.enter(socket);
+    this.#pending.add(socket);
   };
 
   readonly request = (request: IncomingMessage, response: ServerResponse): void => {
-    this.#halfOpen.touch(request.socket);
-    if (this.#turns.isNext(request.socket)) this.#respond(request, response);
+    this.#pending.touch(request.socket);
+    if (this.#oneRequest.accepts(request.socket)) this.#respond(request, response);
   };
 
   readonly expectation = (request: IncomingMessage, response: ServerResponse): void => {
-    if (!this.#turns.isNext(request.socket)) return;
-    this.#turns.begin(request.socket, response);
+    if (!this.#oneRequest.accepts(request.socket)) return;
+    this.#oneRequest.begin(request.socket, response);
     send(response, EXPECTATION_FAILED);
   };
 
-  /** Nothing is a tunnel here; without a listener, Node would close without an answer. */
+  /** There are no tunnels here; without a listener, Node would close without an answer. */
   readonly tunnel = (request: IncomingMessage, socket: Socket): void => {
     if (this.#takeOver(socket)) this.#respondOnSocket(request, socket);
   };
@@ -108,14 +114,14 @@ class HttpConnections {
   readonly upgrade = (request: IncomingMessage, socket: Socket, head: Buffer): void => {
     if (!this.#takeOver(socket)) return;
     const { webSockets, descriptors } = this.#options;
-    const place = target(request.url ?? '', webSockets?.basePath);
-    if (webSockets && place.kind === 'webSocket' && asksForWebSocket(request)) {
-      this.#halfOpen.leave(socket);
+    const to = target(request.url ?? '', webSockets?.basePath);
+    if (webSockets && to.kind === 'webSocket' && asksForWebSocket(request)) {
+      this.#pending.remove(socket);
       const noDescriptors = descriptors.areUsedUp;
-      if (descriptors.areScarce) this.#halfOpen.makeRoom();
+      if (descriptors.areScarce) this.#pending.makeRoom();
       const { method, rawHeaders } = request;
       const headers = readHeaders(rawHeaders);
-      webSockets.onUpgrade({ request, socket, head }, { method, headers, peer: socket.remoteAddress, noDescriptors, ...place });
+      webSockets.onUpgrade({ request, socket, head }, { method, headers, peer: socket.remoteAddress, noDescriptors, ...to });
     } else {
       this.#respondOnSocket(request, socket);
     }
@@ -127,10 +133,10 @@ class HttpConnections {
 
   #respond(request: IncomingMessage, response: ServerResponse): void {
     const { pages, log, webSockets } = this.#options;
-    this.#turns.begin(request.socket, response);
+    this.#oneRequest.begin(request.socket, response);
     void answerTo(request, pages, webSockets?.basePath)
       .catch((error: unknown): Refusal => {
-        log.error({ err: error }, 'page failed');
+        log.error({ err: error }, 'request failed');
         return INTERNAL;
       })
       .then((answer) => {
@@ -138,15 +144,15 @@ class HttpConnections {
       });
   }
 
-  /** Node gives up the socket, its listener for errors included, and the client may be gone already. */
+  /** Node has removed its listeners from the socket, that for errors too, and the client may be gone already. */
   #takeOver(socket: Socket): boolean {
     socket.on('error', destroy);
-    return this.#turns.isNext(socket);
+    return this.#oneRequest.accepts(socket);
   }
 
   /**
-   * Node hands over the socket for `CONNECT` and for any `Upgrade` header; one that is not ours is ignored (RFC 9110 section 7.8) and
-   * answered as if it were not there.
+   * Node hands over the socket for `CONNECT` and for any `Upgrade` header. An upgrade to another protocol is ignored (RFC 9110 section 7.8) and
+   * answered as a plain request.
    */
   #respondOnSocket(request: IncomingMessage, socket: Socket): void {
     const response = new ServerResponse(request);
@@ -159,21 +165,8 @@ class HttpConnections {
   }
 }
 
-/** Says how many connections had to make room, now and then. */
-function complaint({ log, scheduler, descriptors }: HttpOptions): () => void {
-  let dropped = 0;
-  let lastMs = -Infinity;
-  return () => {
-    dropped += 1;
-    const nowMs = scheduler.now();
-    if (nowMs - lastMs < COMPLAINT_INTERVAL_MS) return;
-    log.warn({ dropped, most: descriptors.mostHalfOpen }, 'too many half-open connections');
-    [dropped, lastMs] = [0, nowMs];
-  };
-}
-
 function asksForWebSocket({ headers, httpVersion }: IncomingMessage): boolean {
-  // RFC 6455 section 4.1 has 1.1 "or higher", but what is higher is not spoken here, whatever the request line says.
+  // RFC 6455 section 4.1 allows 1.1 "or higher", but no higher version is spoken here.
   return headers.upgrade?.toLowerCase() === 'websocket' && httpVersion === '1.1';
 }
 

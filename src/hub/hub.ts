@@ -1,6 +1,7 @@
 import { Observable, Subject, Subscription } from 'rxjs';
 import type { Broker, BrokerEvent, Gap } from '../broker/broker.js';
 import { fanOut } from './fan-out.js';
+import { LogThrottle } from '../runtime/log-throttle.js';
 import type { Logger } from '../runtime/log.js';
 import { Lingering } from './lingering.js';
 import { Member, type MemberEvent, type MemberHost, type MembershipChange, type PendingJoin } from './room.js';
@@ -48,7 +49,7 @@ const RETURN_TIMEOUT_MS = 30_000;
 const OWN_ROOMS = 1;
 
 /** An invalid publication is logged once per room in this time. */
-const COMPLAINT_INTERVAL_MS = 60_000;
+const LOG_INTERVAL_MS = 60_000;
 
 /**
  * The one place where the broker's central stream is demultiplexed by room.
@@ -65,8 +66,8 @@ export class Hub {
   readonly #rooms = new Map<string, Room>();
   readonly #lingering: Lingering;
   readonly #connection = new Subscription();
-  /** When each room's invalid publications were last logged, the longest ago first. */
-  readonly #loggedMs = new Map<string, number>();
+  /** For invalid publications, by room. */
+  readonly #throttle: LogThrottle;
   readonly #memberHost: MemberHost = {
     change: (member, { kind, rooms }) => {
       if (kind === 'join') this.#join(member, rooms);
@@ -96,6 +97,7 @@ export class Hub {
   constructor(options: HubOptions) {
     this.#options = options;
     const { broker, runtime, lingerMs } = options;
+    this.#throttle = new LogThrottle({ intervalMs: LOG_INTERVAL_MS, now: () => runtime.scheduler.now() });
     this.#lingering = new Lingering(lingerMs, runtime.scheduler, (room) => {
       this.#end(room);
     });
@@ -348,14 +350,8 @@ export class Hub {
   }
 
   #logInvalid(room: string, reason: string): void {
-    const nowMs = this.#options.runtime.scheduler.now();
-    for (const [silent, sinceMs] of this.#loggedMs) {
-      if (nowMs - sinceMs < COMPLAINT_INTERVAL_MS) break;
-      this.#loggedMs.delete(silent);
-    }
-    if (this.#loggedMs.has(room)) return;
-    this.#loggedMs.set(room, nowMs);
-    this.#options.log.warn({ room, reason }, 'invalid publication dropped');
+    const passed = this.#throttle.pass(room);
+    if (passed) this.#options.log.warn({ room, reason, ...passed }, 'invalid publication dropped');
   }
 }
 

@@ -1,3 +1,4 @@
+import { LogThrottle } from '../runtime/log-throttle.js';
 import type { Logger } from '../runtime/log.js';
 
 /** At most this many lines are logged in an interval. */
@@ -7,28 +8,16 @@ export const INTERVAL_MS = 60_000;
 /** Logs the channels to which the Redis user has no access. The number of lines is bounded, since clients choose the channels. */
 export class RefusalLog {
   readonly #log: Logger;
-  readonly #now: () => number;
-  /** Start of the present interval. */
-  #sinceMs = -Infinity;
-  #lines = 0;
-  /** Refusals since the last line that were not logged. */
-  #unlogged = 0;
+  readonly #throttle: LogThrottle;
 
   /** @param now monotonic, in milliseconds */
   constructor(log: Logger, now: () => number) {
     this.#log = log;
-    this.#now = now;
+    this.#throttle = new LogThrottle({ intervalMs: INTERVAL_MS, lines: MOST_LINES, now });
   }
 
   refused(channel: string, reason: string): void {
-    const nowMs = this.#now();
-    if (nowMs - this.#sinceMs >= INTERVAL_MS) [this.#sinceMs, this.#lines] = [nowMs, 0];
-    if (this.#lines === MOST_LINES) {
-      this.#unlogged += 1;
-      return;
-    }
-    this.#lines += 1;
-    this.#log.warn({ channel, reason, ...(this.#unlogged > 0 && { unlogged: this.#unlogged }) }, 'subscription refused');
-    this.#unlogged = 0;
+    const passed = this.#throttle.pass();
+    if (passed) this.#log.warn({ channel, reason, ...passed }, 'subscription refused');
   }
 }

@@ -1,86 +1,86 @@
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { devNull } from 'node:os';
 
-/** The number of descriptors that are left to what is no client: Redis, the keys of tokens, handlers, and requests for the state of the pod. */
+/** Descriptors kept for Redis, the JWKS, handlers, and requests for the state of the pod. */
 const RESERVED = 64;
 
-/** The number of them that the pod itself holds open, to be given back when all others are used up: else nobody could ask what is wrong. */
+/** Descriptors that the pod itself holds open and releases when all others are used up, so that an operator can still ask what is wrong. */
 const SPARE = 8;
 
-/** Of connections that come, each of so many is asked whether descriptors get scarce. */
-const LOOK_EVERY = 16;
+/** After this many new connections, the pod checks whether descriptors are scarce. */
+const CHECK_EVERY = 16;
 
-/** When they were scarce, so many must be free beyond the reserve until they are not: else the pod would be ready, and not, by turns. */
+/** Descriptors that must be free beyond the reserve before they no longer count as scarce: hysteresis for `/readyz`. */
 const ENOUGH = 16;
 
-/** Clients that are no WebSockets may be so many, where descriptors allow it; see `HalfOpen`. */
-const MAX_HALF_OPEN = 12_288;
+/** The most pending sockets (see `PendingSockets`), where there are descriptors for them. */
+const MAX_PENDING = 12_288;
 
-/** They may take so much of what is not reserved, where that is less. */
-const HALF_OPEN_SHARE = 0.75;
+/** The part of the descriptors beyond the reserve that pending sockets may take, where that is less. */
+const PENDING_SHARE = 0.75;
 
-/** Those that there may be at least while descriptors are scarce: who has one may ask why. */
-const HALF_OPEN_WHILE_SCARCE = 32;
+/** Pending sockets that are allowed while descriptors are scarce, so that an operator can ask why. */
+const PENDING_WHILE_SCARCE = 32;
 
-/** The same when there are none but the spare ones. */
-const HALF_OPEN_WHILE_EXHAUSTED = SPARE / 2;
+/** The same when only the spare descriptors are left. */
+const PENDING_WHILE_EXHAUSTED = SPARE / 2;
 
 /**
- * The file descriptors of the process, which it may have only so many of (`ulimit -n`), and each connection takes one. Where they are used up, the kernel
- * accepts no connection more and nobody is told why; so the pod takes no more clients before.
+ * The file descriptors of the process, of which each connection takes one, up to the limit (`ulimit -n`). When they are used up, the kernel
+ * accepts no more connections and no client learns why, so the pod refuses clients before that.
  */
 export class Descriptors {
-  /** Undefined where the system does not say. */
+  /** Undefined where the system does not report it. */
   readonly limit: number | undefined;
   #state: 'plenty' | 'scarce' | 'exhausted' = 'plenty';
-  #sinceLook = 0;
+  #sinceCheck = 0;
   readonly #spare: number[] = [];
-  readonly #halfOpen: { readonly size: number }[] = [];
+  readonly #pending: { readonly size: number }[] = [];
 
   /** @param limit given in tests */
   constructor(limit = processLimit()) {
     this.limit = limit;
   }
 
-  /** Whether a client would take one that is reserved. */
+  /** Whether another client would take a reserved descriptor. */
   get areScarce(): boolean {
     return this.#state !== 'plenty';
   }
 
-  /** Whether there is none for another WebSocket, nor anybody who has to make room for it. */
+  /** Whether there is no descriptor for another WebSocket, and no pending socket to close for it. */
   get areUsedUp(): boolean {
-    return this.areScarce && this.#halfOpen.every(({ size }) => size <= this.mostHalfOpen);
+    return this.areScarce && this.#pending.every(({ size }) => size <= this.mostPending);
   }
 
-  /** Clients that are no WebSockets, of whom some make room while descriptors are scarce. */
-  reclaimFrom(halfOpen: { readonly size: number }): void {
-    this.#halfOpen.push(halfOpen);
+  /** @param sockets pending sockets, some of which are closed while descriptors are scarce */
+  reclaimFrom(sockets: { readonly size: number }): void {
+    this.#pending.push(sockets);
   }
 
-  /** How many clients that are no WebSockets may be there now. */
-  get mostHalfOpen(): number {
-    if (this.#state === 'exhausted') return HALF_OPEN_WHILE_EXHAUSTED;
-    if (this.#state === 'scarce') return HALF_OPEN_WHILE_SCARCE;
-    if (this.limit === undefined) return MAX_HALF_OPEN;
-    return Math.min(MAX_HALF_OPEN, Math.max(HALF_OPEN_WHILE_SCARCE, Math.floor((this.limit - RESERVED) * HALF_OPEN_SHARE)));
+  /** The number of pending sockets that are allowed now. */
+  get mostPending(): number {
+    if (this.#state === 'exhausted') return PENDING_WHILE_EXHAUSTED;
+    if (this.#state === 'scarce') return PENDING_WHILE_SCARCE;
+    if (this.limit === undefined) return MAX_PENDING;
+    return Math.min(MAX_PENDING, Math.max(PENDING_WHILE_SCARCE, Math.floor((this.limit - RESERVED) * PENDING_SHARE)));
   }
 
-  /** The limit that this many WebSockets need, with everything else that there may be. */
+  /** The limit of open files that this many WebSockets need, with everything else. */
   static needed(connections: number): number {
-    return connections + MAX_HALF_OPEN + RESERVED;
+    return connections + MAX_PENDING + RESERVED;
   }
 
   /** A client has connected. */
   taken(): void {
-    this.#sinceLook += 1;
-    if (this.areScarce || this.#sinceLook >= LOOK_EVERY) this.look();
+    this.#sinceCheck += 1;
+    if (this.areScarce || this.#sinceCheck >= CHECK_EVERY) this.check();
   }
 
-  /** Looks whether they are scarce. */
-  look(): void {
-    this.#sinceLook = 0;
+  /** Checks whether descriptors are scarce. */
+  check(): void {
+    this.#sinceCheck = 0;
     try {
-      // POSIX gives the lowest numbers that are free: one within the reserve says that all others are taken.
+      // POSIX gives the lowest free number, so a number within the reserve means that all others are taken.
       const highest = numberOf(this.areScarce ? ENOUGH : 1);
       this.#state = this.limit !== undefined && highest >= this.limit - RESERVED ? 'scarce' : 'plenty';
     } catch (error) {
@@ -91,7 +91,7 @@ export class Descriptors {
     if (this.#state === 'plenty' && this.#spare.length === 0) this.#holdSpare();
   }
 
-  /** Gives back what it holds. */
+  /** Releases the spare descriptors. */
   close(): void {
     for (const descriptor of this.#spare.splice(0)) closeSync(descriptor);
   }
@@ -105,7 +105,7 @@ export class Descriptors {
   }
 }
 
-/** The highest number of so many descriptors, where they would be opened now. */
+/** The highest of `count` descriptors that are opened now, and closed again. */
 function numberOf(count: number): number {
   const opened: number[] = [];
   try {
@@ -116,7 +116,7 @@ function numberOf(count: number): number {
   return Math.max(...opened);
 }
 
-/** What `ulimit -n` says, to which Node raises its own limit at its start; Linux alone tells. */
+/** The limit of open files, which Node raises to `ulimit -Hn` at its start; undefined on systems without /proc. */
 function processLimit(): number | undefined {
   try {
     const [, limit] = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];

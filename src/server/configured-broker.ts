@@ -4,7 +4,7 @@ import { redisBroker, type RedisBrokerOptions } from '../redis/broker.js';
 import { redisClusterBroker } from '../redis/cluster/cluster-broker.js';
 import type { Config } from '../config/config.js';
 
-/** The broker that the configuration names. */
+/** Makes the broker that the configuration names. */
 export function configuredBroker(
   config: Config,
   parts: Pick<RedisBrokerOptions, 'runtime' | 'metrics' | 'log' | 'connect'>,

@@ -15,11 +15,11 @@ import { sendBuffer } from '../connection/send-buffer.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { Middleware } from '../handlers/middleware.js';
 
-/** What a pod is made of. */
+/** The parts of a pod that are given. */
 export interface PodParts {
   readonly limits: Limits;
   readonly handlers: readonly Handler[];
-  /** What goes around all handlers, the first of them outermost. */
+  /** Middleware around all handlers, the first of it outermost. */
   readonly middleware?: readonly Middleware[] | undefined;
   readonly transform?: OutboundTransform | undefined;
   readonly broker: Broker;
@@ -28,7 +28,7 @@ export interface PodParts {
   readonly log: Logger;
 }
 
-/** How long a room's subscription outlives its last member: who reloads a page finds it still there. */
+/** The time for which a room stays subscribed after its last member left: a client that reloads its page finds it still there. */
 const LINGER_MS = 1000;
 
 export function createPod(parts: PodParts): Pod {
@@ -37,7 +37,7 @@ export function createPod(parts: PodParts): Pod {
   const { maxRooms } = limits;
   const hub = new Hub({ broker, runtime, metrics, log, maxPublicationBytes, lingerMs: LINGER_MS, maxRooms });
   const held = new HeldBytes(limits.maxHeldBytes);
-  const beat = heartbeatClock(runtime, heartbeatTickMs(limits), () => {
+  const clock = heartbeatClock(runtime, heartbeatTickMs(limits), () => {
     hub.tick();
   });
   return {
@@ -47,13 +47,13 @@ export function createPod(parts: PodParts): Pod {
     failures: new Failures(metrics, log, runtime),
     hub,
     held,
-    clock: beat,
-    keepAlive: keepAlive(limits, beat, runtime),
+    clock,
+    keepAlive: keepAlive(limits, clock, runtime),
     sendBuffer: sendBuffer(limits, metrics, runtime),
   };
 }
 
-/** @throws ConfigError where two have the same name, or a handler's type is not for clients to send */
+/** @throws ConfigError where two parts have the same name, or where clients may not send a handler's type */
 function named({ handlers, middleware = [] }: PodParts): Pick<Pod, 'handlers' | 'middleware'> {
   const types = new Map<string, Handler>();
   for (const handler of handlers) {

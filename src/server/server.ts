@@ -6,6 +6,7 @@ import { Descriptors } from '../runtime/descriptors.js';
 import type { Broker, BrokerStatus } from '../broker/broker.js';
 import { configuredBroker } from './configured-broker.js';
 import { checkConfig, type Settings } from '../config/config.js';
+import { redactedConfig } from '../config/redact.js';
 import { drain } from './drain.js';
 import type { Handler } from '../handlers/handler.js';
 import { builtInHandlers } from '../handlers/built-in/index.js';
@@ -19,100 +20,103 @@ import { Connections } from '../gateway/connections.js';
 import { listenAll, listenersOf, stopAll } from '../gateway/listeners.js';
 import { nodeRuntime } from '../runtime/node-runtime.js';
 import type { Runtime } from '../runtime/runtime.js';
+import { packageVersion } from '../runtime/version.js';
 import type { Middleware } from '../handlers/middleware.js';
 
-/** When so many have come and gone and nobody is left, what they took is given back. */
+/** After this many connections have ended and none is left, garbage is collected at once. */
 const MANY_CONNECTIONS = 1000;
 
-/** What a pod is made of; what is absent is as `npm start` has it with an empty environment. */
+/** The parts of a pod; an absent one is that of `npm start` with an empty environment. */
 export interface ChatServerOptions {
   /** Limits and addresses, checked as environment variables are; `readConfig(process.env)` reads those. */
   readonly config?: Settings | undefined;
   /** The message types that clients may send: `[...builtInHandlers, mine]`. Absent, the built-in ones. */
   readonly handlers?: readonly Handler[] | undefined;
-  /** What goes around all handlers, the first of them outermost. */
+  /** Middleware around all handlers, the first of it outermost. */
   readonly middleware?: readonly Middleware[] | undefined;
-  /** How each connection hears what is said in its rooms; absent, all as it was said. */
+  /** Transforms what each connection receives of its rooms; absent, everything is received as it was published. */
   readonly transform?: OutboundTransform | undefined;
-  /** What joins the pods; absent, the one that the configuration names. */
+  /** The broker that joins the pods; absent, the one that the configuration names. */
   readonly broker?: Broker | undefined;
-  /** What a token's owner may do; absent, the claims say it. Not asked without authentication. */
+  /** Decides what the owner of a token may do; absent, by the claims. Not called without authentication. */
   readonly authorize?: Authorize | undefined;
   /** Absent, JSON lines on standard output at the configuration's level. */
   readonly logger?: Logger | undefined;
-  /** What `/metrics` shows; absent, those of `prometheusMetrics` with the labels of these handlers. */
+  /** The metrics of `/metrics`; absent, those of `prometheusMetrics` with labels for these handlers. */
   readonly metrics?: ScrapedMetrics | undefined;
-  /** Time, ids and chance, for tests. */
+  /** Time, ids and random numbers, for tests. */
   readonly runtime?: Runtime | undefined;
 }
 
-/** A pod that serves, or did. */
+/** A pod, before, while and after it serves. */
 export interface ChatServer {
-  /** @returns where it listens. Rejects where it can't, with Node's error: `EADDRINUSE`, `EACCES`, … */
+  /** @returns the address on which it listens. Rejects with Node's error where it cannot: `EADDRINUSE`, `EACCES`, … */
   listen(): Promise<AddressInfo>;
-  /** Tells every client to come back later, closes, then leaves broker and network: within `shutdownDelayMs` and `shutdownTimeoutMs`. Resolves when nothing is left. */
+  /** Drains: sends every client `shutdown`, closes all connections, then leaves the broker, within `shutdownDelayMs` and `shutdownTimeoutMs`. Resolves when nothing is left. */
   close(): Promise<void>;
 }
 
 /**
- * One pod: its broker, hub, reception and HTTP servers, put together. It does nothing before `listen` but to connect to its broker and to fetch the keys of tokens.
+ * Puts one pod together: broker, hub, gateway and HTTP servers. Before `listen` it only connects to its broker and fetches the JWKS.
  *
- * @throws ConfigError for settings that make no sense, two handlers of one type, or one of a type that is the server's
+ * @throws ConfigError for invalid settings, two handlers of one type, or a handler of one of the server's types
  */
 export function createChatServer(options: ChatServerOptions = {}): ChatServer {
   const { config, authorize, ...parts } = completed(options);
   const { runtime, metrics, log } = parts;
   const pod = createPod({ ...parts, limits: config });
   const authentication = config.authEnabled ? authenticator(config, runtime, log) : undefined;
-  const gatekeeper = authentication && { authenticate: authentication.authenticate, authorize, log };
+  const admission = authentication && { authenticate: authentication.authenticate, authorize, log };
   const descriptors = new Descriptors();
-  const reception = new Connections(pod, config, gatekeeper);
+  const gateway = new Connections(pod, config, admission);
   const status$ = new BehaviorSubject<BrokerStatus>({ up: false, reason: 'not connected yet' });
   const running = merge(
-    followed(parts.broker.status$, status$, metrics, log),
+    observed(parts.broker.status$, status$, metrics, log),
     pod.clock.tick$.pipe(
       tap(() => {
-        reception.tick();
-        descriptors.look();
+        gateway.tick();
+        descriptors.check();
       }),
     ),
     pod.held.changed$.pipe(
       tap(() => {
-        reception.hold(pod.held.isFull);
+        gateway.hold(pod.held.isFull);
       }),
     ),
-    emptied$(reception).pipe(tap(collectGarbage)),
+    emptied$(gateway).pipe(tap(collectGarbage)),
     authentication?.kept$ ?? EMPTY,
   ).subscribe();
-  const telling = new Presence(pod, config.presenceMaxMembers);
+  const presence = new Presence(pod, config.presenceMaxMembers);
   const { scheduler } = runtime;
   const keysProblem = () => authentication?.problem();
-  const sites = listenersOf({
+  const listeners = listenersOf({
     config,
     log,
     metrics,
-    reception,
+    connections: gateway,
     scheduler,
     descriptors,
     status: () => status$.value,
     keysProblem,
   });
   return {
-    listen: () => {
+    listen: async () => {
       warnOfLimit(descriptors, config.maxConnections, log);
-      return listenAll(sites, config.host, log);
+      const address = await listenAll(listeners, config.host, log);
+      log.info({ version: packageVersion(), node: process.version, config: redactedConfig(config), ...address }, 'listening');
+      return address;
     },
     close: async () => {
-      const { connections, ended$ } = reception;
+      const { connections, ended$ } = gateway;
       const { shutdownDelayMs: delayMs, shutdownTimeoutMs: timeoutMs } = config;
-      reception.drain();
+      gateway.drain();
       log.info({ connections: connections.size }, 'draining');
-      // Presence tells of clients that leave by themselves, during the delay too, and not of those that the drain closes.
-      const closing$ = telling.stop$;
+      // Presence is published for clients that leave by themselves, during the delay too, and not for those that the drain closes.
+      const closing$ = presence.stop$;
       await lastValueFrom(drain({ connections, ended$, delayMs, timeoutMs, runtime, closing$ }), { defaultValue: undefined });
-      await stopAll(sites);
+      await stopAll(listeners);
       running.unsubscribe();
-      telling.unsubscribe();
+      presence.unsubscribe();
       descriptors.close();
       pod.hub.close();
       log.info('stopped');
@@ -120,7 +124,7 @@ export function createChatServer(options: ChatServerOptions = {}): ChatServer {
   };
 }
 
-/** The options with what they leave out. */
+/** The options, with defaults for those that are absent. */
 function completed(options: ChatServerOptions) {
   const {
     handlers = builtInHandlers,
@@ -135,7 +139,7 @@ function completed(options: ChatServerOptions) {
   return { config, handlers, middleware, transform, authorize, broker, runtime, metrics, log };
 }
 
-/** Says at the start what would otherwise show under load. */
+/** Warns at the start of what would otherwise show only under load. */
 function warnOfLimit({ limit }: Descriptors, maxConnections: number, log: Logger): void {
   const needed = Descriptors.needed(maxConnections);
   if (limit !== undefined && limit < needed) log.warn({ limit, needed }, 'the limit of open files (ulimit -n) is low');
@@ -154,8 +158,8 @@ function emptied$({ connections, ended$ }: Connections): Observable<unknown> {
   );
 }
 
-/** Keeps the broker's present status, counts it, and logs where it becomes ready or stops being so. */
-function followed(
+/** Keeps the broker's latest status, reports it to the metrics, and logs when it becomes ready or not ready. */
+function observed(
   of$: Observable<BrokerStatus>,
   status$: BehaviorSubject<BrokerStatus>,
   metrics: Metrics,

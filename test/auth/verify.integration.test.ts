@@ -193,26 +193,26 @@ describe('a server of keys', () => {
     const token = bearer(key.sign(goodClaims()));
     for (let n = 0; n < 50; n++) await refused(service.port, '/ws', token);
     expect(server.asked).toBeLessThanOrEqual(1 + Math.ceil((performance.now() - startedMs) / 1000));
-    expect(service.logs.filter(({ msg }) => msg === 'keys of tokens not to be had')).toHaveLength(1);
+    expect(service.logs.filter(({ msg }) => msg === 'cannot fetch JWKS')).toHaveLength(1);
   });
 });
 
 describe('a pod that has no keys from the start', () => {
   test.each<[what: string, answer: KeyServer['answer'], why: RegExp]>([
-    ['their server is broken', (response) => response.writeHead(500).end(), /answers 500/],
-    ['their server answers a page', (response) => response.end('<html>secret'), /answers no JSON/],
-    ['there are none', answering([]), /no key that a token may be signed with/],
+    ['their server is broken', (response) => response.writeHead(500).end(), /answered 500/],
+    ['their server answers a page', (response) => response.end('<html>secret'), /did not answer JSON/],
+    ['there are none', answering([]), /no key for the allowed algorithms/],
     [
       'none of them is for tokens',
       answering([
         { ...signingKey('one').jwk, use: 'enc' },
         { kty: 'oct', k: 'c2VjcmV0' },
       ]),
-      /no key that a token may be signed with/,
+      /no key for the allowed algorithms/,
     ],
   ])('because %s says so in the log and in /readyz, lives, and is ready when it has them', async (_, answer, why) => {
     const { server, service } = await withoutKeys(answer);
-    await service.logged('keys of tokens not to be had', why);
+    await service.logged('cannot fetch JWKS', why);
     const ready = await service.get('/readyz');
     expect(ready.status).toBe(503);
     expect(await ready.json()).toEqual({ error: { code: 'auth_unavailable', message: expect.stringMatching(why) } });

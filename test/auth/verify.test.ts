@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { readConfig } from '../../src/config/config.js';
 import { authenticator } from '../../src/auth/verify.js';
-import { isRefusal } from '../../src/http/request.js';
+import { isRefusal } from '../../src/http/refusal.js';
 import { silentLogger } from '../../src/runtime/log.js';
 import { nodeRuntime } from '../../src/runtime/node-runtime.js';
 import { SECRET, goodClaims, nowS, signedBySecret, signingKey, startKeyServer, type KeyServer } from '../support/token.js';

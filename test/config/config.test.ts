@@ -533,8 +533,8 @@ describe('settings', () => {
       'REDIS_URL is "[object Object]"; allowed: a redis:, rediss: or memory: URL',
     ],
     ['an empty text', { redisUrl: '' }, 'REDIS_URL is ""; allowed: a redis:, rediss: or memory: URL'],
-    ['a misspelt one', { prot: 1 }, 'prot is no setting'],
-    ['what every object has', { toString: 1 }, 'toString is no setting'],
+    ['a misspelt one', { prot: 1 }, 'prot is not a setting'],
+    ['what every object has', { toString: 1 }, 'toString is not a setting'],
     [
       'a contradiction',
       { pingIntervalMs: 2, pongTimeoutMs: 1 },

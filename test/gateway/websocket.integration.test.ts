@@ -5,7 +5,7 @@ import { afterAll, afterEach, expect, test } from '@jest/globals';
 import { Observable, Subject, lastValueFrom } from 'rxjs';
 import { WebSocket } from 'ws';
 import { PAUSE, RESUME, TICK, closeSocket, type Outbound } from '../../src/connection/transport.js';
-import { WebSocketTransport, webSockets, type Actor } from '../../src/gateway/websocket.js';
+import { WebSocketTransport, webSockets, type Pipeline } from '../../src/gateway/websocket.js';
 import { ownBatch } from '../../src/hub/frame.js';
 import { noMetrics } from '../../src/runtime/metrics.js';
 import { clientFrame, framesIn, rawUpgrade } from '../support/raw.js';
@@ -36,7 +36,7 @@ interface Pair {
 }
 
 /** Gives the next client to an actor. */
-function accept(actor: Actor) {
+function accept(actor: Pipeline) {
   const closes: number[] = [];
   const metrics = { ...noMetrics, closed: (code: number) => closes.push(code) };
   const upgrade = webSockets(1024, () => undefined);
@@ -57,7 +57,7 @@ function accept(actor: Actor) {
 }
 
 /** A client of an actor. */
-async function clientOf(actor: Actor): Promise<Pair> {
+async function clientOf(actor: Pipeline): Promise<Pair> {
   const { closes, made, ended } = accept(actor);
   if (!http.listening) await once(http, 'listening');
   client = new WebSocket(`ws://127.0.0.1:${(http.address() as AddressInfo).port}`);
@@ -67,7 +67,7 @@ async function clientOf(actor: Actor): Promise<Pair> {
 
 test('nothing is written behind a close frame, which answers the client’s, though the actor has not heard of it yet', async () => {
   let say = (): void => undefined;
-  const talkative: Actor = (inbound$) =>
+  const talkative: Pipeline = (inbound$) =>
     new Observable((subscriber) => {
       say = () => {
         subscriber.next(ownBatch('{"too":"late"}'));
@@ -88,14 +88,14 @@ test('nothing is written behind a close frame, which answers the client’s, tho
 });
 
 test('an actor that listens no more and said nothing: the next tick closes its client with 1011', async () => {
-  const dead: Actor = (inbound$) =>
+  const dead: Pipeline = (inbound$) =>
     new Observable(() => {
       inbound$.subscribe().unsubscribe();
     });
   const { client, transport, ended, closes } = await clientOf(dead);
   const closed = once(client, 'close');
-  transport.tell(TICK);
-  transport.tell(TICK);
+  transport.emit(TICK);
+  transport.emit(TICK);
   const [code] = (await closed) as [number];
   await ended;
   expect(code).toBe(1011);

@@ -1,20 +1,15 @@
 import { describe, expect, test } from '@jest/globals';
 import { readNetworks } from '../../src/http/address.js';
+import { admit, target, type OriginPolicy, type Headers, type Occupancy, type UpgradeRequest } from '../../src/http/request.js';
 import {
   FORBIDDEN,
   NOT_FOUND,
   UPGRADE_REQUIRED,
-  admit,
   isRefusal,
   methodNotAllowed,
-  target,
   unauthorized,
-  type OriginPolicy,
-  type Headers,
-  type Occupancy,
   type Refusal,
-  type UpgradeRequest,
-} from '../../src/http/request.js';
+} from '../../src/http/refusal.js';
 
 const BASE = '/api/chat-api';
 const roomy: Occupancy = { draining: false, full: false };

@@ -15,7 +15,7 @@ function next(): number {
 /** Those of a process that may have so many more than it has, and what a look at them tells. */
 function withFree(free: number): Descriptors {
   const descriptors = new Descriptors(next() + free);
-  descriptors.look();
+  descriptors.check();
   descriptors.close();
   return descriptors;
 }
@@ -40,11 +40,11 @@ test.each<[what: string, limit: number | undefined, most: number]>([
   ['very low', 70, 32],
 ])('where the limit is %s, clients that are no WebSockets are bounded by it', (_, limit, most) => {
   const descriptors = new Descriptors(limit);
-  expect(descriptors.mostHalfOpen).toBe(limit === undefined ? 12_288 : most);
+  expect(descriptors.mostPending).toBe(limit === undefined ? 12_288 : most);
 });
 
 test('while they are scarce, new clients that are no WebSockets make room for each other', () => {
-  expect(withFree(RESERVED).mostHalfOpen).toBe(32);
+  expect(withFree(RESERVED).mostPending).toBe(32);
 });
 
 test('the limit that is needed has room for the connections, for what is half open and for the reserve', () => {

@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { noMetrics, prometheusMetrics, type Metrics, type MetricsOptions } from '../../src/runtime/metrics.js';
 import { CloseCode } from '../../src/protocol/protocol.js';
-import { AUTH_UNAVAILABLE, FORBIDDEN, INTERNAL, admit, unauthorized, type OriginPolicy } from '../../src/http/request.js';
+import { admit, type OriginPolicy } from '../../src/http/request.js';
+import { AUTH_UNAVAILABLE, FORBIDDEN, INTERNAL, unauthorized } from '../../src/http/refusal.js';
 
 /** One use of the metrics: which, and with what. */
 type Use = { readonly [K in keyof Metrics]: readonly [K, ...Parameters<Metrics[K]>] }[keyof Metrics];

@@ -77,7 +77,7 @@ describe('the service', () => {
     service = await startService({ REDIS_URL: redis.url, NODE_OPTIONS: `--import=${module}` });
     const [ada, ben] = await Promise.all([connect(service.port, '/ws/tea'), connect(service.port, '/ws/tea')]);
     service.process.kill('SIGUSR2');
-    expect(await service.logged('unhandled rejection')).toMatchObject({ level: 50, err: { message: 'stray' } });
+    expect(await service.logged('unhandled rejection')).toMatchObject({ level: 'error', err: { message: 'stray' } });
     ada.chat('still here');
     await ben.hearsChat('still here');
     expect((await service.get('/healthz')).status).toBe(200);

@@ -131,7 +131,7 @@ test('a flood of half-open connections: the oldest make room, and whoever sends 
   // About the oldest: connections race each other to the pod.
   expect(Math.max(...closed)).toBeLessThan(raws.length - MOST + 200);
   expect(((await residentBytes(service.process.pid)) - before) / MB).toBeLessThan((MOST * 48 * KB) / MB);
-  await service.logged('too many half-open connections');
+  await service.logged('too many pending connections');
   expect((await service.get('/healthz')).status).toBe(200);
 });
 

@@ -52,7 +52,7 @@ test('6,000 clients that a drain drops are told moments to come back that spread
   expectEven(waits.map((ms) => ms / (RECONNECT_SPREAD_MS + 1)));
   // The last close is due near the end of the spread, and no timer is early.
   const [drainingMs, stoppedMs] = await Promise.all(
-    ['draining', 'stopped'].map(async (msg) => (await service.logged(msg))['time']),
+    ['draining', 'stopped'].map(async (msg) => Date.parse(String((await service.logged(msg))['time']))),
   );
   expect(Number(stoppedMs) - Number(drainingMs)).toBeGreaterThan(0.95 * CLOSE_SPREAD_MS);
   // Not one after the other as they came.
