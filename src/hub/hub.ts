@@ -5,7 +5,7 @@ import type { Logger } from '../runtime/log.js';
 import { Lingering } from './lingering.js';
 import { Member, type MemberEvent, type MemberHost, type MembershipChange, type PendingJoin } from './room.js';
 import type { Metrics } from '../runtime/metrics.js';
-import { gatherTurn } from '../operators/gatherTurn.js';
+import { bufferTurn } from '../operators/bufferTurn.js';
 import { GLOBAL_ROOM } from '../protocol/protocol.js';
 import { checkPublication } from './publication.js';
 import type { Publication } from '../broker/broker.js';
@@ -100,7 +100,7 @@ export class Hub {
       this.#end(room);
     });
     this.#connection.add(
-      broker.events$.pipe(gatherTurn(runtime.turnEnd$, ({ kind }) => kind === 'gap')).subscribe((turn) => {
+      broker.events$.pipe(bufferTurn(runtime.turnEnd$, ({ kind }) => kind === 'gap')).subscribe((turn) => {
         this.#receiveTurn(turn);
       }),
     );

@@ -171,7 +171,7 @@ function link(client: RedisClient): RedisLink {
   return {
     ...anyLink(client, 'subscribe', 'messageBuffer'),
     publish: (channel, payload, settled) => {
-      gatherTurn(client.stream);
+      bufferTurn(client.stream);
       settle(client, client.publish(channel, payload), settled);
     },
     subscribe: (channels) => client.subscribe(...channels).then((count) => counted(client, count), rethrow),
@@ -185,7 +185,7 @@ function shardedLink(client: RedisClient): RedisLink {
   return {
     ...anyLink(client, 'ssubscribe', 'smessageBuffer'),
     publish: (channel, payload, settled) => {
-      gatherTurn(client.stream);
+      bufferTurn(client.stream);
       settle(client, client.spublish(channel, payload), settled);
     },
     subscribe: (channels) => client.ssubscribe(...channels).then((count) => counted(client, count), rethrow),
@@ -239,7 +239,7 @@ function misanswered(client: RedisClient): LinkError {
 }
 
 /** What is written in one turn of the event loop leaves in one system call, which costs more than all else of a publish. */
-function gatherTurn(stream: Redis['stream']): void {
+function bufferTurn(stream: Redis['stream']): void {
   if (stream.writableCorked > 0) return;
   stream.cork();
   setImmediate(() => {

@@ -19,7 +19,7 @@ import {
 } from 'rxjs';
 import type { BrokerStatus } from '../../broker/broker.js';
 import type { Logger } from '../../runtime/log.js';
-import { gatherTurn } from '../../operators/gatherTurn.js';
+import { bufferTurn } from '../../operators/bufferTurn.js';
 import { mergeClaims, rangesOf, type PlacedClaim, type Testimony } from './claims.js';
 import { majorityOf, readEndpoints, readMoved, readNodes, serverAt, type ClusterView } from './cluster-view.js';
 import type { Connect, RedisLink } from '../link.js';
@@ -134,13 +134,13 @@ export class RedisTopology {
         this.#asking.clear();
       });
       const hinted$ = this.#hinted$.pipe(
-        gatherTurn(turnEnd$),
+        bufferTurn(turnEnd$),
         tap(() => {
           this.#correct();
         }),
       );
       const changed$ = merge(this.#answered$, this.table$).pipe(
-        gatherTurn(turnEnd$),
+        bufferTurn(turnEnd$),
         tap(() => {
           this.#askThoseThatMatter();
         }),
