@@ -1,6 +1,6 @@
 import type { Subscription } from 'rxjs';
 import type { Envelope } from '../src/protocol/protocol.js';
-import type { Chance } from './chance.js';
+import type { SeededRandom } from './seeded-random.js';
 import type { Connection, Facts } from './facts.js';
 import type { ClientPlan } from './plan.js';
 import type { Item, Reader, SimulatedSocket } from './socket.js';
@@ -8,7 +8,7 @@ import type { Timeline } from '../src/testing/virtual-scheduler.js';
 
 export interface ClientOptions {
   readonly plan: ClientPlan;
-  readonly chance: Chance;
+  readonly random: SeededRandom;
   readonly timeline: Timeline;
   readonly facts: Facts;
   /** How often something is said to everybody, of all that is said. */
@@ -47,12 +47,12 @@ export class SimulatedClient implements Reader {
   }
 
   /** Comes within a time. */
-  come(withinMs: number): void {
-    this.#comeIn(this.#options.chance.next() * withinMs);
+  connectWithin(withinMs: number): void {
+    this.#comeIn(this.#options.random.next() * withinMs);
   }
 
   /** Says nothing more. */
-  quiet(): void {
+  stopSending(): void {
     this.#isQuiet = true;
     this.#rest();
   }
@@ -71,18 +71,18 @@ export class SimulatedClient implements Reader {
     const socket = this.#socket;
     if (socket === undefined) return;
     if (item.kind === 'ping') this.#pong(socket);
-    else if (item.kind === 'message') this.#hear(socket, item);
+    else if (item.kind === 'message') this.#receive(socket, item);
   }
 
   ended(code: number, unread: number): void {
     const socket = this.#socket;
     if (socket === undefined) return;
     this.#forget(socket, code, unread);
-    const { chance } = this.#options;
+    const { random } = this.#options;
     if (FINAL.has(code) || code >= 4500) {
-      this.#comeIn(chance.next() * ANOTHER_MS);
+      this.#comeIn(random.next() * ANOTHER_MS);
     } else {
-      const backoffMs = chance.next() * Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#failures++);
+      const backoffMs = random.next() * Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#failures++);
       this.#comeIn(this.#reconnectInMs ?? backoffMs);
     }
   }
@@ -95,12 +95,12 @@ export class SimulatedClient implements Reader {
   }
 
   #open(): void {
-    const { plan, enter, chance } = this.#options;
+    const { plan, enter, random } = this.#options;
     this.#reconnectInMs = undefined;
-    this.pace = plan.habit === 'slow' ? 0.2 + 2 * chance.next() : undefined;
+    this.pace = plan.habit === 'slow' ? 0.2 + 2 * random.next() : undefined;
     this.#socket = enter(plan, this);
     if (this.#socket === undefined) {
-      this.#comeIn(chance.next() * Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#failures++));
+      this.#comeIn(random.next() * Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#failures++));
       return;
     }
     if (this.#isQuiet) return;
@@ -111,7 +111,7 @@ export class SimulatedClient implements Reader {
   #forget(socket: SimulatedSocket, code: number, unread: number): void {
     this.#rest();
     this.#socket = undefined;
-    this.#options.facts.tell({ kind: 'ended', connection: socket.connection, code, unread });
+    this.#options.facts.record({ kind: 'ended', connection: socket.connection, code, unread });
   }
 
   #rest(): void {
@@ -119,8 +119,8 @@ export class SimulatedClient implements Reader {
     this.#acting?.unsubscribe();
   }
 
-  #hear(socket: SimulatedSocket, { message, writtenMs, late }: Item & { kind: 'message' }): void {
-    this.#options.facts.tell({ kind: 'heard', connection: socket.connection, message, writtenMs, late });
+  #receive(socket: SimulatedSocket, { message, writtenMs, late }: Item & { kind: 'message' }): void {
+    this.#options.facts.record({ kind: 'heard', connection: socket.connection, message, writtenMs, late });
     if (message.type !== 'system') return;
     const { event, reconnectInMs } = message.data as { event?: string; reconnectInMs?: number };
     if (event === 'welcome') this.#failures = 0;
@@ -128,42 +128,43 @@ export class SimulatedClient implements Reader {
   }
 
   #pong(socket: SimulatedSocket): void {
-    const { plan, chance } = this.#options;
-    if (plan.habit !== 'silent' || chance.happens(0.3)) socket.send({ kind: 'alive' });
+    const { plan, random } = this.#options;
+    if (plan.habit !== 'silent' || random.happens(0.3)) socket.send({ kind: 'alive' });
   }
 
   #talkOn(): void {
-    const { plan, chance, timeline } = this.#options;
+    const { plan, random, timeline } = this.#options;
     // Who says something is alive: the silent say little.
     const everyMs = plan.habit === 'silent' ? 10 * plan.talksEveryMs + 10_000 : plan.talksEveryMs;
     this.#talking = timeline.schedule(() => {
       this.#talk();
       this.#talkOn();
-    }, chance.wait(everyMs));
+    }, random.wait(everyMs));
   }
 
   #actOn(): void {
-    const { plan, chance, timeline } = this.#options;
+    const { plan, random, timeline } = this.#options;
     if (['steady', 'slow', 'silent'].includes(plan.habit)) return;
     this.#acting = timeline.schedule(
       () => {
         this.#act();
         if (this.#socket !== undefined) this.#actOn();
       },
-      chance.wait(MESSAGES_PER_ACT * plan.talksEveryMs),
+      random.wait(MESSAGES_PER_ACT * plan.talksEveryMs),
     );
   }
 
   #act(): void {
-    const { plan, chance } = this.#options;
+    const { plan, random } = this.#options;
     const socket = this.#socket;
     if (socket === undefined) return;
     const { habit } = plan;
     if (habit === 'restless') socket.send({ kind: 'close', code: CLOSE_NORMAL });
     else if (habit === 'stalling') this.#stall(socket);
     else if (habit === 'vanishing') this.#vanish(socket);
-    else if (habit === 'flooding') for (let count = chance.integer(20, 150); count > 0; count--) this.#talk();
-    else for (let count = chance.integer(1, 12); count > 0; count--) this.#say(socket, { type: 'nonsense' }, { room: undefined });
+    else if (habit === 'flooding') for (let count = random.integer(20, 150); count > 0; count--) this.#talk();
+    else
+      for (let count = random.integer(1, 12); count > 0; count--) this.#send(socket, { type: 'nonsense' }, { room: undefined });
   }
 
   #stall(socket: SimulatedSocket): void {
@@ -174,35 +175,35 @@ export class SimulatedClient implements Reader {
   #vanish(socket: SimulatedSocket): void {
     socket.vanish();
     this.#forget(socket, CLOSE_LOST, 0);
-    this.#comeIn(this.#options.chance.next() * ANOTHER_MS);
+    this.#comeIn(this.#options.random.next() * ANOTHER_MS);
   }
 
   #talk(): void {
-    const { plan, chance, globalShare } = this.#options;
+    const { plan, random, globalShare } = this.#options;
     const socket = this.#socket;
     if (socket === undefined) return;
     const { rooms } = plan;
-    const draw = chance.next();
+    const draw = random.next();
     const [only] = rooms;
     if (draw < globalShare) {
-      this.#say(socket, { type: 'chat', room: '' }, { room: '' });
+      this.#send(socket, { type: 'chat', room: '' }, { room: '' });
     } else if (draw < 0.9 && only !== undefined) {
-      const room = chance.pick([only, ...rooms]);
-      const named = rooms.length > 1 || chance.happens(0.5) ? { room } : {};
-      this.#say(socket, { type: 'chat', ...named }, { room });
+      const room = random.pick([only, ...rooms]);
+      const named = rooms.length > 1 || random.happens(0.5) ? { room } : {};
+      this.#send(socket, { type: 'chat', ...named }, { room });
     } else if (draw < 0.95) {
-      this.#say(socket, { type: 'ping' }, { room: undefined });
+      this.#send(socket, { type: 'ping' }, { room: undefined });
     } else {
-      this.#say(socket, { type: 'chat', room: 'elsewhere' }, { room: undefined });
+      this.#send(socket, { type: 'chat', room: 'elsewhere' }, { room: undefined });
     }
   }
 
   /** @param goes the room that hears it; undefined where nobody does */
-  #say(socket: SimulatedSocket, message: { type: string; room?: string }, goes: { readonly room: string | undefined }): void {
+  #send(socket: SimulatedSocket, message: { type: string; room?: string }, goes: { readonly room: string | undefined }): void {
     const { plan, facts } = this.#options;
     const { connection } = socket;
     const id = uuid(plan.index, connection.number, (this.#said += 1));
-    facts.tell({ kind: 'said', connection, id, room: goes.room });
+    facts.record({ kind: 'said', connection, id, room: goes.room });
     const content = `${id} in ${goes.room ?? 'no room'} `.padEnd(plan.contentBytes, '.');
     socket.send({ kind: 'text', text: JSON.stringify({ ...message, id, data: { content } }) });
   }
@@ -215,6 +216,6 @@ function uuid(client: number, connection: number, count: number): string {
 }
 
 /** Which client chose an id. */
-export function isSaidBy({ client }: Connection, { id }: Pick<Envelope, 'id'>): boolean {
+export function isSentBy({ client }: Connection, { id }: Pick<Envelope, 'id'>): boolean {
   return id.startsWith(client.index.toString(16).padStart(8, '0'));
 }

@@ -1,8 +1,8 @@
 import type { Envelope } from '../src/protocol/protocol.js';
-import { hash } from './chance.js';
+import { hash } from './seeded-random.js';
 import type { ClientPlan, Fault } from './plan.js';
 
-/** What a server took to be published. */
+/** A publish that a Redis server accepted. */
 export interface Accepted {
   readonly id: string;
   readonly type: string;
@@ -10,15 +10,15 @@ export interface Accepted {
   readonly atMs: number;
   /** When it was sent. */
   readonly publishedMs: number;
-  /** The time that its envelope bears, by the clock of who sent it. */
+  /** The timestamp of its envelope, by the publisher's clock. */
   readonly timestampMs: number;
-  /** It is valid, and was published where it belongs: every member of its room shall have it. */
+  /** Whether every member of its room must get it: it is valid and was not published to a replica. */
   readonly counts: boolean;
-  /** The message's data, where it is presence. */
+  /** The `data` of a presence message. */
   readonly presence: { readonly status: string; readonly clientId: string; readonly identity: string } | undefined;
 }
 
-/** One connection of a client's, as both ends know it. */
+/** One connection of a client. */
 export interface Connection {
   /** Counted from 1. */
   readonly number: number;
@@ -27,16 +27,16 @@ export interface Connection {
   readonly openedMs: number;
 }
 
-/** Where a pod runs, and which it is of those that ran there. */
+/** The slot that a pod runs in, and its number among the pods that ran there. */
 export interface PodName {
   readonly slot: number;
   readonly life: number;
 }
 
-/** What can be seen from outside the code: what clients sent and received, and what the simulated machines did. */
+/** An event that is visible from outside the code: of a client, a simulated machine, or a pod's log and metrics. */
 export type Fact =
   | { readonly kind: 'fault'; readonly fault: Fault; readonly phase: 'begins' | 'ends' }
-  /** A server took a publish. */
+  /** A Redis server accepted a publish. */
   | { readonly kind: 'accepted'; readonly channel: string; readonly position: number; readonly accepted: Accepted }
   /** A publication reached a pod. */
   | {
@@ -47,7 +47,7 @@ export type Fact =
       readonly bytes: number;
     }
   | { readonly kind: 'opened'; readonly connection: Connection }
-  /** A client sent a message; `room` hears it, or nobody does and the sender gets an answer. */
+  /** A client sent a message, to `room` or, if undefined, for an answer to itself. */
   | { readonly kind: 'said'; readonly connection: Connection; readonly id: string; readonly room: string | undefined }
   | Written
   | {
@@ -57,13 +57,13 @@ export type Fact =
       readonly writtenMs: number;
       readonly late: boolean;
     }
-  /** The pod asks for the end of a connection. */
+  /** The pod starts to close a connection. */
   | { readonly kind: 'shut'; readonly connection: Connection; readonly code: number }
-  /** The client's end of a connection is over; `unread` bytes it had not read. */
+  /** The connection has ended at the client, which had `unread` bytes left to read. */
   | { readonly kind: 'ended'; readonly connection: Connection; readonly code: number; readonly unread: number }
-  /** The pod's end is over. */
+  /** The connection has ended at the pod. */
   | { readonly kind: 'closed'; readonly connection: Connection; readonly code: number }
-  /** A publish is on its way to Redis, or was answered or given up after a while. */
+  /** A publish to Redis has started (1), or has been answered or abandoned (-1) after `tookMs`. */
   | {
       readonly kind: 'publishing';
       readonly pod: PodName;
@@ -71,80 +71,80 @@ export type Fact =
       readonly from: string;
       readonly change: 1 | -1;
       readonly tookMs: number;
-      /** Redis answered it: it was published or refused, and the pod knows. */
+      /** Whether Redis answered, so that the pod knows the result. */
       readonly isAnswered: boolean;
     }
-  /** A subscription of a pod has this much to get that the pod itself published, and has never had more. */
+  /** A new maximum of the pod's own publishes that are on the way back to its subscription. */
   | { readonly kind: 'coming-back'; readonly pod: PodName; readonly bytes: number }
-  /** Redis had too much for a subscription, and dropped it. */
+  /** Redis dropped a subscription because of its output buffer limit. */
   | { readonly kind: 'overflowed'; readonly pod: PodName; readonly bytes: number; readonly ownBytes: number }
-  /** A connection came into a room or left it, at a pod that tells of presence. */
+  /** A connection entered or left a room, at a pod that publishes presence. */
   | {
       readonly kind: 'member';
       readonly pod: PodName;
       readonly status: 'online' | 'offline';
       readonly room: string;
       readonly clientId: string;
-      /** The room is small enough to be told. */
-      readonly isTold: boolean;
+      /** Whether the room is small enough for presence. */
+      readonly isAnnounced: boolean;
     }
-  /** A pod's metrics: so many changes of presence wait, or were given up. */
+  /** A pod's metrics: the presence changes that wait or were lost. */
   | { readonly kind: 'presence'; readonly pod: PodName; readonly what: 'waiting' | 'lost'; readonly changes: number }
-  /** From now on a pod tells of no more changes; what was before it told, or counted. Where it was killed it does neither. */
-  | { readonly kind: 'presence-ends'; readonly pod: PodName; readonly phase: 'stopped' | 'told' | 'killed' }
-  /** All faults are over, and all has had time to come right. */
+  /** A pod stopped presence, has published or counted all earlier changes, or was killed. */
+  | { readonly kind: 'presence-ends'; readonly pod: PodName; readonly phase: 'stopped' | 'published' | 'killed' }
+  /** All faults are over, and the time to recover has passed. */
   | { readonly kind: 'calm' }
   /** A pod logged a warning. */
   | { readonly kind: 'warned'; readonly pod: PodName; readonly what: string }
-  /** Something is there that should be gone by now. */
+  /** A resource exists that should have been released. */
   | { readonly kind: 'left-over'; readonly what: string }
-  /** Something went wrong in the code itself: it logged an error, or threw one that nobody caught. */
+  /** The code logged an error or threw an uncaught one. */
   | { readonly kind: 'failed'; readonly what: string };
 
-/** A pod wrote to a socket. */
+/** A write of a pod to a socket. */
 export interface Written {
   readonly kind: 'written';
   readonly connection: Connection;
   readonly messages: number;
   readonly bytes: number;
-  /** All that was written since the socket took data again, where that is why it was written. */
+  /** The total written since the socket became writable, if that caused the write. */
   readonly waited: { readonly messages: number; readonly bytes: number } | undefined;
-  /** The socket was full, and had said so. */
+  /** Whether the socket was full before. */
   readonly full: boolean;
-  /** It is full now. */
+  /** Whether the socket is full now. */
   readonly fills: boolean;
 }
 
-/** Sees facts as they happen. */
-export interface Witness {
-  see(fact: Fact, nowMs: number): void;
+/** Is called with each fact as it happens. */
+export interface FactObserver {
+  observe(fact: Fact, nowMs: number): void;
 }
 
-/** Tells every fact to all who watch, and sums them up in one number that two runs of one plan have in common. */
+/** Passes every fact to the observers, and hashes them all: runs of one plan have the same hash. */
 export class Facts {
   readonly #now: () => number;
-  readonly #witnesses: readonly Witness[];
+  readonly #observers: readonly FactObserver[];
   #hash = 0x811c9dc5;
 
-  constructor(now: () => number, witnesses: readonly Witness[]) {
+  constructor(now: () => number, observers: readonly FactObserver[]) {
     this.#now = now;
-    this.#witnesses = witnesses;
+    this.#observers = observers;
   }
 
-  /** Of all that was told, in its order and with its times. */
+  /** The hash of all facts with their order and times. */
   get hash(): string {
     return this.#hash.toString(16).padStart(8, '0');
   }
 
-  tell(fact: Fact): void {
+  record(fact: Fact): void {
     const nowMs = this.#now();
-    this.#hash = hash(essence(fact), Math.imul(this.#hash ^ nowMs, 0x01000193));
-    for (const witness of this.#witnesses) witness.see(fact, nowMs);
+    this.#hash = hash(summaryOf(fact), Math.imul(this.#hash ^ nowMs, 0x01000193));
+    for (const observer of this.#observers) observer.observe(fact, nowMs);
   }
 }
 
-/** What a fact says, in a few characters. */
-function essence(fact: Fact): string {
+/** A fact as a short text, for the hash. */
+function summaryOf(fact: Fact): string {
   if (fact.kind === 'accepted') return `a${fact.channel}${fact.position}${fact.accepted.id}`;
   if (fact.kind === 'heard') return `h${fact.connection.number}${fact.message.id}${fact.message.type}`;
   if (fact.kind === 'said') return `s${fact.connection.number}${fact.id}`;

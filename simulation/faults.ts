@@ -1,47 +1,47 @@
-import type { Chance } from './chance.js';
+import type { SeededRandom } from './seeded-random.js';
 import type { Lane } from './network.js';
 import type { Fault, FaultKind } from './plan.js';
 import type { RedisConnection, Route } from './redis-connection.js';
 import type { RedisDeployment } from './redis-deployment.js';
 import type { RedisServer } from './redis-server.js';
 
-/** What faults befall. */
+/** The machines and networks that faults are injected into. */
 export interface Machines {
   readonly redis: RedisDeployment;
-  /** The busiest ones. */
+  /** The busiest rooms. */
   readonly rooms: readonly [string, ...string[]];
-  /** The ways between pods and Redis, by slot. */
+  /** The routes between pods and Redis, by slot. */
   readonly routes: readonly Route[];
-  /** The connections of a slot to Redis at present, subscriptions first. */
+  /** The current connections of a slot to Redis, subscriptions first. */
   links(slot: number): readonly RedisConnection[];
-  /** The pod of a slot is asked to go, and another one takes its place. */
+  /** Drains the pod of a slot; another pod replaces it. */
   drain(slot: number): void;
-  /** The pod of a slot dies; another one comes some time later. */
+  /** Kills the pod of a slot; another pod replaces it later. */
   crash(slot: number, backInMs: number): void;
   stall(slot: number, ms: number): void;
-  /** The clock of the machine of a slot is set. */
-  setClock(slot: number, chance: Chance): void;
+  /** Sets the clock of a slot's machine. */
+  setClock(slot: number, random: SeededRandom): void;
 }
 
-/** A fault under way: who suffers, and where chance decides. */
-interface Scene {
+/** What a fault affects, and its random numbers. */
+interface FaultScope {
   readonly machines: Machines;
-  readonly chance: Chance;
+  readonly random: SeededRandom;
   readonly fault: Fault;
   readonly redis: RedisDeployment;
   readonly master: RedisServer;
   readonly route: Route | undefined;
-  /** Of the slot, its subscription first. */
+  /** The slot's connections to Redis, its subscription first. */
   readonly links: readonly RedisConnection[];
 }
 
-/** Makes a fault happen; returns what ends it. */
-export function befall(fault: Fault, machines: Machines, chance: Chance): () => void {
+/** Injects a fault. @returns ends it */
+export function injectFault(fault: Fault, machines: Machines, random: SeededRandom): () => void {
   const { slot } = fault;
   const { redis } = machines;
   const scene = {
     machines,
-    chance,
+    random,
     fault,
     redis,
     master: redis.victim(),
@@ -51,9 +51,9 @@ export function befall(fault: Fault, machines: Machines, chance: Chance): () => 
   return FAULTS[fault.kind](scene) ?? nothing;
 }
 
-const FAULTS: Readonly<Record<FaultKind, (scene: Scene) => (() => void) | undefined>> = {
-  'redis-restart': ({ redis, master, chance }) => {
-    master.die(chance.happens(0.5));
+const FAULTS: Readonly<Record<FaultKind, (scene: FaultScope) => (() => void) | undefined>> = {
+  'redis-restart': ({ redis, master, random }) => {
+    master.die(random.happens(0.5));
     return () => {
       redis.restart(master);
     };
@@ -64,10 +64,10 @@ const FAULTS: Readonly<Record<FaultKind, (scene: Scene) => (() => void) | undefi
       master.goOn();
     };
   },
-  'redis-full': ({ master, redis, machines, chance }) => {
+  'redis-full': ({ master, redis, machines, random }) => {
     master.full = true;
-    // Those that are connected stay, but for one.
-    throwOut(redis, machines.links(chance.integer(0, machines.routes.length - 1)).slice(0, 1));
+    // The open connections stay, except one.
+    disconnect(redis, machines.links(random.integer(0, machines.routes.length - 1)).slice(0, 1));
     return () => {
       master.full = false;
     };
@@ -78,8 +78,8 @@ const FAULTS: Readonly<Record<FaultKind, (scene: Scene) => (() => void) | undefi
       master.refusesPublishes = false;
     };
   },
-  failover: ({ master, redis, chance }) => {
-    master.die(chance.happens(0.5));
+  failover: ({ master, redis, random }) => {
+    master.die(random.happens(0.5));
     return () => {
       redis.failOver(master);
     };
@@ -88,34 +88,34 @@ const FAULTS: Readonly<Record<FaultKind, (scene: Scene) => (() => void) | undefi
     redis.demote(master);
     return undefined;
   },
-  'slot-move': ({ redis, chance, machines }) => {
-    redis.moveSlot(`chat-api:room:${chance.pick(machines.rooms)}`);
+  'slot-move': ({ redis, random, machines }) => {
+    redis.moveSlot(`chat-api:room:${random.pick(machines.rooms)}`);
     return undefined;
   },
   'bus-cut': ({ redis, master }) => redis.cutBus(master),
   'sentinels-down': ({ redis }) => redis.silence(),
-  'kill-links': ({ redis, links, chance }) => {
-    throwOut(redis, chance.happens(0.5) ? links : links.filter(() => chance.happens(0.5)));
+  'kill-links': ({ redis, links, random }) => {
+    disconnect(redis, random.happens(0.5) ? links : links.filter(() => random.happens(0.5)));
     return undefined;
   },
   overflow: ({ route, redis, links }) =>
     overflow(route?.down, () => {
-      throwOut(redis, links.slice(0, 1), true);
+      disconnect(redis, links.slice(0, 1), true);
     }),
   'deaf-link': ({ links: [subscription] }) => {
     if (subscription?.isSubscribed) subscription.deaf = true;
     return undefined;
   },
-  'mute-links': ({ links, chance }) => {
-    for (const link of chance.happens(0.5) ? links.slice(1) : links) link.mute = true;
+  'mute-links': ({ links, random }) => {
+    for (const link of random.happens(0.5) ? links.slice(1) : links) link.mute = true;
     return undefined;
   },
   partition: ({ route }) => block(route ? [route.up, route.down] : []),
-  'half-partition': ({ route, chance }) => block(route ? [chance.happens(0.5) ? route.up : route.down] : []),
-  'slow-link': ({ route, chance }) => slow(route, chance.integer(50, 1500)),
-  'thin-line': ({ route, chance }) => thin(route, chance),
-  'clock-set': ({ machines, fault, chance }) => {
-    machines.setClock(fault.slot, chance);
+  'half-partition': ({ route, random }) => block(route ? [random.happens(0.5) ? route.up : route.down] : []),
+  'slow-link': ({ route, random }) => slow(route, random.integer(50, 1500)),
+  'thin-line': ({ route, random }) => limitBandwidth(route, random),
+  'clock-set': ({ machines, fault, random }) => {
+    machines.setClock(fault.slot, random);
     return undefined;
   },
   drain: ({ machines, fault }) => {
@@ -133,14 +133,14 @@ const FAULTS: Readonly<Record<FaultKind, (scene: Scene) => (() => void) | undefi
 };
 
 function nothing(): void {
-  // It ends by what the code does about it.
+  // The code under test ends it.
 }
 
-function throwOut({ servers }: RedisDeployment, links: readonly RedisConnection[], reset = false): void {
+function disconnect({ servers }: RedisDeployment, links: readonly RedisConnection[], reset = false): void {
   for (const link of links) for (const server of servers) if (server.clients.has(link)) server.hangUp(link, reset);
 }
 
-/** Redis has more for a subscriber than that one takes, until it has had enough. */
+/** Makes Redis' output buffer of a subscriber grow until Redis drops the subscriber. */
 function overflow(down: Lane | undefined, hangUp: () => void): () => void {
   down?.block();
   return () => {
@@ -156,12 +156,12 @@ function block(lanes: readonly Lane[]): () => void {
   };
 }
 
-/** Of bytes per second: as thin as a modem's line, or what a much used line has left. */
+/** Limits the bandwidth, to that of a modem or of a busy line. */
 const THIN = [1500, 6000, 25_000, 100_000] as const;
 
-function thin(route: Route | undefined, chance: Chance): () => void {
-  const lanes = route ? chance.pick([[route.up], [route.down], [route.up, route.down]]) : [];
-  const bytesPerSecond = chance.pick(THIN);
+function limitBandwidth(route: Route | undefined, random: SeededRandom): () => void {
+  const lanes = route ? random.pick([[route.up], [route.down], [route.up, route.down]]) : [];
+  const bytesPerSecond = random.pick(THIN);
   const widen = lanes.map((lane) => lane.narrow(bytesPerSecond));
   return () => {
     for (const end of widen) end();

@@ -1,4 +1,4 @@
-import type { Chance } from './chance.js';
+import type { SeededRandom } from './seeded-random.js';
 
 const SECOND_MS = 1000;
 const HOUR_MS = 3_600_000;
@@ -18,10 +18,10 @@ export class MachineClock {
   readonly #rate: number;
   readonly #settings: Setting[];
 
-  constructor(startMs: number, chance: Chance) {
+  constructor(startMs: number, random: SeededRandom) {
     this.#startMs = startMs;
-    this.#rate = (chance.next() * 2 - 1) * MOST_DRIFT;
-    this.#settings = [{ fromMs: -Infinity, offMs: errorOf(chance) }];
+    this.#rate = (random.next() * 2 - 1) * MOST_DRIFT;
+    this.#settings = [{ fromMs: -Infinity, offMs: errorOf(random) }];
   }
 
   /** The clock's reading. */
@@ -30,8 +30,8 @@ export class MachineClock {
   }
 
   /** Somebody, or NTP, sets it. */
-  set(nowMs: number, chance: Chance): void {
-    this.#settings.push({ fromMs: nowMs, offMs: errorOf(chance) });
+  set(nowMs: number, random: SeededRandom): void {
+    this.#settings.push({ fromMs: nowMs, offMs: errorOf(random) });
   }
 
   /** The latest reading that may stand for a moment: by its setting then, or any since. */
@@ -59,7 +59,7 @@ export class MachineClock {
 }
 
 /** How wrong a clock is: mostly a little, sometimes by minutes, now and then by hours. */
-function errorOf(chance: Chance): number {
-  const mostMs = chance.pick([50, 50, 3 * SECOND_MS, 3 * SECOND_MS, 120 * SECOND_MS, 5 * HOUR_MS]);
-  return Math.round((chance.next() * 2 - 1) * mostMs);
+function errorOf(random: SeededRandom): number {
+  const mostMs = random.pick([50, 50, 3 * SECOND_MS, 3 * SECOND_MS, 120 * SECOND_MS, 5 * HOUR_MS]);
+  return Math.round((random.next() * 2 - 1) * mostMs);
 }

@@ -1,4 +1,4 @@
-import { Chance } from './chance.js';
+import { SeededRandom } from './seeded-random.js';
 
 /** When every run begins. */
 export const START_MS = Date.UTC(2026, 0, 1);
@@ -132,18 +132,18 @@ const REST_MS = 45_000;
 /** A seed's plan. What one client or fault is does not depend on the others, so that each can be left out. */
 export function planOf(settings: Settings, selection: Selection = {}): Plan {
   const { seed, connections, minutes } = settings;
-  const chance = new Chance(seed);
-  const calm = chance.happens(CALM_PLANS);
+  const random = new SeededRandom(seed);
+  const calm = random.happens(CALM_PLANS);
   const wholeMs = Math.round(minutes * MINUTE_MS);
   const durationMs = selection.durationMs ?? wholeMs;
-  const redis = settings.redis ?? chance.fork('redis').pick(['single', 'single', 'sentinel', 'cluster']);
+  const redis = settings.redis ?? random.fork('redis').pick(['single', 'single', 'sentinel', 'cluster']);
   // At least one, and Array.from does not say so.
   const rooms = Array.from({ length: Math.max(2, Math.ceil(connections / 8)) }, (_, at) => `room-${at}`) as [string, ...string[]];
   const talksEveryMs = Math.max(TALKS_EVERY_MS, (connections * wholeMs) / MOST_MESSAGES);
   const clients = Array.from({ length: connections }, (_, index) =>
-    clientOf(index, { chance: chance.fork(`client ${index}`), rooms, calm, talksEveryMs }),
+    clientOf(index, { random: random.fork(`client ${index}`), rooms, calm, talksEveryMs }),
   );
-  const faults = calm ? [] : faultsOf(chance.fork('faults'), settings, redis, wholeMs);
+  const faults = calm ? [] : faultsOf(random.fork('faults'), settings, redis, wholeMs);
   const { faults: someFaults, clients: someClients } = selection;
   return {
     settings,
@@ -153,39 +153,39 @@ export function planOf(settings: Settings, selection: Selection = {}): Plan {
     rooms,
     clients: someClients ? clients.filter(({ index }) => someClients.includes(index)) : clients,
     faults: faults.filter(({ index, atMs }) => atMs < durationMs && (someFaults?.includes(index) ?? true)),
-    environment: environmentOf(chance.fork('environment'), minutes),
+    environment: environmentOf(random.fork('environment'), minutes),
     outputBuffer: OUTPUT_BUFFER,
   };
 }
 
 interface ClientSetting {
-  readonly chance: Chance;
+  readonly random: SeededRandom;
   readonly rooms: readonly string[];
   readonly calm: boolean;
   readonly talksEveryMs: number;
 }
 
-function clientOf(index: number, { chance, rooms, calm, talksEveryMs }: ClientSetting): ClientPlan {
-  const draw = chance.next();
-  const habit: Habit = calm || draw < 0.6 ? chance.pick(['steady', 'steady', 'restless']) : chance.pick(HABITS);
-  const count = chance.happens(0.03) ? 0 : chance.pick([1, 1, 1, 2, 3]);
+function clientOf(index: number, { random, rooms, calm, talksEveryMs }: ClientSetting): ClientPlan {
+  const draw = random.next();
+  const habit: Habit = calm || draw < 0.6 ? random.pick(['steady', 'steady', 'restless']) : random.pick(HABITS);
+  const count = random.happens(0.03) ? 0 : random.pick([1, 1, 1, 2, 3]);
   // The first rooms are the busy ones.
-  const named = Array.from({ length: count }, () => rooms[Math.floor(chance.next() ** 2 * rooms.length)] ?? '');
+  const named = Array.from({ length: count }, () => rooms[Math.floor(random.next() ** 2 * rooms.length)] ?? '');
   return {
     index,
     rooms: [...new Set(named)],
     habit,
-    talksEveryMs: talksEveryMs * (0.5 + chance.next()),
-    contentBytes: habit !== 'flooding' && chance.happens(LARGE) ? chance.pick(LARGE_BYTES) : chance.pick([10, 60, 300, 2000]),
+    talksEveryMs: talksEveryMs * (0.5 + random.next()),
+    contentBytes: habit !== 'flooding' && random.happens(LARGE) ? random.pick(LARGE_BYTES) : random.pick([10, 60, 300, 2000]),
   };
 }
 
-function faultsOf(chance: Chance, { pods }: Settings, redis: RedisKind, wholeMs: number): Fault[] {
+function faultsOf(random: SeededRandom, { pods }: Settings, redis: RedisKind, wholeMs: number): Fault[] {
   const kinds = kindsOf(redis);
   const faults: Fault[] = [];
   for (let atMs = WARM_UP_MS; ;) {
-    atMs += chance.wait(FAULT_EVERY_MS) + (chance.happens(RESTS) ? REST_MS : 0);
-    const kind = chance.pick(kinds);
+    atMs += random.wait(FAULT_EVERY_MS) + (random.happens(RESTS) ? REST_MS : 0);
+    const kind = random.pick(kinds);
     const {
       lastsMs: [least, most],
       hits,
@@ -194,8 +194,8 @@ function faultsOf(chance: Chance, { pods }: Settings, redis: RedisKind, wholeMs:
       index: faults.length,
       kind,
       atMs,
-      lastsMs: chance.integer(least, most),
-      slot: hits === 'all' ? -1 : chance.integer(0, pods - 1),
+      lastsMs: random.integer(least, most),
+      slot: hits === 'all' ? -1 : random.integer(0, pods - 1),
     };
     if (atMs >= wholeMs) return faults;
     faults.push(fault);
@@ -216,16 +216,16 @@ function onlyFor(kind: FaultKind): RedisKind | undefined {
 }
 
 /** Small bounds, so that they are reached. */
-function environmentOf(chance: Chance, minutes: number): Record<string, string> {
+function environmentOf(random: SeededRandom, minutes: number): Record<string, string> {
   return {
-    SEND_BUFFER_MESSAGES: String(chance.pick([8, 32, 256])),
-    SEND_BUFFER_BYTES: String(chance.pick([20_000, 200_000, 17_039_360])),
-    SLOW_CONSUMER_POLICY: chance.pick(['disconnect', 'drop-oldest']),
-    PUBLISH_WINDOW: String(chance.pick([1, 4, 32])),
+    SEND_BUFFER_MESSAGES: String(random.pick([8, 32, 256])),
+    SEND_BUFFER_BYTES: String(random.pick([20_000, 200_000, 17_039_360])),
+    SLOW_CONSUMER_POLICY: random.pick(['disconnect', 'drop-oldest']),
+    PUBLISH_WINDOW: String(random.pick([1, 4, 32])),
     // Long runs take the defaults.
     ...(minutes < LONG_MINUTES && { PING_INTERVAL_MS: '5000', PONG_TIMEOUT_MS: '12000' }),
-    PRESENCE_MAX_MEMBERS: String(chance.pick([0, 5, 100])),
+    PRESENCE_MAX_MEMBERS: String(random.pick([0, 5, 100])),
     SHUTDOWN_TIMEOUT_MS: '5000',
-    SHUTDOWN_DELAY_MS: String(chance.pick([0, 500])),
+    SHUTDOWN_DELAY_MS: String(random.pick([0, 500])),
   };
 }

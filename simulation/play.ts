@@ -5,55 +5,55 @@ import { CausesCheck } from './checks/causes.js';
 import type { CheckOptions, Violation } from './checks/check.js';
 import { DeliveryCheck } from './checks/delivery.js';
 import { IsolationCheck } from './checks/isolation.js';
-import { LinesCheck } from './checks/lines.js';
-import { MannersCheck } from './checks/manners.js';
+import { BacklogCheck } from './checks/backlog.js';
+import { ProtocolCheck } from './checks/protocol.js';
 import { PresenceCheck } from './checks/presence.js';
-import { RemainsCheck } from './checks/remains.js';
+import { LeftoversCheck } from './checks/leftovers.js';
 import { SenderCheck } from './checks/senders.js';
-import { Weather } from './checks/weather.js';
-import type { Connection, Witness } from './facts.js';
+import { Environment } from './checks/environment.js';
+import type { Connection, FactObserver } from './facts.js';
 import { History } from './history.js';
 import { START_MS, type Plan } from './plan.js';
 import { RECOVERY_MS, Simulation } from './simulation.js';
-import { Tally } from './tally.js';
+import { Statistics } from './statistics.js';
 
-/** What came of a plan. */
+/** The result of playing a plan. */
 export interface Outcome {
   readonly plan: Plan;
-  /** Sums up all that happened: two runs of one plan have it in common. */
+  /** A hash of all facts: equal in all runs of one plan. */
   readonly hash: string;
-  readonly tally: Tally;
-  /** The first of them; a failure has many consequences. */
+  readonly statistics: Statistics;
+  /** The first violations of each check. */
   readonly violations: readonly Violation[];
-  /** What led to the first violation, where it was asked for. */
+  /** The events before the first violation, if asked for. */
   readonly history: readonly string[];
 }
 
-/** Of each check. */
+/** The most violations that are recorded per check: one failure has many consequences. */
 const MOST_VIOLATIONS = 20;
 
-/** Plays a plan and checks every promise. Rejects only where the simulation itself is broken. */
+/** Plays a plan with all checks. Rejects only if the simulation itself fails. */
 export async function play(plan: Plan, { withHistory = false } = {}): Promise<Outcome> {
-  const tally = new Tally();
-  tally.begin(plan.redis);
+  const statistics = new Statistics();
+  statistics.begin(plan.redis);
   const violations: Violation[] = [];
   const history = withHistory ? new History() : undefined;
   const simulation = new Simulation(plan, ({ redis, clocks, now }) => {
-    const blame = (check: string) => {
-      let blamed = 0;
+    const report = (check: string) => {
+      let reported = 0;
       return (what: string, connection?: Connection) => {
-        if ((blamed += 1) <= MOST_VIOLATIONS) violations.push({ check, atMs: now(), what, connection });
+        if ((reported += 1) <= MOST_VIOLATIONS) violations.push({ check, atMs: now(), what, connection });
         history?.stop();
       };
     };
     const excuse = (what: string) => {
-      tally.excuse(what);
+      statistics.excuse(what);
     };
-    return [tally, ...(history ? [history] : []), ...checks({ plan, redis, clocks, excuse }, blame)];
+    return [statistics, ...(history ? [history] : []), ...checks({ plan, redis, clocks, excuse }, report)];
   });
   const before = rxjsConfig.onUnhandledError;
   rxjsConfig.onUnhandledError = (error) => {
-    simulation.facts.tell({ kind: 'failed', what: `nobody caught: ${String(error)}` });
+    simulation.facts.record({ kind: 'failed', what: `uncaught: ${String(error)}` });
   };
   try {
     await simulation.run();
@@ -61,27 +61,27 @@ export async function play(plan: Plan, { withHistory = false } = {}): Promise<Ou
     rxjsConfig.onUnhandledError = before;
   }
   const [first] = violations;
-  return { plan, hash: simulation.facts.hash, tally, violations, history: first ? (history?.about(first) ?? []) : [] };
+  return { plan, hash: simulation.facts.hash, statistics, violations, history: first ? (history?.about(first) ?? []) : [] };
 }
 
-type Blame = (check: string) => CheckOptions['blame'];
+type Reporter = (check: string) => CheckOptions['report'];
 
 type Watched = Pick<CheckOptions, 'plan' | 'redis' | 'clocks' | 'excuse'>;
 
-function checks({ plan, redis, clocks, excuse }: Watched, blame: Blame): readonly Witness[] {
-  const weather = new Weather(RECOVERY_MS);
+function checks({ plan, redis, clocks, excuse }: Watched, report: Reporter): readonly FactObserver[] {
+  const environment = new Environment(RECOVERY_MS);
   const config = readConfig(plan.environment);
-  const options = (check: string): CheckOptions => ({ plan, config, redis, clocks, weather, blame: blame(check), excuse });
+  const options = (check: string): CheckOptions => ({ plan, config, redis, clocks, environment, report: report(check), excuse });
   return [
-    weather,
+    environment,
     new DeliveryCheck(options('delivery')),
     new SenderCheck(options('senders')),
     new IsolationCheck(options('isolation')),
-    new MannersCheck(options('manners')),
+    new ProtocolCheck(options('protocol')),
     new BoundsCheck(options('bounds')),
-    new LinesCheck(options('lines')),
+    new BacklogCheck(options('backlog')),
     new CausesCheck(options('causes'), START_MS + plan.durationMs + RECOVERY_MS),
     new PresenceCheck(options('presence')),
-    new RemainsCheck(options('remains')),
+    new LeftoversCheck(options('leftovers')),
   ];
 }

@@ -15,7 +15,7 @@ import { isRefusal } from '../src/http/refusal.js';
 import type { Connect } from '../src/redis/link.js';
 import { TICK } from '../src/connection/transport.js';
 import type { Runtime } from '../src/runtime/runtime.js';
-import type { Chance } from './chance.js';
+import type { SeededRandom } from './seeded-random.js';
 import type { MachineClock } from './machine-clock.js';
 import type { Connection, Facts, PodName } from './facts.js';
 import { START_MS } from './plan.js';
@@ -25,7 +25,7 @@ import type { Timeline } from '../src/testing/virtual-scheduler.js';
 export interface SimulatedPodOptions {
   readonly name: PodName;
   readonly timeline: Timeline;
-  readonly chance: Chance;
+  readonly random: SeededRandom;
   readonly config: Config;
   readonly facts: Facts;
   readonly connect: Connect;
@@ -60,15 +60,15 @@ export class SimulatedPod {
     this.#options = options;
     this.name = options.name;
     this.timeline = timeline;
-    const runtime = worldOf(options);
-    const log = complainingLogger(facts, options.name);
+    const runtime = runtimeOf(options);
+    const log = reportingLogger(facts, options.name);
     const metrics: Metrics = {
       ...noMetrics,
       presenceWaiting: (changes) => {
-        facts.tell({ kind: 'presence', pod: options.name, what: 'waiting', changes });
+        facts.record({ kind: 'presence', pod: options.name, what: 'waiting', changes });
       },
       presenceLost: (changes) => {
-        facts.tell({ kind: 'presence', pod: options.name, what: 'lost', changes });
+        facts.record({ kind: 'presence', pod: options.name, what: 'lost', changes });
       },
       rooms: (change: 1 | -1) => {
         this.#rooms += change;
@@ -87,8 +87,8 @@ export class SimulatedPod {
       }),
     );
     this.#watching = this.#pod.hub.membership$.subscribe(({ kind: status, room, clientId, members }) => {
-      const isTold = members <= config.presenceMaxMembers;
-      facts.tell({ kind: 'member', pod: options.name, status, room, clientId, isTold });
+      const isAnnounced = members <= config.presenceMaxMembers;
+      facts.record({ kind: 'member', pod: options.name, status, room, clientId, isAnnounced });
     });
     this.#telling = new Presence(this.#pod, config.presenceMaxMembers);
   }
@@ -109,28 +109,28 @@ export class SimulatedPod {
 
   /** An upgrade; undefined where it is refused. */
   open(made: Connection, reader: Reader, outside: Timeline): SimulatedSocket | undefined {
-    const { facts, timeline, chance, config } = this.#options;
+    const { facts, timeline, random, config } = this.#options;
     const query = made.client.rooms.map((room) => `room=${encodeURIComponent(room)}`).join('&');
     const full = config.maxConnections > 0 && this.sockets.size >= config.maxConnections;
     const request = { method: 'GET', headers: { host: ['pod'] }, peer: undefined, segment: undefined, query };
     const rooms = admit(request, { draining: this.#draining, full }, ANYWHERE);
     if (isRefusal(rooms)) return undefined;
     const id = this.#pod.runtime.newId();
-    facts.tell({ kind: 'opened', connection: made });
+    facts.record({ kind: 'opened', connection: made });
     const socket = new SimulatedSocket({
       connection: made,
       // The one place that knows how an actor is made.
       actor: (inbound$, consumer) =>
         connection(inbound$, consumer, { pod: this.#pod, id, identity: id, rooms, access: undefined }),
       reader,
-      latencyMs: () => chance.integer(1, 20),
+      latencyMs: () => random.integer(1, 20),
       pod: timeline,
       outside,
       facts,
       onEnd: (ended) => {
         this.sockets.delete(ended);
         this.#ended$.next();
-        if (!ended.isForgotten) facts.tell({ kind: 'left-over', what: `listeners of connection ${made.number}` });
+        if (!ended.isForgotten) facts.record({ kind: 'left-over', what: `listeners of connection ${made.number}` });
       },
     });
     this.sockets.add(socket);
@@ -158,16 +158,16 @@ export class SimulatedPod {
       complete: () => {
         this.#running.unsubscribe();
         this.#telling.unsubscribe();
-        this.#stopPresence('told');
+        this.#stopPresence('published');
         this.#pod.hub.close();
         done();
       },
     });
   }
 
-  #stopPresence(phase: 'stopped' | 'told' | 'killed'): void {
+  #stopPresence(phase: 'stopped' | 'published' | 'killed'): void {
     this.#watching.unsubscribe();
-    this.#options.facts.tell({ kind: 'presence-ends', pod: this.name, phase });
+    this.#options.facts.record({ kind: 'presence-ends', pod: this.name, phase });
   }
 
   /** SIGKILL: nothing of it happens any more. */
@@ -179,10 +179,10 @@ export class SimulatedPod {
 }
 
 /** Two clocks of its own: what they show differs from those of all others, and from the true time. */
-function worldOf({ name, timeline, chance, clock }: SimulatedPodOptions): Runtime {
+function runtimeOf({ name, timeline, random, clock }: SimulatedPodOptions): Runtime {
   let ids = 0;
   const pod = `${hex(name.slot + 1, 4)}${hex(name.life, 4)}`;
-  const clocks = chance.fork('clocks');
+  const clocks = random.fork('clocks');
   const bornMs = timeline.now();
   const beginsAt = clocks.next() * LONGEST_UPTIME_MS;
   const rate = 1 + (clocks.next() * 2 - 1) * MOST_RATE_ERROR;
@@ -198,7 +198,7 @@ function worldOf({ name, timeline, chance, clock }: SimulatedPodOptions): Runtim
       ids = (ids + 1) % 2 ** 16;
       return `${pod}-0000-7000-8000-${hex(timeline.now() - START_MS, 8)}${hex(ids, 4)}`;
     },
-    random: chance.next,
+    random: random.next,
   };
 }
 
@@ -217,14 +217,14 @@ function hex(value: number, digits: number): string {
 }
 
 /** No fault of a machine or a client is an error of the service's own. */
-function complainingLogger(facts: Facts, pod: PodName): Logger {
+function reportingLogger(facts: Facts, pod: PodName): Logger {
   const silent = () => undefined;
   const warn = (details: unknown, event = 'logged') => {
-    facts.tell({ kind: 'warned', pod, what: `${event}: ${JSON.stringify(details)}` });
+    facts.record({ kind: 'warned', pod, what: `${event}: ${JSON.stringify(details)}` });
   };
   const complain = (details: object | string, event = 'logged') => {
     const cause: unknown = typeof details === 'object' && 'err' in details ? details.err : details;
-    facts.tell({ kind: 'failed', what: `${event}: ${String(cause)}` });
+    facts.record({ kind: 'failed', what: `${event}: ${String(cause)}` });
   };
   const log: Logger = { debug: silent, info: silent, warn, error: complain, fatal: complain, child: () => log };
   return log;

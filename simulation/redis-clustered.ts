@@ -64,7 +64,7 @@ export class RedisClustered extends RedisDeployment {
   }
 
   victim(): RedisServer {
-    return this.#table.masters[this.options.chance.integer(0, SHARDS.length - 1)] ?? this.ownerOf('');
+    return this.#table.masters[this.options.random.integer(0, SHARDS.length - 1)] ?? this.ownerOf('');
   }
 
   failOver(dead: RedisServer): void {
@@ -76,7 +76,7 @@ export class RedisClustered extends RedisDeployment {
   /** Who comes back takes no part before it has heard. */
   override restart(server: RedisServer): void {
     server.start();
-    if (server !== this.#cut) this.#hear(server);
+    if (server !== this.#cut) this.#notifySubscribers(server);
   }
 
   demote(master: RedisServer): void {
@@ -89,7 +89,7 @@ export class RedisClustered extends RedisDeployment {
    * publishes even then (`cluster-allow-pubsubshard-when-down`).
    */
   override cutBus(master: RedisServer): () => void {
-    const { timeline, chance } = this.options;
+    const { timeline, random } = this.options;
     if (this.#cut !== undefined || !master.isUp) return () => undefined;
     this.#cut = master;
     const election = timeline.schedule(
@@ -97,13 +97,13 @@ export class RedisClustered extends RedisDeployment {
         const replica = this.#replicaFor(master);
         if (replica) this.#change(promoted(this.#table, master, replica), [replica]);
       },
-      NODE_TIMEOUT_MS + chance.integer(0, ELECTION_MS),
+      NODE_TIMEOUT_MS + random.integer(0, ELECTION_MS),
     );
     const noticing = timeline.schedule(
       () => {
         this.#isNoticed = true;
       },
-      NODE_TIMEOUT_MS + chance.integer(0, NOTICE_MS),
+      NODE_TIMEOUT_MS + random.integer(0, NOTICE_MS),
     );
     return () => {
       election.unsubscribe();
@@ -113,19 +113,19 @@ export class RedisClustered extends RedisDeployment {
       timeline.schedule(
         () => {
           master.serve(() => {
-            if (master !== this.#cut) this.#hear(master);
+            if (master !== this.#cut) this.#notifySubscribers(master);
           });
         },
-        chance.integer(0, GOSSIP_MS),
+        random.integer(0, GOSSIP_MS),
       );
     };
   }
 
   override moveSlot(channel: string): void {
-    const { chance } = this.options;
+    const { random } = this.options;
     const slot = slotOf(channel);
     const from = this.#table.masters.indexOf(this.ownerOf(channel));
-    const to = (from + chance.integer(1, SHARDS.length - 1)) % SHARDS.length;
+    const to = (from + random.integer(1, SHARDS.length - 1)) % SHARDS.length;
     const source = this.ownerOf(channel);
     const moved = new Map(this.#table.moved).set(slot, to);
     const target = this.#table.masters[to];
@@ -134,21 +134,21 @@ export class RedisClustered extends RedisDeployment {
   }
 
   roleOf(server: RedisServer): 'master' | 'slave' {
-    return this.#heardBy(server).masters.includes(server) ? 'master' : 'slave';
+    return this.#tableOf(server).masters.includes(server) ? 'master' : 'slave';
   }
 
   override refusal(server: RedisServer, channels: readonly string[]): string | undefined {
     const slots = new Set(channels.map(slotOf));
     if (slots.size > 1) return "CROSSSLOT Keys in request don't hash to the same slot";
     const [slot = 0] = slots;
-    const owner = ownerIn(this.#heardBy(server), slot);
+    const owner = ownerIn(this.#tableOf(server), slot);
     return owner === server ? undefined : `MOVED ${slot} ${owner.name}:${PORT}`;
   }
 
   asked(server: RedisServer, command: string): Answer {
     switch (command) {
       case 'CLUSTER SLOTS':
-        return { ok: rangesOf(this.#heardBy(server)).map(([first, last, { name }]) => [first, last, [name, PORT, name, []]]) };
+        return { ok: rangesOf(this.#tableOf(server)).map(([first, last, { name }]) => [first, last, [name, PORT, name, []]]) };
       case 'CLUSTER NODES':
         return { ok: this.servers.map((one) => this.#nodeLine(server, one)).join('\n') };
       case 'CLUSTER INFO':
@@ -175,7 +175,7 @@ export class RedisClustered extends RedisDeployment {
 
   /** What a server says of another one, or of itself. */
   #nodeLine(server: RedisServer, one: RedisServer): string {
-    const table = this.#heardBy(server);
+    const table = this.#tableOf(server);
     const shard = this.#pairs.findIndex((pair) => pair.includes(one));
     const master = table.masters[shard];
     const isMaster = one === master;
@@ -198,7 +198,7 @@ export class RedisClustered extends RedisDeployment {
 
   #info(server: RedisServer): string {
     const isAlone = server === this.#cut && this.#isNoticed;
-    const failed = isAlone ? 0 : this.#heardBy(server).masters.filter((master) => this.#takesForDead(server, master)).length;
+    const failed = isAlone ? 0 : this.#tableOf(server).masters.filter((master) => this.#takesForDead(server, master)).length;
     return [
       `cluster_state:${isAlone || failed > 0 ? 'fail' : 'ok'}`,
       `cluster_slots_assigned:${SLOT_COUNT}`,
@@ -207,30 +207,30 @@ export class RedisClustered extends RedisDeployment {
     ].join('\r\n');
   }
 
-  #heardBy(server: RedisServer): Table {
+  #tableOf(server: RedisServer): Table {
     return this.#heard.get(server) ?? this.#table;
   }
 
   /** @param known who hear of it at once: it is their doing */
   #change(table: Table, known: readonly RedisServer[]): void {
-    const { timeline, chance } = this.options;
+    const { timeline, random } = this.options;
     this.#table = table;
-    for (const server of known) this.#hear(server);
+    for (const server of known) this.#notifySubscribers(server);
     for (const server of this.servers) {
       if (known.includes(server)) continue;
       timeline.schedule(
         () => {
           server.serve(() => {
-            if (server !== this.#cut) this.#hear(server);
+            if (server !== this.#cut) this.#notifySubscribers(server);
           });
         },
-        chance.integer(0, GOSSIP_MS),
+        random.integer(0, GOSSIP_MS),
       );
     }
   }
 
   /** Subscribers to what it has lost are told so. */
-  #hear(server: RedisServer): void {
+  #notifySubscribers(server: RedisServer): void {
     this.#heard.set(server, this.#table);
     server.dropForeign();
   }

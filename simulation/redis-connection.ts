@@ -173,11 +173,11 @@ export class RedisConnection implements RedisClient, RedisLink {
     this.#ownBytes += ownBytes;
     if (this.#ownBytes >= this.#toldOwnBytes + STEP_BYTES) {
       this.#toldOwnBytes = this.#ownBytes;
-      facts.tell({ kind: 'coming-back', pod, bytes: this.#ownBytes });
+      facts.record({ kind: 'coming-back', pod, bytes: this.#ownBytes });
     }
     const arrive = () => {
       this.#ownBytes -= ownBytes;
-      if (position !== undefined) facts.tell({ kind: 'arrived', pod, channel, position, bytes: bytes.length });
+      if (position !== undefined) facts.record({ kind: 'arrived', pod, channel, position, bytes: bytes.length });
       this.message$.next({ channel, payload: bytes });
     };
     this.#down.send(arrive, FRAME_BYTES + bytes.length, this.#hear);
@@ -185,7 +185,7 @@ export class RedisConnection implements RedisClient, RedisLink {
 
   overflow(): void {
     const { facts, pod } = this.#options;
-    facts.tell({ kind: 'overflowed', pod, bytes: this.unsentBytes, ownBytes: this.#ownBytes });
+    facts.record({ kind: 'overflowed', pod, bytes: this.unsentBytes, ownBytes: this.#ownBytes });
   }
 
   lose(channel: string): void {
@@ -310,7 +310,7 @@ export class RedisConnection implements RedisClient, RedisLink {
 
   #count(envelope: Envelope | undefined, counted: Omit<Fact & { kind: 'publishing' }, 'kind' | 'pod' | 'id' | 'from'>): void {
     const { facts, pod } = this.#options;
-    if (envelope) facts.tell({ kind: 'publishing', pod, ...envelope, ...counted });
+    if (envelope) facts.record({ kind: 'publishing', pod, ...envelope, ...counted });
   }
 }
 

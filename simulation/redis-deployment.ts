@@ -1,4 +1,4 @@
-import type { Chance } from './chance.js';
+import type { SeededRandom } from './seeded-random.js';
 import type { Accepted, Facts } from './facts.js';
 import type { OutputBuffer } from './plan.js';
 import type { Answer, RedisHost, RedisServer, Source } from './redis-server.js';
@@ -9,7 +9,7 @@ export interface DeploymentOptions {
   readonly timeline: Timeline;
   readonly facts: Facts;
   /** For what takes now longer and now shorter. */
-  readonly chance: Chance;
+  readonly random: SeededRandom;
   readonly outputBuffer: OutputBuffer;
 }
 
@@ -104,7 +104,7 @@ export abstract class RedisDeployment implements RedisHost {
     const accepted = { ...bears, atMs, publishedMs: sentMs, counts, presence };
     log.push(accepted);
     positions.set(id, position);
-    this.options.facts.tell({ kind: 'accepted', channel, position, accepted });
+    this.options.facts.record({ kind: 'accepted', channel, position, accepted });
     return position;
   }
 }

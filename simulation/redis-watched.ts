@@ -50,9 +50,9 @@ export class RedisWatched extends RedisPair {
   }
 
   override silence(): () => void {
-    const { chance } = this.options;
-    const silent = chance.happens(0.5) ? this.#sentinels : this.#sentinels.filter(() => chance.happens(0.5));
-    for (const sentinel of silent) sentinel.die(chance.happens(0.5));
+    const { random } = this.options;
+    const silent = random.happens(0.5) ? this.#sentinels : this.#sentinels.filter(() => random.happens(0.5));
+    for (const sentinel of silent) sentinel.die(random.happens(0.5));
     return () => {
       for (const sentinel of silent) {
         sentinel.start();
@@ -83,7 +83,7 @@ export class RedisWatched extends RedisPair {
 
   /** The replica is promoted; the sentinels hear of it one after the other; and the old master is told in the end, and drops everybody. */
   #replace(toldWithinMs: number): void {
-    const { timeline, chance } = this.options;
+    const { timeline, random } = this.options;
     const old = this.master;
     this.promote();
     this.#replicas.delete(this.master);
@@ -92,7 +92,7 @@ export class RedisWatched extends RedisPair {
         () => {
           sentinel.serve(() => this.#believed.set(sentinel, this.master));
         },
-        nth === 0 ? 0 : chance.integer(0, HEARSAY_MS),
+        nth === 0 ? 0 : random.integer(0, HEARSAY_MS),
       );
     }
     timeline.schedule(
@@ -101,7 +101,7 @@ export class RedisWatched extends RedisPair {
         this.#replicas.add(old);
         old.hangUpAll(false);
       },
-      chance.integer(0, toldWithinMs),
+      random.integer(0, toldWithinMs),
     );
   }
 }

@@ -1,5 +1,5 @@
 import type { Subscription } from 'rxjs';
-import type { Chance } from './chance.js';
+import type { SeededRandom } from './seeded-random.js';
 import type { Plan } from './plan.js';
 import type { RedisDeployment } from './redis-deployment.js';
 import type { Timeline } from '../src/testing/virtual-scheduler.js';
@@ -10,15 +10,15 @@ const NOTIFIES_EVERY_MS = 3000;
 export class Service {
   readonly #redis: RedisDeployment;
   readonly #timeline: Timeline;
-  readonly #chance: Chance;
+  readonly #random: SeededRandom;
   readonly #plan: Plan;
   #notifying: Subscription | undefined;
   #count = 0;
 
-  constructor(redis: RedisDeployment, timeline: Timeline, chance: Chance, plan: Plan) {
+  constructor(redis: RedisDeployment, timeline: Timeline, random: SeededRandom, plan: Plan) {
     this.#redis = redis;
     this.#timeline = timeline;
-    this.#chance = chance;
+    this.#random = random;
     this.#plan = plan;
     this.#notify();
   }
@@ -31,17 +31,17 @@ export class Service {
     this.#notifying = this.#timeline.schedule(() => {
       this.#publish();
       this.#notify();
-    }, this.#chance.wait(NOTIFIES_EVERY_MS));
+    }, this.#random.wait(NOTIFIES_EVERY_MS));
   }
 
   #publish(): void {
-    const client = this.#plan.clients[this.#chance.integer(0, this.#plan.clients.length - 1)];
+    const client = this.#plan.clients[this.#random.integer(0, this.#plan.clients.length - 1)];
     const room = client?.rooms[0];
     if (room === undefined) return;
     const channel = `chat-api:room:${room}`;
     const owner = this.#redis.ownerOf(channel);
     if (!owner.isUp) return;
-    const payload = this.#chance.happens(0.2) ? this.#chance.pick(GARBAGE) : this.#notification(room);
+    const payload = this.#random.happens(0.2) ? this.#random.pick(GARBAGE) : this.#notification(room);
     const sentMs = this.#timeline.now();
     owner.serve(() => {
       owner.publish(channel, payload, { pod: undefined, sentMs });

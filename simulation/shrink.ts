@@ -1,14 +1,13 @@
 import type { Outcome } from './play.js';
 import { planOf, type Plan, type Selection, type Settings } from './plan.js';
 
-/** So many smaller plans are tried at most. */
+/** The most plans that are tried. */
 const MOST_TRIES = 120;
 
 /**
- * The smallest part of a plan that still fails in the same check, as far as a bounded search finds it: nothing after the failure,
- * then without one or many of the faults, then of the clients.
+ * Searches for the smallest part of a plan that still fails the same check: first shorter, then with fewer faults, then with fewer clients.
  *
- * @param fails plays a plan; what it resolves to where it fails so, undefined where it does not
+ * @param fails plays a plan; resolves to its outcome if it fails the same check, otherwise to undefined
  */
 export async function shrink(
   settings: Settings,
@@ -34,7 +33,7 @@ export async function shrink(
   return best;
 }
 
-/** Leaves out halves, then quarters, and so on down to one at a time. */
+/** Leaves out halves, then quarters, down to single elements. */
 async function drop(
   part: 'faults' | 'clients',
   best: () => Selection,

@@ -3,10 +3,10 @@ import { parseArgs } from 'node:util';
 import { REDIS_KINDS, planOf, type Plan, type RedisKind, type Selection, type Settings } from './plan.js';
 import { play, type Outcome } from './play.js';
 import { shrink } from './shrink.js';
-import { Tally } from './tally.js';
+import { Statistics } from './statistics.js';
 
 const USAGE = `usage: npm run simulate -- [--seed N] [--seeds COUNT] [--pods N] [--connections N] [--minutes N] [--redis single|sentinel|cluster]
-       a part of a seed's plan: [--faults 1,2] [--clients 3,4] [--for MS]`;
+       a part of a plan:  [--faults 1,2] [--clients 3,4] [--for MS]`;
 const PROGRESS_MS = 5000;
 
 await main();
@@ -45,47 +45,47 @@ async function main(): Promise<void> {
 }
 
 async function runAll(first: number, count: number, common: Omit<Settings, 'seed'>, selection: Selection): Promise<void> {
-  const all = new Tally();
-  let toldMs = Date.now();
+  const all = new Statistics();
+  let printedMs = Date.now();
   const isPart = Object.values(selection).some((part) => part !== undefined);
   for (let seed = first; seed < first + count; seed++) {
     const settings = { ...common, seed };
     const startMs = Date.now();
     const outcome = await play(planOf(settings, selection), { withHistory: isPart });
-    all.add(outcome.tally);
+    all.add(outcome.statistics);
     if (outcome.violations.length > 0) {
       await fail(settings, outcome, isPart);
       return;
     }
-    if (count === 1) print(`seed ${seed}: nothing wrong, in ${Date.now() - startMs} ms; trace ${outcome.hash}\n${String(all)}`);
-    else if (Date.now() - toldMs > PROGRESS_MS) {
-      toldMs = Date.now();
-      print(`${seed - first + 1} of ${count} seeds: nothing wrong`);
+    if (count === 1) print(`seed ${seed}: no violations, in ${Date.now() - startMs} ms; trace ${outcome.hash}\n${String(all)}`);
+    else if (Date.now() - printedMs > PROGRESS_MS) {
+      printedMs = Date.now();
+      print(`${seed - first + 1} of ${count} seeds: no violations`);
     }
   }
-  if (count > 1) print(`${count} seeds from ${first}: nothing wrong\n${String(all)}`);
+  if (count > 1) print(`${count} seeds from ${first}: no violations\n${String(all)}`);
 }
 
-/** Prints what failed, in the smallest form that is found, and how to see it again. */
+/** Prints the violations of the smallest failing plan that is found, and the command that repeats it. */
 async function fail(settings: Settings, outcome: Outcome, isPart: boolean): Promise<void> {
   process.exitCode = 1;
   const check = outcome.violations[0]?.check;
   print(`seed ${settings.seed} fails at commit ${commit()}; trace ${outcome.hash}`);
   if (isPart) {
-    tell(outcome);
+    printOutcome(outcome);
     return;
   }
   const again = async (plan: Plan): Promise<Outcome | undefined> => {
     const tried = await play(plan);
     return tried.violations[0]?.check === check ? tried : undefined;
   };
-  print('looking for the shortest history that fails so...');
+  print('shrinking the plan...');
   const selection = await shrink(settings, outcome, again);
-  tell(await play(planOf(settings, selection), { withHistory: true }));
-  print(`\nthe same again: npm run simulate -- ${argumentsOf(settings, selection)}`);
+  printOutcome(await play(planOf(settings, selection), { withHistory: true }));
+  print(`\nto repeat: npm run simulate -- ${argumentsOf(settings, selection)}`);
 }
 
-function tell({ violations, history, plan }: Outcome): void {
+function printOutcome({ violations, history, plan }: Outcome): void {
   print(
     `${plan.clients.length} clients, ${plan.faults.length} faults, ${plan.durationMs} ms, Redis ${plan.redis}; configured with ${JSON.stringify(plan.environment)}`,
   );
@@ -122,13 +122,13 @@ function commit(): string {
 
 function number(text: string): number {
   const value = Number(text);
-  if (!Number.isFinite(value) || value < 0) throw new Error(`${text} is no number; ${USAGE}`);
+  if (!Number.isFinite(value) || value < 0) throw new Error(`${text} is not a number; ${USAGE}`);
   return value;
 }
 
 function redisKind(text: string): RedisKind {
   const kind = REDIS_KINDS.find((known) => known === text);
-  if (kind === undefined) throw new Error(`${text} is no kind of Redis; ${USAGE}`);
+  if (kind === undefined) throw new Error(`${text} is not a kind of Redis; ${USAGE}`);
   return kind;
 }
 

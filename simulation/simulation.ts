@@ -1,9 +1,9 @@
 import { readConfig, type Config } from '../src/config/config.js';
 import type { RedisLinkOptions } from '../src/redis/link.js';
-import { Chance } from './chance.js';
+import { SeededRandom } from './seeded-random.js';
 import { SimulatedClient } from './client.js';
-import { Facts, type Connection, type Witness } from './facts.js';
-import { befall, type Machines } from './faults.js';
+import { Facts, type Connection, type FactObserver } from './facts.js';
+import { injectFault, type Machines } from './faults.js';
 import { MachineClock } from './machine-clock.js';
 import { Lane } from './network.js';
 import { START_MS, type ClientPlan, type Fault, type Plan, type RedisKind } from './plan.js';
@@ -44,7 +44,7 @@ export class Simulation {
   readonly facts: Facts;
   readonly #plan: Plan;
   readonly #config: Config;
-  readonly #chance: Chance;
+  readonly #random: SeededRandom;
   readonly #scheduler = new VirtualScheduler(START_MS);
   /** Everything that is no pod: clients, Redis, those who do harm. */
   readonly #outside: Timeline;
@@ -60,24 +60,24 @@ export class Simulation {
   #connections = 0;
   #promised = false;
 
-  constructor(plan: Plan, witnesses: (scene: Scene) => readonly Witness[]) {
+  constructor(plan: Plan, witnesses: (scene: Scene) => readonly FactObserver[]) {
     this.#plan = plan;
-    this.#chance = new Chance(plan.settings.seed).fork('run');
+    this.#random = new SeededRandom(plan.settings.seed).fork('run');
     this.#outside = new Timeline(this.#scheduler);
-    const watching: Witness[] = [];
+    const watching: FactObserver[] = [];
     const now = () => this.#scheduler.now();
     this.facts = new Facts(now, watching);
     this.redis = deploy(plan.redis, {
       timeline: this.#outside,
       facts: this.facts,
-      chance: this.#chance.fork('redis'),
+      random: this.#random.fork('redis'),
       outputBuffer: plan.outputBuffer,
     });
     this.#config = readConfig({ ...plan.environment, ...this.redis.environment, REDIS_CHANNEL_PREFIX: CHANNEL_PREFIX });
     const slots = Array.from({ length: plan.settings.pods }, (_, slot) => slot);
-    this.#clocks = slots.map((slot) => new MachineClock(START_MS, this.#chance.fork(`clock ${slot}`)));
+    this.#clocks = slots.map((slot) => new MachineClock(START_MS, this.#random.fork(`clock ${slot}`)));
     watching.push(...witnesses({ redis: this.redis, clocks: this.#clocks, now }));
-    this.#routes = slots.map((slot) => this.#route(this.#chance.fork(`route ${slot}`)));
+    this.#routes = slots.map((slot) => this.#route(this.#random.fork(`route ${slot}`)));
     this.#links = slots.map(() => new Set());
     this.#pods = slots.map(() => []);
     this.#clients = plan.clients.map((client) => this.#client(client));
@@ -87,9 +87,9 @@ export class Simulation {
   /** Plays it to its end: misfortunes, calm, farewell. */
   async run(): Promise<void> {
     const { durationMs, faults, settings } = this.#plan;
-    const service = new Service(this.redis, this.#outside, this.#chance.fork('service'), this.#plan);
+    const service = new Service(this.redis, this.#outside, this.#random.fork('service'), this.#plan);
     for (let slot = 0; slot < settings.pods; slot++) this.#start(slot);
-    for (const client of this.#clients) client.come(ARRIVAL_MS);
+    for (const client of this.#clients) client.connectWithin(ARRIVAL_MS);
     for (const fault of faults) {
       this.#outside.schedule(() => {
         this.#befall(fault);
@@ -99,13 +99,13 @@ export class Simulation {
     for (const mend of [...this.#mend]) mend();
     await this.#pass(RECOVERY_MS);
     service.end();
-    for (const client of this.#clients) client.quiet();
+    for (const client of this.#clients) client.stopSending();
     await this.#pass(LAST_WORDS_MS);
-    this.facts.tell({ kind: 'calm' });
+    this.facts.record({ kind: 'calm' });
     for (const client of this.#clients) client.leave();
     await this.#pass(FAREWELL_MS + this.#config.pongTimeoutMs + this.#config.pingIntervalMs);
     await this.#pass(LINGER_MS);
-    this.facts.tell({ kind: 'calm' });
+    this.facts.record({ kind: 'calm' });
     this.#inspectRooms();
     const last = this.#pods.flat();
     for (const pod of last) pod.close(() => undefined);
@@ -125,29 +125,29 @@ export class Simulation {
     this.#scheduler.pass(untilMs);
   }
 
-  #route(chance: Chance): Route {
-    const latencyMs = () => chance.integer(0, 3);
+  #route(random: SeededRandom): Route {
+    const latencyMs = () => random.integer(0, 3);
     return { up: new Lane(latencyMs), down: new Lane(latencyMs) };
   }
 
   #client(plan: ClientPlan): SimulatedClient {
-    const chance = this.#chance.fork(`client ${plan.index}`);
+    const random = this.#random.fork(`client ${plan.index}`);
     return new SimulatedClient({
       plan,
-      chance,
+      random,
       timeline: this.#outside,
       facts: this.facts,
       globalShare: Math.min(0.03, 5 / this.#plan.settings.connections / this.#plan.settings.minutes),
-      enter: (client, reader) => this.#enter(client, reader, chance),
+      enter: (client, reader) => this.#enter(client, reader, random),
     });
   }
 
   /** As a load balancer does: to one of the pods that are ready, or else to any. */
-  #enter(client: ClientPlan, reader: Reader, chance: Chance): SimulatedSocket | undefined {
+  #enter(client: ClientPlan, reader: Reader, random: SeededRandom): SimulatedSocket | undefined {
     const open = this.#pods.map((pods) => pods.at(-1)).filter((pod) => pod !== undefined && !pod.isDraining);
     const ready = open.filter((pod) => pod?.isReady);
     const from = ready.length > 0 ? ready : open;
-    const pod = from[Math.floor(chance.next() * from.length)];
+    const pod = from[Math.floor(random.next() * from.length)];
     if (pod === undefined) return undefined;
     const made: Connection = { number: (this.#connections += 1), client, pod: pod.name, openedMs: this.#scheduler.now() };
     return pod.open(made, reader, this.#outside);
@@ -175,19 +175,19 @@ export class Simulation {
         }),
         links,
       );
-    const chance = this.#chance.fork(`pod ${slot} ${name.life}`);
-    const pod = new SimulatedPod({ name, timeline, chance, config: this.#config, facts: this.facts, connect, clock });
+    const random = this.#random.fork(`pod ${slot} ${name.life}`);
+    const pod = new SimulatedPod({ name, timeline, random, config: this.#config, facts: this.facts, connect, clock });
     this.#pods[slot]?.push(pod);
   }
 
   #befall(fault: Fault): void {
-    this.facts.tell({ kind: 'fault', fault, phase: 'begins' });
-    const end = befall(fault, this.#machines, this.#chance.fork(`fault ${fault.index}`));
+    this.facts.record({ kind: 'fault', fault, phase: 'begins' });
+    const end = injectFault(fault, this.#machines, this.#random.fork(`fault ${fault.index}`));
     const mend = () => {
       if (!this.#mend.delete(mend)) return;
       ending.unsubscribe();
       end();
-      this.facts.tell({ kind: 'fault', fault, phase: 'ends' });
+      this.facts.record({ kind: 'fault', fault, phase: 'ends' });
     };
     this.#mend.add(mend);
     const ending = this.#outside.schedule(mend, fault.lastsMs);
@@ -218,8 +218,8 @@ export class Simulation {
         this.#mend.add(back);
         this.#outside.schedule(back, backInMs);
       },
-      setClock: (slot, chance) => {
-        this.#clocks[slot]?.set(this.#scheduler.now(), chance);
+      setClock: (slot, random) => {
+        this.#clocks[slot]?.set(this.#scheduler.now(), random);
       },
       stall: (slot, ms) => {
         const untilMs = this.#scheduler.now() + ms;
@@ -263,7 +263,7 @@ export class Simulation {
   }
 
   #leftOver(what: string): void {
-    this.facts.tell({ kind: 'left-over', what });
+    this.facts.record({ kind: 'left-over', what });
   }
 }
 

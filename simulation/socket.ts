@@ -94,7 +94,7 @@ export class SimulatedSocket implements Drainable, Consumer {
         this.#do(outbound);
       },
       error: (error: unknown) => {
-        this.#options.facts.tell({ kind: 'failed', what: `an actor failed: ${String(error)}` });
+        this.#options.facts.record({ kind: 'failed', what: `an actor failed: ${String(error)}` });
       },
     });
   }
@@ -184,7 +184,7 @@ export class SimulatedSocket implements Drainable, Consumer {
         this.#push({ kind: 'message', message, writtenMs: pod.now(), late }, length);
     }
     const waited = this.#isDraining ? this.#waited : undefined;
-    facts.tell({ kind: 'written', connection: this.connection, messages, bytes, waited, full, fills: !full && this.#isFull });
+    facts.record({ kind: 'written', connection: this.connection, messages, bytes, waited, full, fills: !full && this.#isFull });
     this.#look();
   }
 
@@ -278,7 +278,7 @@ export class SimulatedSocket implements Drainable, Consumer {
   }
 
   #shut({ code, now }: CloseSocket): void {
-    this.#options.facts.tell({ kind: 'shut', connection: this.connection, code });
+    this.#options.facts.record({ kind: 'shut', connection: this.connection, code });
     this.#closeCode ??= code;
     this.#isPaused = false;
     this.#push({ kind: 'close', code }, CONTROL_BYTES);
@@ -305,7 +305,7 @@ export class SimulatedSocket implements Drainable, Consumer {
     // What the actor still kept for a full socket is lost with it, and so is what it would not keep.
     this.#unsent = this.#full || this.#closeCode === CloseCode.slowConsumer ? 1 : 0;
     this.#actor.unsubscribe();
-    this.#options.facts.tell({ kind: 'closed', connection: this.connection, code: this.#closeCode ?? code });
+    this.#options.facts.record({ kind: 'closed', connection: this.connection, code: this.#closeCode ?? code });
     this.#options.onEnd(this);
   }
 

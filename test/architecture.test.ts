@@ -274,7 +274,7 @@ describe('this test itself', () => {
 
   test('has found the sources', () => {
     expect(sources.map(({ path }) => path)).toEqual(
-      expect.arrayContaining(['hub/hub.ts', 'handlers/built-in/chat.ts', 'operators/gatherTurn.ts']),
+      expect.arrayContaining(['hub/hub.ts', 'handlers/built-in/chat.ts', 'operators/bufferTurn.ts']),
     );
   });
 });

@@ -33,7 +33,7 @@ export class BoundsCheck implements Check {
     this.#options = options;
   }
 
-  see(fact: Fact, nowMs: number): void {
+  observe(fact: Fact, nowMs: number): void {
     if (fact.kind === 'written') this.#written(fact);
     else if (fact.kind === 'publishing') this.#publish(fact.from, fact.change);
     else if (fact.kind === 'opened') this.#open(fact.connection);
@@ -54,8 +54,8 @@ export class BoundsCheck implements Check {
   }
 
   #written({ connection, messages, bytes, waited, full }: Written): void {
-    const { config, blame } = this.#options;
-    if (full) blame('was written to though its socket was full', connection);
+    const { config, report } = this.#options;
+    if (full) report('was written to though its socket was full', connection);
     const waiting = this.#waiting.get(connection);
     if (waiting === undefined) return;
     waiting.isIn = true;
@@ -67,12 +67,12 @@ export class BoundsCheck implements Check {
     waiting.messages = Math.max(0, waiting.messages - messages);
     waiting.bytes = Math.max(0, waiting.bytes - bytes);
     if (waited.messages > config.sendBufferMessages + GAP_MESSAGES)
-      blame(`${waited.messages} messages had waited for it`, connection);
-    if (waited.bytes > config.sendBufferBytes + GAP_BYTES) blame(`${waited.bytes} bytes had waited for it`, connection);
+      report(`${waited.messages} messages had waited for it`, connection);
+    if (waited.bytes > config.sendBufferBytes + GAP_BYTES) report(`${waited.bytes} bytes had waited for it`, connection);
   }
 
   #wait(connection: Connection, bytes: number, nowMs: number): void {
-    const { config, blame } = this.#options;
+    const { config, report } = this.#options;
     const waiting = this.#waiting.get(connection);
     if (!waiting?.isIn || config.slowConsumerPolicy !== 'disconnect') return;
     if (waiting.turnMs === nowMs) {
@@ -87,15 +87,15 @@ export class BoundsCheck implements Check {
       waiting.messages > config.sendBufferMessages + SPARE_MESSAGES || waiting.bytes > config.sendBufferBytes + SPARE_BYTES;
     if (!isBeyond) return;
     this.#waiting.delete(connection);
-    blame(`${waiting.messages} messages, ${waiting.bytes} bytes wait for it`, connection);
+    report(`${waiting.messages} messages, ${waiting.bytes} bytes wait for it`, connection);
   }
 
   #publish(from: string, change: 1 | -1): void {
-    const { config, blame } = this.#options;
+    const { config, report } = this.#options;
     const publishing = (this.#publishing.get(from) ?? 0) + change;
     if (publishing > 0) this.#publishing.set(from, publishing);
     else this.#publishing.delete(from);
-    if (from !== 'server' && publishing > config.publishWindow) blame(`${publishing} publishes of ${from} are unconfirmed`);
+    if (from !== 'server' && publishing > config.publishWindow) report(`${publishing} publishes of ${from} are unconfirmed`);
   }
 
   #membersOf(key: string): Set<Connection> {

@@ -26,12 +26,12 @@ export class CausesCheck implements Check {
     this.#endMs = endMs;
   }
 
-  see(fact: Fact, nowMs: number): void {
+  observe(fact: Fact, nowMs: number): void {
     if (fact.kind === 'written') {
       if (fact.fills) this.#filled.add(fact.connection);
     } else if (fact.kind === 'closed') {
       if (!this.#mayClose(fact.code, fact.connection, nowMs))
-        this.#options.blame(`was closed with ${fact.code} without a cause`, fact.connection);
+        this.#options.report(`was closed with ${fact.code} without a cause`, fact.connection);
       this.#filled.delete(fact.connection);
     } else if (fact.kind === 'heard' && fact.message.type === 'system') {
       const { event, reason, since } = fact.message.data as { event?: string; reason?: string; since?: string };
@@ -40,9 +40,9 @@ export class CausesCheck implements Check {
   }
 
   #mayClose(code: number, connection: Connection, nowMs: number): boolean {
-    const { weather } = this.#options;
+    const { environment } = this.#options;
     const { client, pod } = connection;
-    const drained = () => nowMs >= this.#endMs || weather.wasBad(pod.slot, nowMs, nowMs, ['drain']);
+    const drained = () => nowMs >= this.#endMs || environment.hadFault(pod.slot, nowMs, nowMs, ['drain']);
     switch (code) {
       case 1000:
         return client.habit === 'restless' || nowMs >= this.#endMs;
@@ -65,32 +65,32 @@ export class CausesCheck implements Check {
    * have been cut off since.
    */
   #isToldByOthers(toldMs: number): boolean {
-    const { weather, plan } = this.#options;
-    return weather.lingers(['demotion', 'failover', 'bus-cut', 'slot-move'], toldMs, plan.settings.pods);
+    const { environment, plan } = this.#options;
+    return environment.lingers(['demotion', 'failover', 'bus-cut', 'slot-move'], toldMs, plan.settings.pods);
   }
 
   #judgeGap(connection: Connection, reason: string | undefined, sinceMs: number, toldMs: number): void {
-    const { weather, config, clocks, blame } = this.#options;
+    const { environment, config, clocks, report } = this.#options;
     if (reason === 'slow_consumer') {
-      if (config.slowConsumerPolicy !== 'drop-oldest') blame('was told of a drop where none is allowed', connection);
+      if (config.slowConsumerPolicy !== 'drop-oldest') report('received a gap for a drop where none is allowed', connection);
       return;
     }
     const { slot } = connection.pod;
     const mostUnderWayMs = longestWaitMs(config.publishTimeoutMs);
     const reachMs = CANARY_MS + mostUnderWayMs + WAY_MS;
-    const isOurs = weather.wasBad(slot, toldMs, toldMs);
+    const isOurs = environment.hadFault(slot, toldMs, toldMs);
     const isTheirs = () => this.#isToldByOthers(toldMs);
     const momentsBy = (some: readonly (MachineClock | undefined)[]) =>
       some.flatMap((clock) => clock?.momentsOf(sinceMs, toldMs - REMEMBERED_MS, toldMs) ?? []);
     const own = clocks[slot];
     const isExplained = () =>
-      momentsBy([own]).some((ms) => weather.explains(slot, ms, toldMs, reachMs)) ||
+      momentsBy([own]).some((ms) => environment.explains(slot, ms, toldMs, reachMs)) ||
       // What others tell is as old as they say, or by the time of their clocks, and was under way itself.
-      (isTheirs() && momentsBy(clocks).some((ms) => weather.explains('any', ms, toldMs, 2 * reachMs)));
-    if (sinceMs > (own?.at(toldMs) ?? toldMs)) blame('was told of a gap that is still to come', connection);
-    else if (!isOurs && !isTheirs()) blame('was told of a gap though nothing was wrong', connection);
+      (isTheirs() && momentsBy(clocks).some((ms) => environment.explains('any', ms, toldMs, 2 * reachMs)));
+    if (sinceMs > (own?.at(toldMs) ?? toldMs)) report('received a gap that is still to come', connection);
+    else if (!isOurs && !isTheirs()) report('received a gap though nothing was wrong', connection);
     else if (!isExplained()) {
-      blame(`was told of a gap since ${new Date(sinceMs).toISOString()}, long before any fault`, connection);
+      report(`received a gap since ${new Date(sinceMs).toISOString()}, long before any fault`, connection);
     }
   }
 }

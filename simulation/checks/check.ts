@@ -1,13 +1,13 @@
 import type { Config } from '../../src/config/config.js';
-import type { Connection, Witness } from '../facts.js';
+import type { Connection, FactObserver } from '../facts.js';
 import type { MachineClock } from '../machine-clock.js';
 import type { Plan } from '../plan.js';
 import type { RedisDeployment } from '../redis-deployment.js';
-import type { Weather } from './weather.js';
+import type { Environment } from './environment.js';
 
-/** A promise of the service that was not kept. */
+/** A guarantee of docs/protocol.md that the service broke. */
 export interface Violation {
-  /** The check that saw it. */
+  /** The name of the check that found it. */
   readonly check: string;
   readonly atMs: number;
   readonly what: string;
@@ -18,18 +18,18 @@ export interface CheckOptions {
   readonly plan: Plan;
   readonly config: Config;
   readonly redis: RedisDeployment;
-  /** Of the pods' machines, by slot. */
+  /** The clocks of the pods' machines, by slot. */
   readonly clocks: readonly MachineClock[];
-  readonly weather: Weather;
-  readonly blame: (what: string, connection?: Connection) => void;
-  /** Something that would be a violation but for one documented limit; it is counted. */
+  readonly environment: Environment;
+  readonly report: (what: string, connection?: Connection) => void;
+  /** Counts a violation that a documented limit excuses. */
   readonly excuse: (what: string) => void;
 }
 
-/** Holds what happened against one promise of docs/protocol.md. It knows nothing of the code, only facts. */
-export type Check = Witness;
+/** Checks one guarantee of docs/protocol.md against the facts of a run. It knows nothing of the code. */
+export type Check = FactObserver;
 
-/** The channel of a room, as docs/protocol.md has it. */
+/** The Redis channel of a room. */
 export function channelOf(room: string | undefined): string {
   return room === undefined || room === '' ? 'chat-api:global' : `chat-api:room:${room}`;
 }

@@ -76,7 +76,7 @@ export class DeliveryCheck implements Check {
     this.#options = options;
   }
 
-  see(fact: Fact, nowMs: number): void {
+  observe(fact: Fact, nowMs: number): void {
     if (fact.kind === 'said') this.#senders.set(fact.id, fact.connection);
     else if (fact.kind === 'heard') this.#hear(fact.connection, fact.message, fact.writtenMs);
     else if (fact.kind === 'accepted') this.#accept(fact.accepted, nowMs);
@@ -85,9 +85,9 @@ export class DeliveryCheck implements Check {
 
   /** A replica, or a master that was replaced and does not know it, takes what it should not, and a pod has to find that out. What becomes of it is judged at each listener's end. */
   #accept({ counts, id }: Accepted, nowMs: number): void {
-    const { weather, blame } = this.#options;
-    if (!counts && !weather.wasBad(-1, nowMs, nowMs, ['demotion', 'failover', 'bus-cut']))
-      blame(`${id} was published at a replica, long after it had become one`);
+    const { environment, report } = this.#options;
+    if (!counts && !environment.hadFault(-1, nowMs, nowMs, ['demotion', 'failover', 'bus-cut']))
+      report(`${id} was published at a replica, long after it had become one`);
   }
 
   #hear(connection: Connection, message: Envelope, writtenMs: number): void {
@@ -126,12 +126,12 @@ export class DeliveryCheck implements Check {
   }
 
   #advance(connection: Connection, listener: Listener, { id, room, type }: Envelope): void {
-    const { redis, blame } = this.#options;
+    const { redis, report } = this.#options;
     const channel = channelOf(room);
     const position = redis.position(channel, id);
     const progress = listener.channels.get(channel);
     if (position === undefined) {
-      blame(`heard ${type} ${id} on ${channel}, which nobody published there`, connection);
+      report(`received ${type} ${id} on ${channel}, which nobody published there`, connection);
     } else if (progress !== undefined) {
       const heard = this.#logOf(channel)[position];
       heardUntil(listener, heard?.atMs ?? -Infinity);
@@ -141,9 +141,9 @@ export class DeliveryCheck implements Check {
         return;
       }
       if (position <= progress.last)
-        blame(`heard ${id}, number ${position} of ${channel}, after number ${progress.last}`, connection);
+        report(`received ${id}, number ${position} of ${channel}, after number ${progress.last}`, connection);
       for (const missed of this.#missed(listener, progress, { connection, channel, position })) {
-        blame(`never heard ${describe(missed)} of ${channel}, nor a gap before ${id}`, connection);
+        report(`never received ${describe(missed)} of ${channel}, nor a gap before ${id}`, connection);
       }
       progress.last = Math.max(progress.last, position);
       progress.lastHeard = listener.heard;
@@ -163,17 +163,17 @@ export class DeliveryCheck implements Check {
 
   /** At the end of a connection that has heard all it could. */
   #judge(connection: Connection, listener: Listener, nowMs: number): void {
-    const { weather, blame } = this.#options;
+    const { environment, report } = this.#options;
     for (const [channel, progress] of listener.channels) {
       for (const missed of this.#missed(listener, progress, { connection, channel, position: this.#logOf(channel).length })) {
         if (missed.atMs + WAY_MS >= nowMs) break;
-        if (nowMs <= weather.calmFrom(missed.atMs, connection.pod.slot) + WAY_MS) continue;
-        blame(`never heard ${describe(missed)} of ${channel}, and was told nothing for ${nowMs - missed.atMs} ms`, connection);
+        if (nowMs <= environment.calmFrom(missed.atMs, connection.pod.slot) + WAY_MS) continue;
+        report(`never received ${describe(missed)} of ${channel}, and got no error for ${nowMs - missed.atMs} ms`, connection);
         break;
       }
       for (const missed of this.#misplaced(listener, progress, { connection, channel })) {
         if (this.#isExcused(missed, connection, nowMs)) continue;
-        blame(`never heard ${describe(missed)} of ${channel}, which a replica had taken, nor any gap about it`, connection);
+        report(`never received ${describe(missed)} of ${channel}, which a replica had taken, nor any gap about it`, connection);
         break;
       }
     }
@@ -183,8 +183,8 @@ export class DeliveryCheck implements Check {
   #judgeLate(lates: Iterable<readonly [late: Accepted, channel: string]>, nowMs: number): void {
     for (const [late, channel] of lates) {
       if (this.#isExcusedAsLate(late, nowMs) || this.#isLeftUnread(late, channel)) continue;
-      this.#options.blame(
-        `never heard ${describe(late)} of ${channel}, and no gap reaches back the ${late.atMs - late.publishedMs} ms that it took`,
+      this.#options.report(
+        `never received ${describe(late)} of ${channel}, and no gap reaches back the ${late.atMs - late.publishedMs} ms that it took`,
       );
       break;
     }
@@ -193,8 +193,8 @@ export class DeliveryCheck implements Check {
   /** Its sender was told, or there is nobody to tell, or the pod stood still while it was under way. */
   #isExcusedAsLate(late: Accepted, nowMs: number): boolean {
     const { type, publishedMs, atMs } = late;
-    if (type === 'presence' || this.#isTold(late) || nowMs <= this.#answeredMs(late)) return true;
-    return this.#options.weather.befell(podSlotOf(late), [...ENDS_A_POD, 'stall'], publishedMs, atMs);
+    if (type === 'presence' || this.#isAnnounced(late) || nowMs <= this.#answeredMs(late)) return true;
+    return this.#options.environment.befell(podSlotOf(late), [...ENDS_A_POD, 'stall'], publishedMs, atMs);
   }
 
   /**
@@ -237,17 +237,17 @@ export class DeliveryCheck implements Check {
 
   /** It may yet be told; or the pod that said it to the replica could not find out that it was one, for something else befell it. */
   #isExcused(accepted: Accepted, { pod }: Connection, nowMs: number): boolean {
-    const { weather, config, plan } = this.#options;
+    const { environment, config, plan } = this.#options;
     const { publishedMs, atMs } = accepted;
-    if (this.#isTold(accepted)) return true;
+    if (this.#isAnnounced(accepted)) return true;
     const hides = plan.redis === 'single' ? HIDES_A_DEMOTION : ENDS_A_POD;
-    if (nowMs <= weather.calmFrom(atMs, pod.slot) + WAY_MS) return true;
+    if (nowMs <= environment.calmFrom(atMs, pod.slot) + WAY_MS) return true;
     const noticedMs = NOTICE_MS + config.publishTimeoutMs;
-    return weather.befell(podSlotOf(accepted), hides, publishedMs - noticedMs, atMs + noticedMs);
+    return environment.befell(podSlotOf(accepted), hides, publishedMs - noticedMs, atMs + noticedMs);
   }
 
   /** Its sender got an error about it, or lost its connection too soon to get one: it took its time on the way to the replica. */
-  #isTold({ id, atMs }: Accepted): boolean {
+  #isAnnounced({ id, atMs }: Accepted): boolean {
     const sender = this.#senders.get(id);
     const endedMs = sender === undefined ? Infinity : (this.#ends.get(sender)?.atMs ?? Infinity);
     return this.#failed.has(id) || endedMs <= atMs + this.#options.config.publishTimeoutMs;

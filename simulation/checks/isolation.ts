@@ -1,9 +1,9 @@
 import { SERVER_ID, type Envelope } from '../../src/protocol/protocol.js';
-import { isSaidBy } from '../client.js';
+import { isSentBy } from '../client.js';
 import type { Connection, Fact } from '../facts.js';
 import type { Check, CheckOptions } from './check.js';
 
-/** Nobody hears what is not for them: only their rooms, what is for everybody, and what answers themselves. */
+/** A connection receives only messages of its rooms, global messages, and answers to its own messages. */
 export class IsolationCheck implements Check {
   readonly #options: CheckOptions;
 
@@ -11,11 +11,11 @@ export class IsolationCheck implements Check {
     this.#options = options;
   }
 
-  see(fact: Fact): void {
+  observe(fact: Fact): void {
     if (fact.kind !== 'heard') return;
     const { connection, message } = fact;
     const flaw = flawOf(connection, message);
-    if (flaw !== undefined) this.#options.blame(`heard ${message.type} ${message.id}: ${flaw}`, connection);
+    if (flaw !== undefined) this.#options.report(`received ${message.type} ${message.id}: ${flaw}`, connection);
   }
 }
 
@@ -36,9 +36,9 @@ const FLAWS: ReadonlyMap<string, Flaw> = new Map<string, Flaw>([
     ({ id, room = '', data }) =>
       String((data as { content?: unknown }).content).startsWith(`${id} in ${room} `)
         ? undefined
-        : 'it is not what was said there',
+        : 'it is not what was sent there',
   ],
-  ['pong', (message, connection) => (isSaidBy(connection, message) ? undefined : 'it answers somebody else')],
+  ['pong', (message, connection) => (isSentBy(connection, message) ? undefined : 'it answers another client')],
   ['error', isOwn],
   ['system', isOwn],
   ['presence', isOfRoom],

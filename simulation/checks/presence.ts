@@ -50,7 +50,7 @@ export class PresenceCheck implements Check {
     this.#options = options;
   }
 
-  see(fact: Fact, nowMs: number): void {
+  observe(fact: Fact, nowMs: number): void {
     if ('pod' in fact && this.#gone.has(fact.pod.life)) return;
     if (fact.kind === 'member') this.#change(fact, nowMs);
     else if (fact.kind === 'accepted') this.#accept(fact.channel, fact.accepted);
@@ -60,7 +60,7 @@ export class PresenceCheck implements Check {
     else if (fact.kind === 'calm') this.#judgeCalm(nowMs - UNDER_WAY_MS);
   }
 
-  #change({ pod, status, room, clientId, isTold }: Fact & { readonly kind: 'member' }, nowMs: number): void {
+  #change({ pod, status, room, clientId, isAnnounced }: Fact & { readonly kind: 'member' }, nowMs: number): void {
     const { presences } = this.#tellerAt(pod);
     const key = keyOf(`chat-api:room:${room}`, clientId);
     const presence = presences.get(key) ?? {
@@ -71,7 +71,7 @@ export class PresenceCheck implements Check {
       hasLeft: false,
     };
     presence.changedMs = nowMs;
-    presence.status = isTold ? status : undefined;
+    presence.status = isAnnounced ? status : undefined;
     if (status === 'offline') presence.hasLeft = true;
     presences.set(key, presence);
     this.#presences.set(key, presence);
@@ -85,10 +85,10 @@ export class PresenceCheck implements Check {
     if (said === undefined) return;
     const { status, clientId, identity } = said;
     // Without authentication the identity of a connection is its id.
-    if (identity !== clientId) this.#options.blame(`${channel} was told that the identity of ${clientId} is ${identity}`);
+    if (identity !== clientId) this.#options.report(`${channel} was told that the identity of ${clientId} is ${identity}`);
     const presence = this.#presences.get(keyOf(channel, clientId));
     if (presence === undefined || (status === 'offline' && !presence.hasLeft)) {
-      this.#options.blame(`${channel} was told that ${clientId} is ${status}, which it had no reason to be told`);
+      this.#options.report(`${channel} was told that ${clientId} is ${status}, which it had no reason to be told`);
     } else if ((this.#unconfirmed.get(id) ?? Infinity) <= presence.toldSentMs) {
       this.#options.excuse('a presence that came after a later one');
     } else {
@@ -107,20 +107,20 @@ export class PresenceCheck implements Check {
       return;
     }
     teller.lost += changes;
-    if (!teller.hasStopped) this.#options.blame(`${nameOf(teller)} gave up ${changes} changes of presence, though it went on`);
+    if (!teller.hasStopped) this.#options.report(`${nameOf(teller)} gave up ${changes} changes of presence, though it went on`);
   }
 
   #judgeWaiting(teller: Teller): void {
     const most = [...teller.presences.values()].filter(({ status, told }) => status !== 'offline' || told !== undefined).length;
     if (teller.waiting > most)
-      this.#options.blame(`${teller.waiting} changes of presence wait at ${nameOf(teller)}, of ${most} that can be of use`);
+      this.#options.report(`${teller.waiting} changes of presence wait at ${nameOf(teller)}, of ${most} that can be of use`);
   }
 
   #end({ pod, phase }: Fact & { readonly kind: 'presence-ends' }): void {
     const teller = this.#tellerAt(pod);
     teller.hasStopped = true;
     if (phase === 'stopped') return;
-    if (phase === 'told') this.#judge(teller);
+    if (phase === 'published') this.#judge(teller);
     this.#tellers.delete(pod.life);
     this.#gone.add(pod.life);
   }
@@ -131,7 +131,8 @@ export class PresenceCheck implements Check {
       if (teller.hasStopped) continue;
       this.#judge(teller, untilMs);
       const underWay = [...teller.presences.values()].filter(({ changedMs }) => changedMs > untilMs).length;
-      if (teller.waiting > underWay) this.#options.blame(`${teller.waiting} changes of presence still wait at ${nameOf(teller)}`);
+      if (teller.waiting > underWay)
+        this.#options.report(`${teller.waiting} changes of presence still wait at ${nameOf(teller)}`);
     }
   }
 
@@ -143,7 +144,7 @@ export class PresenceCheck implements Check {
     const [first] = wrong;
     if (first === undefined || wrong.length <= teller.lost) return;
     const [key, { status = 'offline', told = 'nothing' }] = first;
-    this.#options.blame(
+    this.#options.report(
       `${nameOf(teller)} counted ${teller.lost} changes of presence as lost, and ${wrong.length} were: ${key} is ${status} and was told as ${told}`,
     );
   }

@@ -22,12 +22,12 @@ export class SenderCheck implements Check {
     this.#options = options;
   }
 
-  see(fact: Fact, nowMs: number): void {
+  observe(fact: Fact, nowMs: number): void {
     if (fact.kind === 'said') this.#saidBy(fact.connection).set(fact.id, { atMs: nowMs, room: fact.room });
     else if (fact.kind === 'heard') this.#hear(fact.connection, fact.message);
     else if (fact.kind === 'ended') this.#end(fact, nowMs);
     else if (fact.kind === 'accepted' && this.#unavailable.has(fact.accepted.id)) {
-      this.#options.blame(`${fact.accepted.id} was published, and its sender told that it was not`);
+      this.#options.report(`${fact.accepted.id} was published, and its sender told that it was not`);
     }
   }
 
@@ -37,7 +37,7 @@ export class SenderCheck implements Check {
   }
 
   #refuse(connection: Connection, { data, id }: Envelope): void {
-    const { weather, blame } = this.#options;
+    const { environment, report } = this.#options;
     // When it was said; a slow reader's send buffer may have kept it since.
     const toldMs = madeMs({ id });
     const { code = '', ref = '' } = data as { readonly code?: string; readonly ref?: string };
@@ -45,22 +45,22 @@ export class SenderCheck implements Check {
     this.#saidBy(connection).delete(ref);
     // A publish that Redis did and did not answer is heard first.
     if (said === undefined && code !== 'unconfirmed')
-      blame(`got ${code} about ${ref}, which it did not say or has heard of already`, connection);
+      report(`got ${code} about ${ref}, which it did not say or has heard of already`, connection);
     if (code !== 'unavailable' && code !== 'unconfirmed') return;
-    if (!weather.wasBad(connection.pod.slot, said?.atMs ?? toldMs, toldMs))
-      blame(`got ${code} though nothing was wrong`, connection);
+    if (!environment.hadFault(connection.pod.slot, said?.atMs ?? toldMs, toldMs))
+      report(`got ${code} though nothing was wrong`, connection);
     if (code === 'unavailable') this.#notPublished(connection, ref, said?.room);
   }
 
   #notPublished(connection: Connection, ref: string, room: string | undefined): void {
-    const { redis, blame } = this.#options;
+    const { redis, report } = this.#options;
     this.#unavailable.add(ref);
     if (redis.position(channelOf(room), ref) !== undefined)
-      blame(`got unavailable about ${ref}, which was published`, connection);
+      report(`got unavailable about ${ref}, which was published`, connection);
   }
 
   #end({ connection, unread, code }: Fact & { kind: 'ended' }, nowMs: number): void {
-    const { weather, redis, blame } = this.#options;
+    const { environment, redis, report } = this.#options;
     const said = this.#open.get(connection) ?? [];
     this.#open.delete(connection);
     // Who did not read can't know.
@@ -68,8 +68,8 @@ export class SenderCheck implements Check {
     for (const [id, { atMs, room }] of said) {
       // What Redis took is for the delivery's check: its sender is a member too.
       if (room !== undefined && redis.position(channelOf(room), id) !== undefined) continue;
-      if (nowMs <= weather.calmFrom(atMs, connection.pod.slot) + ANSWER_MS) continue;
-      blame(`said ${id} and heard nothing of it for ${nowMs - atMs} ms`, connection);
+      if (nowMs <= environment.calmFrom(atMs, connection.pod.slot) + ANSWER_MS) continue;
+      report(`sent ${id} and received nothing about it for ${nowMs - atMs} ms`, connection);
       return;
     }
   }

@@ -1,5 +1,5 @@
 import { isNetworks } from '../http/address.js';
-import { isRedisAddress, type RedisAddress } from '../redis/server.js';
+import { isRedisAddress, type RedisAddress } from '../redis/address.js';
 import { VARIABLES, type Config } from './variables.js';
 
 /** @returns the text without a password: that stands before an `@`, or in the query of a URL */

@@ -1,10 +1,9 @@
 import { mergeBatches, publicationBatch, type Batch } from './frame.js';
-import type { Member } from './room.js';
-import type { Room } from './room.js';
+import type { Member, Room } from './room.js';
 
 /**
- * Hands what arrived in rooms to their members: one batch per room, whose bytes all its members share, and one batch to each
- * member, whichever of the rooms it is in.
+ * Sends the arrivals of rooms to their members. The members of a room share the bytes of one batch; a member of several rooms gets one
+ * merged batch.
  */
 export function fanOut(rooms: readonly Room[]): void {
   const [only] = rooms;
@@ -20,7 +19,7 @@ export function fanOut(rooms: readonly Room[]): void {
   }
 }
 
-/** The members of the rooms, each once and with what it shall get. */
+/** The members of the rooms, each once, with the batch to send in `pending`. */
 function gather(rooms: readonly Room[]): readonly Member[] {
   const members: Member[] = [];
   for (const room of rooms) {

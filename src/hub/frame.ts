@@ -2,15 +2,15 @@ import type { Publication } from '../broker/broker.js';
 
 /**
  * Whole WebSocket text frames (RFC 6455 section 5.2), ready to be written to a socket: the unit that waits in a send buffer.
- * The bytes are shared by everyone who receives them, so nobody may change them.
+ * All receivers share the bytes, so they must not be changed.
  */
 export interface Batch {
   readonly kind: 'batch';
-  /** One buffer per room that had something to say; written to the socket together. */
+  /** One buffer per room; written to the socket together. */
   readonly parts: readonly Buffer[];
   readonly messages: number;
   readonly bytes: number;
-  /** When the oldest publication in it was published, in milliseconds since the epoch; absent on the server's own word, which is never dropped. */
+  /** Time of the oldest publication, in milliseconds since the epoch; absent on the server's own messages, which are never dropped. */
   readonly publishedAtMs?: number;
 }
 
@@ -18,10 +18,10 @@ const FINAL_TEXT = 0x81;
 const LENGTH_16 = 126;
 const LENGTH_64 = 127;
 
-/** Below this, memory of its own costs more than the slab that it would share, and may keep, does. */
+/** Smaller buffers come from Node's pool; larger ones are allocated alone, because one of them would keep a whole pool slab in memory. */
 const SMALL_BYTES = 1024;
 
-/** The frames of one room and turn, joined once. */
+/** The publications of one room and turn in one buffer. */
 export function publicationBatch(publications: readonly Publication[], publishedAtMs: number): Batch {
   let bytes = 0;
   for (const { payload } of publications) bytes += headerLength(payload.length) + payload.length;
@@ -35,22 +35,22 @@ export function publicationBatch(publications: readonly Publication[], published
   return { kind: 'batch', parts: [joined], messages: publications.length, bytes, publishedAtMs };
 }
 
-/** One message of the server's own. */
-export function ownBatch(json: string): Batch {
+/** A message of the server's own. @param json the envelope */
+export function textBatch(json: string): Batch {
   const length = Buffer.byteLength(json);
   const frame = Buffer.allocUnsafe(headerLength(length) + length);
   frame.write(json, writeHeader(frame, 0, length));
   return { kind: 'batch', parts: [frame], messages: 1, bytes: frame.length };
 }
 
-/** Two rooms' batches as one write to a member of both; no byte is copied. */
+/** The batches of two rooms as one, for a member of both. Copies no bytes. */
 export function mergeBatches(a: Batch, b: Batch): Batch {
   const publishedAtMs = Math.min(a.publishedAtMs ?? Infinity, b.publishedAtMs ?? Infinity);
   const parts = a.parts.concat(b.parts);
   return { kind: 'batch', parts, messages: a.messages + b.messages, bytes: a.bytes + b.bytes, publishedAtMs };
 }
 
-/** A batch without its oldest message; undefined where that was its only one. */
+/** A batch without its oldest message; undefined if it has no other. */
 export function withoutOldest(batch: Batch): Batch | undefined {
   const {
     parts: [oldest, ...others],
@@ -63,7 +63,7 @@ export function withoutOldest(batch: Batch): Batch | undefined {
   return { ...batch, parts: rest.length > 0 ? [rest, ...others] : others, messages: messages - 1, bytes: bytes - length };
 }
 
-/** What each message of a batch says, in order. */
+/** The payload of each frame of a batch, in order. */
 export function* payloads({ parts }: Batch): Generator<Buffer> {
   for (const part of parts) {
     for (let rest = part; rest.length > 0; rest = rest.subarray(frameLength(rest))) {

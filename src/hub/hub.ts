@@ -6,7 +6,7 @@ import type { Logger } from '../runtime/log.js';
 import { Lingering } from './lingering.js';
 import { Member, type MemberEvent, type MemberHost, type MembershipChange, type PendingJoin } from './room.js';
 import type { Metrics } from '../runtime/metrics.js';
-import { gatherTurn } from '../operators/gatherTurn.js';
+import { bufferTurn } from '../operators/bufferTurn.js';
 import { GLOBAL_ROOM } from '../protocol/protocol.js';
 import { checkPublication } from './publication.js';
 import type { Publication } from '../broker/broker.js';
@@ -16,13 +16,13 @@ import type { RoundTrip, RoundTripHost } from './round-trip.js';
 import { gapBatch } from './server-message.js';
 import type { Runtime } from '../runtime/runtime.js';
 
-/** A connection came into a room or went out of it. */
+/** A connection entered or left a room. */
 export interface MembershipEvent {
   readonly kind: 'online' | 'offline';
   readonly room: string;
   readonly clientId: string;
   readonly identity: string;
-  /** Members of the room on this pod, whom this is about included. */
+  /** Members of the room on this pod, including this connection. */
   readonly members: number;
 }
 
@@ -31,37 +31,37 @@ export interface HubOptions {
   readonly runtime: Runtime;
   readonly metrics: Metrics;
   readonly log: Logger;
-  /** A publication may be so large, in bytes. */
+  /** Larger publications are dropped, in bytes. */
   readonly maxPublicationBytes: number;
-  /** How long a room's subscription outlives its last member. */
+  /** How long a room's subscription is kept after its last member left. */
   readonly lingerMs: number;
-  /** The pod hears at most so many rooms at once. */
+  /** The most rooms that the pod is subscribed to at once, without the global room. */
   readonly maxRooms: number;
 }
 
-/** A lag beyond this is a publisher's wrong clock. */
+/** A longer lag is measured as this: the publisher's clock is wrong. */
 const MAX_LAG_S = 3600;
 
-/** A publish that is older than this, and has not come back this long after it was accepted, never will: the broker broke its promise of a gap. */
+/** See `PublishBudget.overdue`: a publish that is reported by it never returns, although the broker has not emitted a gap for it. */
 const RETURN_TIMEOUT_MS = 30_000;
 
-/** The global room is the pod's own. */
-const OWN_ROOMS = 1;
+/** The global room, which `maxRooms` does not count. */
+const GLOBAL_ROOMS = 1;
 
 /** An invalid publication is logged once per room in this time. */
 const LOG_INTERVAL_MS = 60_000;
 
 /**
- * The one place where the broker's central stream is demultiplexed by room.
+ * Distributes the broker's event stream to the members of rooms on this pod.
  *
- * What arrives in one turn of the event loop for a room becomes one batch, whose bytes all members share; a member of several
- * rooms that spoke gets one batch too. So a busy room costs each member one write per turn, however much was said.
+ * The publications that arrive for a room in one turn of the event loop become one batch, whose bytes all members share. A member of
+ * several rooms gets one merged batch. A busy room therefore costs each member one write per turn, however many messages arrive.
  */
 export class Hub {
-  /** Joins and leaves, after they took effect. */
+  /** Emits joins and leaves after they took effect, except those of the global room. */
   readonly membership$ = new Subject<MembershipEvent>();
   readonly #options: HubOptions;
-  /** What the pod has under way at the broker. */
+  /** The publishes of this pod that are under way. */
   readonly budget = new PublishBudget<RoundTrip>();
   readonly #rooms = new Map<string, Room>();
   readonly #lingering: Lingering;
@@ -77,7 +77,7 @@ export class Hub {
       this.#leaveAll(member);
     },
   };
-  readonly #tripHost: RoundTripHost = {
+  readonly #roundTripHost: RoundTripHost = {
     budget: this.budget,
     answered: ({ startedMs }, outcome) => {
       const { metrics, runtime } = this.#options;
@@ -87,7 +87,7 @@ export class Hub {
   readonly #roomHost: RoomHost = {
     confirmed: (room, isConfirmed) => {
       if (isConfirmed) this.#confirmed(room);
-      else this.#lost(room);
+      else this.#unconfirmed(room);
     },
     refused: (room, error) => {
       this.#refused(room, error);
@@ -102,7 +102,7 @@ export class Hub {
       this.#end(room);
     });
     this.#connection.add(
-      broker.events$.pipe(gatherTurn(runtime.turnEnd$, ({ kind }) => kind === 'gap')).subscribe((turn) => {
+      broker.events$.pipe(bufferTurn(runtime.turnEnd$, ({ kind }) => kind === 'gap')).subscribe((turn) => {
         this.#receiveTurn(turn);
       }),
     );
@@ -110,35 +110,35 @@ export class Hub {
   }
 
   /**
-   * One connection's place in the hub: everything that its rooms say, as long as it is subscribed to.
+   * The batches and membership events of one connection. Unsubscribing leaves all rooms.
    *
-   * @param change$ what the connection wants; it belongs to no room, not even the global one, before it says so
-   * @param identity `from` of what the connection publishes; without authentication its id
+   * @param change$ the connection's joins and leaves; it is in no room, not even the global one, before it joins
+   * @param identity `from` of the connection's messages; without authentication its id
    */
   member$(clientId: string, change$: Observable<MembershipChange>, identity = clientId): Observable<MemberEvent> {
     return new Observable((subscriber) => change$.subscribe(new Member(subscriber, clientId, identity, this.#memberHost)));
   }
 
-  /** Publishes an envelope. @param trip is told what becomes of it, with `PublishError` where it fails; unsubscribing gives it up */
+  /** Publishes an envelope. @param trip notified of the result, a failure being a `PublishError`; unsubscribing it abandons the publish */
   publish(room: string, envelope: string, trip: RoundTrip): void {
     const { broker, runtime } = this.#options;
-    trip.begin(this.#tripHost, runtime.scheduler.now(), this.#rooms.get(room));
+    trip.begin(this.#roundTripHost, runtime.scheduler.now(), this.#rooms.get(room));
     broker.publish(room, envelope).subscribe(trip);
   }
 
-  /** Members of a room on this pod. */
+  /** The number of a room's members on this pod. */
   memberCount(room: string): number {
     return this.#rooms.get(room)?.memberCount ?? 0;
   }
 
-  /** Whether the pod may hear these rooms too. Rooms that linger make room for others. */
+  /** Whether the pod may subscribe to these rooms too. Lingering rooms give way to others. */
   hasPlaceFor(rooms: readonly string[]): boolean {
     const more = rooms.reduce((count, room) => (this.#rooms.get(room)?.isUsed === true ? count : count + 1), 0);
     const used = this.#rooms.size - this.#lingering.size;
-    return more === 0 || used + more <= this.#options.maxRooms + OWN_ROOMS;
+    return more === 0 || used + more <= this.#options.maxRooms + GLOBAL_ROOMS;
   }
 
-  /** To be called now and then. */
+  /** Fails overdue publishes. To be called regularly. */
   tick(): void {
     const { runtime, log } = this.#options;
     const overdue = this.budget.overdue(runtime.scheduler.now(), RETURN_TIMEOUT_MS);
@@ -147,7 +147,7 @@ export class Hub {
     for (const trip of overdue) trip.lost('it did not come back');
   }
 
-  /** Leaves the broker. */
+  /** Unsubscribes from the broker. */
   close(): void {
     for (const room of this.#rooms.values()) this.#end(room);
     this.#lingering.stop();
@@ -159,7 +159,7 @@ export class Hub {
     const existing = this.#rooms.get(name);
     if (existing) return existing;
     const { broker, maxRooms } = this.#options;
-    this.#lingering.endOldest(this.#rooms.size + 1 - maxRooms - OWN_ROOMS);
+    this.#lingering.endOldest(this.#rooms.size + 1 - maxRooms - GLOBAL_ROOMS);
     const room = new Room(name, this.#roomHost);
     this.#rooms.set(name, room);
     broker.subscribe(name).subscribe(room);
@@ -167,24 +167,24 @@ export class Hub {
   }
 
   #join(member: Member, names: readonly string[]): void {
-    // Those that linger first, or one of them might be ended to make room for another that is made here.
-    this.#ask(member, this.#named(names));
+    // First take the existing rooms out of lingering, or one of them might be ended to make room for another of `names`.
+    this.#request(member, this.#existing(names));
     const all = names.map((name) => this.#room(name));
     const rooms = all.filter(({ closed }) => !closed);
-    this.#ask(member, rooms);
+    this.#request(member, rooms);
     const refused = all.filter(({ closed }) => closed).map(({ name }) => name);
     if (refused.length > 0) member.receive({ kind: 'refused', rooms: refused });
     if (member.closed) return;
-    const wait: PendingJoin = { member, rooms, unconfirmed: rooms.filter((room) => !room.isConfirmed).length };
-    if (wait.unconfirmed === 0) {
+    const join: PendingJoin = { member, rooms, unconfirmed: rooms.filter((room) => !room.isConfirmed).length };
+    if (join.unconfirmed === 0) {
       this.#enter(member, rooms);
       return;
     }
-    member.waits = [...member.waits, wait];
-    for (const room of rooms) room.addWait(wait);
+    member.pendingJoins = [...member.pendingJoins, join];
+    for (const room of rooms) room.addPendingJoin(join);
   }
 
-  #ask(member: Member, rooms: readonly Room[]): void {
+  #request(member: Member, rooms: readonly Room[]): void {
     const asked = new Set(member.rooms);
     const more = rooms.filter((room) => !asked.has(room));
     member.rooms = member.rooms.concat(more);
@@ -195,36 +195,36 @@ export class Hub {
   }
 
   #confirmed(room: Room): void {
-    for (const wait of [...room.waits]) {
-      wait.unconfirmed -= 1;
-      if (wait.unconfirmed > 0) continue;
-      this.#forget(wait);
-      this.#enter(wait.member, wait.rooms);
+    for (const join of [...room.pendingJoins]) {
+      join.unconfirmed -= 1;
+      if (join.unconfirmed > 0) continue;
+      this.#forgetJoin(join);
+      this.#enter(join.member, join.rooms);
     }
   }
 
-  /** The members stay: what they miss is told by a gap when the subscription is back. Publishes that had not come back never will. */
-  #lost(room: Room): void {
-    for (const wait of room.waits) wait.unconfirmed += 1;
+  /** The members stay and get a gap when the subscription is back. Publishes that have not returned never will. */
+  #unconfirmed(room: Room): void {
+    for (const join of room.pendingJoins) join.unconfirmed += 1;
     for (const trip of room.roundTrips()) trip.lost('the subscription was lost before the message came back');
   }
 
   #refused(room: Room, error: unknown): void {
     const { log } = this.#options;
     const members = new Set(room.members);
-    for (const { member } of room.waits) members.add(member);
-    // A client may ask for as many rooms as it likes; the broker says within bounds what it refused.
+    for (const { member } of room.pendingJoins) members.add(member);
+    // At debug level, because clients can cause any number of these. The broker logs refusals with a limit.
     log.debug({ room: room.name, err: error }, 'room refused by the broker');
     this.#end(room);
     for (const member of members) {
       this.#exit(member, room);
-      this.#forgetIdle(member);
+      this.#forgetEmptyJoins(member);
       member.receive({ kind: 'refused', rooms: [room.name] });
     }
   }
 
   #enter(member: Member, rooms: readonly Room[]): void {
-    // It may have left some of them before they were confirmed.
+    // The member may have left some of them before they were confirmed.
     const asked = new Set(member.rooms);
     const present = rooms.filter((room) => asked.has(room));
     const entered = present.filter((room) => !room.hasMember(member));
@@ -232,34 +232,34 @@ export class Hub {
       room.addMember(member);
       if (room.memberCount === 1) this.#countRoom(room, 1);
     }
-    // Told first, so that what the member says as soon as it is in comes after its presence.
-    for (const room of entered) this.#tell('online', member, room, room.memberCount);
+    // Before the member is notified, so that its presence is published before its first message.
+    for (const room of entered) this.#emitMembership('online', member, room, room.memberCount);
     if (present.length > 0) member.receive({ kind: 'joined', rooms: present.map(({ name }) => name) });
   }
 
   #leave(member: Member, names: readonly string[]): void {
     const left = new Set(names);
     for (const room of member.rooms) if (left.has(room.name)) this.#exit(member, room);
-    this.#forgetIdle(member);
+    this.#forgetEmptyJoins(member);
     member.receive({ kind: 'left', rooms: names });
   }
 
   #leaveAll(member: Member): void {
-    const { rooms, waits } = member;
+    const { rooms, pendingJoins } = member;
     member.rooms = [];
-    for (const wait of waits) this.#forget(wait);
+    for (const join of pendingJoins) this.#forgetJoin(join);
     for (const room of rooms) this.#exit(member, room);
   }
 
-  /** A member that wants none of the rooms any more no longer waits for them. */
-  #forgetIdle(member: Member): void {
-    for (const wait of member.waits) if (!wait.rooms.some((room) => member.rooms.includes(room))) this.#forget(wait);
+  /** Removes pending joins of which the member has left every room. */
+  #forgetEmptyJoins(member: Member): void {
+    for (const join of member.pendingJoins) if (!join.rooms.some((room) => member.rooms.includes(room))) this.#forgetJoin(join);
   }
 
-  #forget(wait: PendingJoin): void {
-    const { member, rooms } = wait;
-    member.waits = member.waits.filter((other) => other !== wait);
-    for (const room of rooms) room.removeWait(wait);
+  #forgetJoin(join: PendingJoin): void {
+    const { member, rooms } = join;
+    member.pendingJoins = member.pendingJoins.filter((other) => other !== join);
+    for (const room of rooms) room.removePendingJoin(join);
   }
 
   #exit(member: Member, room: Room): void {
@@ -267,13 +267,13 @@ export class Hub {
     if (member.rooms.length > 0) member.rooms = member.rooms.filter((other) => other !== room);
     if (room.removeMember(member)) {
       if (members === 1) this.#countRoom(room, -1);
-      this.#tell('offline', member, room, members);
+      this.#emitMembership('offline', member, room, members);
     }
     room.release();
     if (!room.isUsed && this.#rooms.get(room.name) === room) this.#lingering.add(room);
   }
 
-  /** Leaves the broker's room at once. */
+  /** Unsubscribes from a room at once. */
   #end(room: Room): void {
     this.#lingering.delete(room);
     if (this.#rooms.get(room.name) === room) this.#rooms.delete(room.name);
@@ -281,7 +281,7 @@ export class Hub {
     for (const trip of room.roundTrips()) trip.returned();
   }
 
-  #tell(kind: 'online' | 'offline', { clientId, identity }: Member, { name }: Room, members: number): void {
+  #emitMembership(kind: 'online' | 'offline', { clientId, identity }: Member, { name }: Room, members: number): void {
     if (name !== GLOBAL_ROOM) this.membership$.next({ kind, room: name, clientId, identity, members });
   }
 
@@ -289,24 +289,24 @@ export class Hub {
     if (name !== GLOBAL_ROOM) this.#options.metrics.rooms(change);
   }
 
-  /** What was published before a gap reaches its members before the gap does, and what came after it, after. */
+  /** Keeps the order of gaps and publications: those before a gap are sent before it, those after it afterwards. */
   #receiveTurn(turn: readonly BrokerEvent[]): void {
-    let spoke: Room[] = [];
+    let active: Room[] = [];
     const returned: RoundTrip[] = [];
     for (const event of turn) {
-      const gap = event.kind === 'gap' ? event : this.#receive(event, spoke, returned);
+      const gap = event.kind === 'gap' ? event : this.#receive(event, active, returned);
       if (gap === undefined) continue;
-      fanOut(spoke);
-      spoke = [];
+      fanOut(active);
+      active = [];
       this.#sendGap(gap);
     }
-    fanOut(spoke);
-    // Last, so that a connection that waits for its publishes in order to close has their echoes first.
+    fanOut(active);
+    // Last: a draining connection closes when its publishes have returned, and must have sent their echoes by then.
     for (const trip of returned) trip.returned();
   }
 
-  /** @returns the gap that stands where the publication was dropped */
-  #receive(publication: Publication, spoke: Room[], returned: RoundTrip[]): Gap | undefined {
+  /** Adds a publication to the arrivals of its room. @returns a gap if the publication was dropped for its size */
+  #receive(publication: Publication, active: Room[], returned: RoundTrip[]): Gap | undefined {
     const { maxPublicationBytes, metrics, runtime } = this.#options;
     const check = checkPublication(publication, maxPublicationBytes);
     if (!check.ok) {
@@ -323,7 +323,7 @@ export class Hub {
     metrics.deliveryLag(lagSeconds(runtime.wallMs() - check.publishedAtMs));
     if (room.arrivals === undefined) {
       room.arrivals = { publications: [publication], sinceMs: check.publishedAtMs };
-      spoke.push(room);
+      active.push(room);
     } else {
       room.arrivals.publications.push(publication);
       room.arrivals.sinceMs = Math.min(room.arrivals.sinceMs, check.publishedAtMs);
@@ -331,22 +331,23 @@ export class Hub {
     return undefined;
   }
 
-  /** Once to each connection, however many of its rooms have it. What was accepted before a gap may have gone where nobody heard it. */
+  /** Sends a gap to the members of its rooms, once to each. Publishes that were accepted before it may never have been delivered. */
   #sendGap({ reason = 'subscription', rooms: names, sinceMs }: Gap): void {
     const batch = gapBatch(reason, sinceMs, this.#options.runtime);
     const members = new Set<Member>();
     // Every connection is in the global room.
-    for (const room of this.#named(names ?? [GLOBAL_ROOM])) for (const member of room.members) members.add(member);
+    for (const room of this.#existing(names ?? [GLOBAL_ROOM])) for (const member of room.members) members.add(member);
     for (const member of members) member.receive(batch);
-    if (reason === 'subscription') for (const room of names ? this.#named(names) : this.#rooms.values()) this.#loseAccepted(room);
+    if (reason === 'subscription')
+      for (const room of names ? this.#existing(names) : this.#rooms.values()) this.#loseAccepted(room);
   }
 
-  #named(names: Iterable<string>): readonly Room[] {
+  #existing(names: Iterable<string>): readonly Room[] {
     return [...names].map((name) => this.#rooms.get(name)).filter((room) => room !== undefined);
   }
 
   #loseAccepted(room: Room): void {
-    for (const trip of room.roundTrips()) if (trip.isAccepted) trip.lost('it may have gone where nobody hears it');
+    for (const trip of room.roundTrips()) if (trip.isAccepted) trip.lost('it may not have been delivered');
   }
 
   #logInvalid(room: string, reason: string): void {
@@ -355,7 +356,7 @@ export class Hub {
   }
 }
 
-/** Any service may publish, with whatever clock: one wrong timestamp must not spoil the sum of all. */
+/** Bounded, because other services publish too, and one wrong clock must not spoil the metric's sum. */
 function lagSeconds(lagMs: number): number {
   return Math.min(Math.max(lagMs / 1000, 0), MAX_LAG_S);
 }

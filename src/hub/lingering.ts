@@ -5,18 +5,16 @@ import type { Room } from './room.js';
 /** The most rooms that are ended in one turn of the event loop, which takes about a millisecond. */
 const ENDED_PER_TURN = 1000;
 
-/** Rooms that nobody uses any more, the one that was left first in front: one timer for all of them. */
+/** Rooms without members whose subscriptions are kept for a while, in the order in which they were left. One timer serves them all. */
 export class Lingering {
   readonly #lingerMs: number;
   readonly #scheduler: SchedulerLike;
   readonly #end: (room: Room) => void;
-  /** In the order in which they end. */
-  readonly #line = new Queue<Room>();
-  /** When each is to end. */
+  readonly #queue = new Queue<Room>();
   readonly #dueMs = new Map<Room, number>();
   #timer: Subscription | undefined;
 
-  /** @param end called when a room's time is over */
+  /** @param end ends a room's subscription; called when its time is over */
   constructor(lingerMs: number, scheduler: SchedulerLike, end: (room: Room) => void) {
     this.#lingerMs = lingerMs;
     this.#scheduler = scheduler;
@@ -24,25 +22,25 @@ export class Lingering {
   }
 
   get size(): number {
-    return this.#line.size;
+    return this.#queue.size;
   }
 
   add(room: Room): void {
-    this.#line.add(room);
+    this.#queue.add(room);
     this.#dueMs.set(room, this.#scheduler.now() + this.#lingerMs);
     this.#timer ??= this.#wait(this.#lingerMs);
   }
 
-  /** It is used again, or has ended. */
+  /** The room is used again, or has ended. */
   delete(room: Room): void {
     this.#dueMs.delete(room);
-    if (this.#line.delete(room) && this.#line.size === 0) this.stop();
+    if (this.#queue.delete(room) && this.#queue.size === 0) this.stop();
   }
 
-  /** Ends some before their time, the longest left first. */
+  /** Ends the rooms that were left first, before their time. */
   endOldest(count: number): void {
     for (let left = count; left > 0; left -= 1) {
-      const room = this.#line.peek();
+      const room = this.#queue.peek();
       if (room === undefined) return;
       this.delete(room);
       this.#end(room);
@@ -63,10 +61,10 @@ export class Lingering {
 
   #endDue(): void {
     const nowMs = this.#scheduler.now();
-    for (let ended = 0, room = this.#line.peek(); room !== undefined; ended += 1, room = this.#line.peek()) {
+    for (let ended = 0, room = this.#queue.peek(); room !== undefined; ended += 1, room = this.#queue.peek()) {
       const dueMs = this.#dueMs.get(room) ?? nowMs;
       if (dueMs > nowMs || ended === ENDED_PER_TURN) {
-        // What ends a room may have left another, for which a timer was begun.
+        // Ending a room may have added another, which started a timer.
         this.stop();
         this.#timer = this.#wait(Math.max(0, dueMs - nowMs));
         return;

@@ -3,46 +3,45 @@ import { Queue } from './queue.js';
 
 type Status = MembershipEvent['kind'];
 
-/** The presence of one connection in one room, from the moment it changes until the room knows it. */
+/** The presence of one connection in one room, from its change until it is published. */
 export interface PresenceChange {
   readonly room: string;
   readonly clientId: string;
   readonly identity: string;
-  /** The connection's present status in the room. */
+  /** The connection's current status in the room. */
   status: Status;
-  /** The status that the room was told last; undefined where Redis did not confirm a publish. */
+  /** The status that was published last; undefined if it is uncertain whether a publish succeeded. */
   known: Status | undefined;
   /** The status whose publish is under way. */
   sent: Status | undefined;
-  /** A publish of it has failed. */
+  /** Whether a publish of it has failed. */
   hasFailed: boolean;
 }
 
 /**
- * The changes of presence that rooms have not been told yet: of each connection and room the latest only.
+ * The presence changes that are not published yet: only the latest of each connection and room.
  *
- * A connection that has left a room before anybody was told that it came is forgotten, so no more is kept than one change for each
- * member and one for each former member that the room was told of. Publishes of one connection and room are never under way
- * together, so `online` and `offline` keep their order also where a connection to Redis is replaced in between. Every operation
- * takes constant time, however many changes there are.
+ * If a connection leaves a room before its `online` was published, the change is removed. So there is at most one change for each member,
+ * and one for each former member whose `online` was published. At most one publish per connection and room is under way, so that `online`
+ * and `offline` keep their order even if the connection to Redis is replaced in between. Every operation takes constant time.
  */
 export class PresenceChanges {
   readonly #capacity: number;
-  /** By connection. Most connections have one: a `Map` of their own would take more memory than all else of it. */
+  /** By connection. Most have a single change, which is stored without a `Map` to save memory. */
   readonly #changes = new Map<string, PresenceChange | Map<string, PresenceChange>>();
   /** Changes to be published. */
   readonly #waiting = new Queue<PresenceChange>();
-  /** Changes whose publish failed, to be published once more when `retry` says so. */
+  /** Changes whose publish failed. `retry` makes `take` return them again. */
   readonly #failed = new Queue<PresenceChange>();
   #size = 0;
   #retries = 0;
 
-  /** @param capacity the most changes that are kept */
+  /** @param capacity the most changes that are kept; beyond it, changes are discarded */
   constructor(capacity: number) {
     this.#capacity = capacity;
   }
 
-  /** Changes that wait, that failed or that are under way. */
+  /** The number of changes that wait, have failed or are under way. */
   get size(): number {
     return this.#size;
   }
@@ -51,48 +50,48 @@ export class PresenceChanges {
     return this.#failed.size;
   }
 
-  /** Returns how many changes had to be given up for lack of space. */
-  note(event: MembershipEvent): number {
+  /** @returns how many changes were discarded for lack of space: 0 or 1 */
+  add(event: MembershipEvent): number {
     const { kind, room, clientId } = event;
     const change = this.#find(clientId, room);
-    if (change === undefined) return this.#add(event);
+    if (change === undefined) return this.#create(event);
     change.status = kind;
     if (change.sent === undefined && change.known === kind) this.#remove(change);
     return 0;
   }
 
-  /** The room is too busy to be told. */
+  /** Removes the change of a room in which presence is no longer published. */
   forget({ room, clientId }: MembershipEvent): void {
     const change = this.#find(clientId, room);
     if (change !== undefined) this.#remove(change);
   }
 
-  /** The next to be published, which is under way until `told` or `fail`. */
+  /** The next change to publish. It is under way until `published` or `fail` is called. */
   take(): PresenceChange | undefined {
     const change = this.#waiting.take() ?? this.#takeFailed();
     if (change !== undefined) change.sent = change.status;
     return change;
   }
 
-  /** Redis has accepted it, and it has come back where the pod hears the room. */
-  told(change: PresenceChange): void {
+  /** The publish succeeded. */
+  published(change: PresenceChange): void {
     change.known = change.sent;
     this.#settle(change, this.#waiting);
   }
 
-  /** @param certainly whether it was not published for certain */
+  /** The publish failed. @param certainly whether it is certain that nothing was published */
   fail(change: PresenceChange, certainly: boolean): void {
     change.hasFailed = true;
     if (!certainly) change.known = undefined;
     this.#settle(change, this.#failed);
   }
 
-  /** Lets some of those that have failed be taken once more. */
+  /** Lets `take` return up to `count` failed changes. */
   retry(count: number): void {
     this.#retries = Math.min(count, this.#failed.size);
   }
 
-  /** Gives up what has failed; returns how many that were. */
+  /** Discards the failed changes. @returns how many there were */
   giveUpFailed(): number {
     let count = 0;
     for (let change = this.#failed.take(); change !== undefined; change = this.#failed.take()) {
@@ -108,10 +107,10 @@ export class PresenceChanges {
     return own?.room === room ? own : undefined;
   }
 
-  #add({ kind: status, room, clientId, identity }: MembershipEvent): number {
+  #create({ kind: status, room, clientId, identity }: MembershipEvent): number {
     const isFull = this.#size >= this.#capacity;
     if (isFull) {
-      // The change that failed longest ago gives way, so that rooms which Redis refuses for good do not take all the space.
+      // Discard the oldest failed change, so that rooms which Redis refuses permanently do not take all the space.
       const oldest = this.#failed.take();
       if (oldest === undefined) return 1;
       this.#remove(oldest);
@@ -136,13 +135,13 @@ export class PresenceChanges {
     if (!this.#waiting.delete(change)) this.#failed.delete(change);
   }
 
-  /** @param line where it stands next, if the room does not know its status */
-  #settle(change: PresenceChange, line: Queue<PresenceChange>): void {
-    // It was forgotten while it was under way.
+  /** @param queue where the change goes if its current status is not published */
+  #settle(change: PresenceChange, queue: Queue<PresenceChange>): void {
+    // It was removed while it was under way.
     if (this.#find(change.clientId, change.room) !== change) return;
     change.sent = undefined;
     if (change.known === change.status) this.#remove(change);
-    else line.add(change);
+    else queue.add(change);
   }
 
   #takeFailed(): PresenceChange | undefined {

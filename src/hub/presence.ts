@@ -10,22 +10,22 @@ import { costOf } from './publish-budget.js';
 import { RoundTrip } from './round-trip.js';
 import { writeServerMessage } from './server-message.js';
 
-/** The most publishes that are under way at once. Names are bounded, and so are their bytes: at most 1 KB each, 256 KB in all. */
+/** The most publishes under way at once. Each takes at most 1 KB, because names are bounded. */
 export const PRESENCE_WINDOW = 256;
 
-/** The most publishes that are begun in one turn of the event loop, which takes about 2 ms: chat is served between the turns. */
-const BEGUN_PER_TURN = 128;
+/** The most publishes that are started in one turn of the event loop. They take about 2 ms; chat is served between the turns. */
+const PUBLISHES_PER_TURN = 128;
 
-/** The most changes that are kept: 25 MB, and the names of rooms and connections that are gone. Beyond them, changes are given up and counted. */
+/** The most changes that are kept, about 25 MB. Beyond them, changes are discarded and counted. */
 const MAX_CHANGES = 100_000;
 
-/** How often it is tried whether changes that failed can be published now. */
+/** The interval at which failed changes are retried. */
 export const RETRY_INTERVAL_MS = 1000;
 
-/** The number of failed changes with which that is tried. One that succeeds brings all others back at the next interval. */
-const TRIED_AT_ONCE = 256;
+/** The failed changes that are retried in an interval. After one has succeeded, the next interval retries all of them. */
+const RETRIES_AT_ONCE = 256;
 
-/** What presence needs of a pod. */
+/** The parts of a pod that presence uses. */
 export interface PresenceOptions {
   readonly hub: Hub;
   readonly runtime: Runtime;
@@ -34,15 +34,15 @@ export interface PresenceOptions {
 }
 
 /**
- * Publishes to each room who joins and leaves it.
+ * Publishes a `presence` message to a room when a connection joins or leaves it.
  *
- * A bounded number of publishes is under way and is begun in a turn; meanwhile the latest status of each connection and room waits.
- * A publish that fails is repeated, with the status of that moment, when Redis accepts publishes again. A change that is given up is
- * counted (`chat_presence_lost_total`): beyond the most changes that are kept, and at the end.
+ * The number of publishes under way, and the number started in one turn, are bounded; the latest status of each connection and room waits.
+ * A failed publish is retried with the status of that moment. Discarded changes, of which there are too many or which are left at the
+ * end, are counted in `chat_presence_lost_total`.
  *
- * @param maxMembers nothing is told in a room with more members on this pod: there, presence would cost more than chat
- * @param until$ joins and leaves after it emits are not told; those before it still are
- * @returns never emits; completes when `until$` has emitted, or the hub is closed, and what was noted before has been told or has failed
+ * @param maxMembers in a room with more members on this pod, no presence is published: it would cost more than chat
+ * @param until$ joins and leaves after its first value are not published
+ * @returns never emits; completes when `until$` has emitted or the hub is closed, and each earlier change was published or has failed
  */
 export function presence(pod: PresenceOptions, maxMembers: number, until$: Observable<unknown> = NEVER): Observable<never> {
   return new Observable((subscriber) =>
@@ -50,21 +50,21 @@ export function presence(pod: PresenceOptions, maxMembers: number, until$: Obser
   );
 }
 
-/** A pod's presence, which is told until it is unsubscribed from. */
+/** The presence publisher of a pod. It runs until it is unsubscribed. */
 export class Presence extends Subscription {
   readonly #stopped$ = new Subject<void>();
-  readonly #telling$: Observable<never>;
+  readonly #publisher$: Observable<never>;
 
   constructor(pod: PresenceOptions, maxMembers: number) {
     super();
-    this.#telling$ = presence(pod, maxMembers, this.#stopped$).pipe(share({ resetOnComplete: false }));
-    this.add(this.#telling$.subscribe());
+    this.#publisher$ = presence(pod, maxMembers, this.#stopped$).pipe(share({ resetOnComplete: false }));
+    this.add(this.#publisher$.subscribe());
   }
 
-  /** Cold: from now on joins and leaves are not told. Completes when those before have been told, or have failed. */
+  /** Cold: stops presence for later joins and leaves, and completes when the earlier ones were published or have failed. */
   readonly stop$ = defer(() => {
     this.#stopped$.next();
-    return this.#telling$;
+    return this.#publisher$;
   });
 }
 
@@ -72,13 +72,13 @@ class PresencePublisher extends OperatorSubscriber<MembershipEvent, never> {
   readonly #pod: PresenceOptions;
   readonly #maxMembers: number;
   readonly #changes = new PresenceChanges(MAX_CHANGES);
-  readonly #underWay = new Set<Publishing>();
-  /** Runs from the first publish of a turn to the turn's end. */
+  readonly #underWay = new Set<PresenceRoundTrip>();
+  /** Subscribed from the first publish of a turn to the end of the turn. */
   #turn: Subscription | undefined;
-  #begunInTurn = 0;
-  #isBeginning = false;
+  #startedInTurn = 0;
+  #isStarting = false;
   #retry: Subscription | undefined;
-  /** A change that had failed was told since the last interval. */
+  /** Whether a change that had failed was published since the last interval. */
   #hasRecovered = false;
   #isEnding = false;
 
@@ -93,43 +93,43 @@ class PresencePublisher extends OperatorSubscriber<MembershipEvent, never> {
 
   protected override take(event: MembershipEvent): void {
     if (event.members > this.#maxMembers) this.#changes.forget(event);
-    else this.#giveUp(this.#changes.note(event));
-    this.#begin();
+    else this.#countLost(this.#changes.add(event));
+    this.#start();
   }
 
   protected override _complete(): void {
     this.unsubscribe();
     this.#isEnding = true;
-    this.#giveUp(this.#changes.giveUpFailed());
-    this.#begin();
+    this.#countLost(this.#changes.giveUpFailed());
+    this.#start();
   }
 
-  told(publishing: Publishing): void {
-    this.#underWay.delete(publishing);
-    if (publishing.change.hasFailed) this.#hasRecovered = true;
-    this.#changes.told(publishing.change);
-    this.#begin();
+  published(trip: PresenceRoundTrip): void {
+    this.#underWay.delete(trip);
+    if (trip.change.hasFailed) this.#hasRecovered = true;
+    this.#changes.published(trip.change);
+    this.#start();
   }
 
-  failed(publishing: Publishing, error: unknown): void {
-    this.#underWay.delete(publishing);
-    const { change } = publishing;
+  failed(trip: PresenceRoundTrip, error: unknown): void {
+    this.#underWay.delete(trip);
+    const { change } = trip;
     this.#pod.log.debug({ err: error, room: change.room }, 'presence was not published');
     this.#changes.fail(change, error instanceof PublishError && error.code === 'unavailable');
-    if (this.#isEnding) this.#giveUp(this.#changes.giveUpFailed());
-    this.#begin();
+    if (this.#isEnding) this.#countLost(this.#changes.giveUpFailed());
+    this.#start();
   }
 
-  /** Begins as many publishes as may be; in a loop, since a broker may settle one before `subscribe` returns. */
-  #begin(): void {
-    if (this.#isBeginning) return;
-    this.#isBeginning = true;
-    while (this.#underWay.size < PRESENCE_WINDOW && this.#begunInTurn < BEGUN_PER_TURN) {
+  /** Starts as many publishes as the bounds allow. A loop, because a broker may settle a publish synchronously. */
+  #start(): void {
+    if (this.#isStarting) return;
+    this.#isStarting = true;
+    while (this.#underWay.size < PRESENCE_WINDOW && this.#startedInTurn < PUBLISHES_PER_TURN) {
       const change = this.#changes.take();
       if (change === undefined) break;
       this.#publish(change);
     }
-    this.#isBeginning = false;
+    this.#isStarting = false;
     this.#pod.metrics.presenceWaiting(this.#changes.size);
     if (this.#changes.failed > 0) this.#retry ??= this.#retryLater();
     if (this.#isEnding && this.#changes.size === 0) this.output.complete();
@@ -138,57 +138,57 @@ class PresencePublisher extends OperatorSubscriber<MembershipEvent, never> {
   #publish(change: PresenceChange): void {
     const { hub, runtime } = this.#pod;
     const { room, clientId, identity, status } = change;
-    this.#begunInTurn += 1;
+    this.#startedInTurn += 1;
     this.#turn ??= runtime.turnEnd$.subscribe(() => {
       this.#turn = undefined;
-      this.#begunInTurn = 0;
-      this.#begin();
+      this.#startedInTurn = 0;
+      this.#start();
     });
     const id = runtime.newId();
     const envelope = writeServerMessage({ type: 'presence', room, data: { status, clientId, identity }, id }, runtime);
-    const publishing = new Publishing(this, change, id, costOf(envelope));
-    this.#underWay.add(publishing);
-    hub.publish(room, envelope, publishing);
+    const trip = new PresenceRoundTrip(this, change, id, costOf(envelope));
+    this.#underWay.add(trip);
+    hub.publish(room, envelope, trip);
   }
 
   #retryLater(): Subscription {
     return timer(RETRY_INTERVAL_MS, this.#pod.runtime.scheduler).subscribe(() => {
       this.#retry = undefined;
-      this.#changes.retry(this.#hasRecovered ? this.#changes.failed : TRIED_AT_ONCE);
+      this.#changes.retry(this.#hasRecovered ? this.#changes.failed : RETRIES_AT_ONCE);
       this.#hasRecovered = false;
-      this.#begin();
+      this.#start();
     });
   }
 
-  #giveUp(count: number): void {
+  #countLost(count: number): void {
     if (count > 0) this.#pod.metrics.presenceLost(count);
   }
 
   #end(): void {
     this.#turn?.unsubscribe();
     this.#retry?.unsubscribe();
-    for (const publishing of this.#underWay) publishing.unsubscribe();
-    this.#giveUp(this.#changes.size);
+    for (const trip of this.#underWay) trip.unsubscribe();
+    this.#countLost(this.#changes.size);
     this.#pod.metrics.presenceWaiting(0);
   }
 }
 
-/** One publish under way. */
-class Publishing extends RoundTrip {
+/** One presence publish under way. */
+class PresenceRoundTrip extends RoundTrip {
   readonly change: PresenceChange;
-  readonly #telling: Pick<PresencePublisher, 'told' | 'failed'>;
+  readonly #publisher: Pick<PresencePublisher, 'published' | 'failed'>;
 
-  constructor(telling: Pick<PresencePublisher, 'told' | 'failed'>, change: PresenceChange, id: string, bytes: number) {
+  constructor(publisher: Pick<PresencePublisher, 'published' | 'failed'>, change: PresenceChange, id: string, bytes: number) {
     super(id, bytes);
-    this.#telling = telling;
+    this.#publisher = publisher;
     this.change = change;
   }
 
   protected override succeeded(): void {
-    this.#telling.told(this);
+    this.#publisher.published(this);
   }
 
   protected override failed(error: unknown): void {
-    this.#telling.failed(this, error);
+    this.#publisher.failed(this, error);
   }
 }

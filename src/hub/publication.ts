@@ -2,28 +2,28 @@ import { isUtf8 } from 'node:buffer';
 import type { Publication } from '../broker/broker.js';
 import { ENVELOPE_BYTES, GLOBAL_ROOM, LARGEST_MESSAGE_BYTES, PRIVATE_TYPES } from '../protocol/protocol.js';
 
-/** The check's result: the id and the time that the envelope bears (milliseconds since the epoch), or what is wrong with it. */
+/** The result of a check: the envelope's id and timestamp (milliseconds since the epoch), or the reason why it is invalid. */
 export type Check =
   | { readonly ok: true; readonly id: string; readonly publishedAtMs: number }
   | {
       readonly ok: false;
       readonly reason: string;
-      /** Where size alone is wrong: the time that the envelope bears. It would have been delivered, so its room gets a gap. */
+      /** The envelope's timestamp, if it is invalid only because of its size. Its room then gets a gap. */
       readonly sinceMs?: number;
     };
 
-/** No pod takes a larger publication, whatever its `MAX_MESSAGE_BYTES`: it is not even parsed. */
+/** A larger publication exceeds every possible `MAX_MESSAGE_BYTES` and is not parsed. */
 const MAX_PARSED_BYTES = LARGEST_MESSAGE_BYTES + ENVELOPE_BYTES;
 
 const SECOND_MS = 1000;
 const DAY_MS = 86_400 * SECOND_MS;
 
-// RFC 3339 section 5.6, with its letters in either case; Date.parse alone takes much else.
+// RFC 3339 section 5.6, case-insensitive. Date.parse alone accepts many other formats.
 const RFC_3339 = /^(\d{4}-\d\d-(\d\d))T([01]\d|2[0-3]):\d\d:(\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)$/i;
 
 /**
- * Judges what came through the broker before any client sees it: UTF-8 JSON of bounded size with every member of an envelope and no
- * other, the room of its channel, and a type that may travel. Bad UTF-8 would make every browser in the room close.
+ * Checks a publication before it is sent to clients. It must be UTF-8 JSON of bounded size with exactly the members of an envelope, the
+ * room of its channel, and a type that may be published. Invalid UTF-8 would make every browser in the room close its connection.
  */
 export function checkPublication({ room, payload }: Publication, maxBytes: number): Check {
   if (payload.length > MAX_PARSED_BYTES) return bad('too large');
@@ -60,7 +60,7 @@ let lastTimestamp: unknown;
 let lastMs = NaN;
 
 function readTimestamp(value: unknown): number {
-  // What arrives together was mostly published in the same millisecond.
+  // Publications that arrive together often have the same timestamp.
   if (value !== lastTimestamp) {
     lastMs = typeof value === 'string' ? parseTimestamp(value) : NaN;
     lastTimestamp = value;
@@ -70,15 +70,15 @@ function readTimestamp(value: unknown): number {
 
 function parseTimestamp(text: string): number {
   const [, date = '', day, , seconds] = RFC_3339.exec(text) ?? [];
-  // Date.parse counts on past the end of a month.
+  // Date.parse accepts days past the end of a month, such as February 30.
   if (new Date(date).getUTCDate() !== Number(day)) return NaN;
   return seconds === '60' ? leapSecond(text) : Date.parse(text.toUpperCase());
 }
 
-/** The time of a leap second (RFC 3339 section 5.7), which Date does not know: as POSIX has it, that of the second after. */
+/** The time of a leap second (RFC 3339 section 5.7), which Date cannot parse. As in POSIX, it equals the next second. */
 function leapSecond(text: string): number {
   const before = Date.parse(text.toUpperCase().replace(':60', ':59'));
-  // It is the last second of a day in UTC, whatever time it is where the text was written.
+  // A leap second is the last second of a day in UTC, whatever the offset of the text.
   return before % DAY_MS >= DAY_MS - SECOND_MS ? before + SECOND_MS : NaN;
 }
 

@@ -1,32 +1,32 @@
 import { Queue } from './queue.js';
 
 /**
- * All publishes of a pod that are under way take at most this, counted as `costOf` does. Redis drops a subscriber whose buffer
- * exceeds 8 MiB for 60 s or 32 MiB at once (`client-output-buffer-limit pubsub`), and every pod of a busy room fills it.
+ * The budget of a pod for publishes under way, in bytes as counted by `costOf`. Redis drops a subscriber whose output buffer exceeds
+ * 8 MiB for 60 s or 32 MiB at once (`client-output-buffer-limit pubsub`), and every pod in a busy room fills that buffer.
  */
 export const POD_BYTES = 2 * 1024 * 1024;
 
-/** A connection that has nothing under way may publish a small message within this although the pod's budget is used up. */
+/** Extra budget for small messages of connections that have nothing under way, for when the pod's budget is used up. */
 export const RESERVE_BYTES = 512 * 1024;
 
-/** The publishes of one connection that are under way take at most this, or are one. */
+/** The budget of one connection, in bytes. A single larger publish is allowed. */
 export const CONNECTION_BYTES = 128 * 1024;
 
 const SMALL_BYTES = 4096;
 
-/** Redis writes the channel's name and some framing with each message. */
+/** The channel's name and the framing that Redis writes with each message. */
 const MESSAGE_OVERHEAD_BYTES = 128;
 
-/** What an envelope takes in Redis' buffer for a subscriber, in bytes. */
+/** The bytes that an envelope takes in Redis' output buffer of a subscriber. */
 export function costOf(envelope: string): number {
   return Buffer.byteLength(envelope) + MESSAGE_OVERHEAD_BYTES;
 }
 
 /** A publish that is under way. */
 export interface UnderWay {
-  /** What it takes of the budget, as `costOf` counts. */
+  /** Its share of the budget, as counted by `costOf`. */
   readonly bytes: number;
-  /** By the monotonic clock. */
+  /** On the monotonic clock, in milliseconds. */
   readonly startedMs: number;
   /** Whether the broker has accepted it. */
   readonly isAccepted: boolean;
@@ -34,20 +34,20 @@ export interface UnderWay {
   overdueSinceMs: number | undefined;
 }
 
-/** A connection whose next publish waits for its turn. */
+/** A connection whose next publish waits for the budget. */
 export interface Waiter {
-  /** What the next publish costs, in bytes. */
+  /** The cost of the next publish, in bytes. */
   readonly nextCost: number;
-  /** Sends that one. Who has more waits again, behind all others. */
+  /** Sends the next publish. A connection with more of them then waits again, behind the others. */
   send(): void;
 }
 
 /**
- * What a pod has under way at the broker, in bytes. Connections whose publish does not fit wait in a queue and send one message a
- * turn, so that the connection that sends most waits most.
+ * Bounds the bytes of the publishes that a pod has under way. Connections whose publish does not fit wait in a queue and send one message
+ * each in turn (round robin), so that the connection that sends most waits longest.
  */
 export class PublishBudget<T extends UnderWay = UnderWay> {
-  /** In the order in which they began. */
+  /** In the order in which they started. */
   readonly #underWay = new Set<T>();
   readonly #waiters = new Queue<Waiter>();
   #bytes = 0;
@@ -58,7 +58,7 @@ export class PublishBudget<T extends UnderWay = UnderWay> {
     return this.#bytes;
   }
 
-  /** @param isFirst its connection has nothing else under way */
+  /** Whether a publish may start now. @param isFirst whether its connection has nothing else under way */
   admits(cost: number, isFirst: boolean): boolean {
     if (this.#waiters.size === 0 && this.#fits(cost)) return true;
     return isFirst && cost <= SMALL_BYTES && this.#bytes + cost <= POD_BYTES + RESERVE_BYTES;
@@ -79,8 +79,8 @@ export class PublishBudget<T extends UnderWay = UnderWay> {
   }
 
   /**
-   * Those that the broker accepted and that were seen here, to be called now and then, for longer than the timeout. A broker that
-   * keeps its promises leaves none.
+   * The publishes that have not returned although they are older than `timeoutMs` and it is `timeoutMs` since an earlier call found them
+   * so and accepted. To be called regularly. A correct broker leaves none.
    */
   overdue(nowMs: number, timeoutMs: number): readonly T[] {
     const overdue: T[] = [];
@@ -93,7 +93,7 @@ export class PublishBudget<T extends UnderWay = UnderWay> {
     return overdue;
   }
 
-  /** In a loop, since a publish that is over at once would otherwise serve the next deeper in the stack. */
+  /** A loop, because a publish that ends synchronously would otherwise serve the next one deeper in the stack. */
   #serve(): void {
     if (this.#isServing) return;
     this.#isServing = true;
@@ -107,7 +107,7 @@ export class PublishBudget<T extends UnderWay = UnderWay> {
     }
   }
 
-  /** A message that is larger than the whole budget goes alone. */
+  /** A message that is larger than the whole budget is published alone. */
   #fits(cost: number): boolean {
     return this.#bytes === 0 || this.#bytes + cost <= POD_BYTES;
   }

@@ -1,12 +1,12 @@
 /**
- * A queue of things, each in it once, from which any can be removed: every operation takes constant time.
+ * A queue of distinct items from which any item can be removed. Every operation takes constant time.
  *
- * One iterator is kept for the front, since a fresh one would step over all that was removed there before.
+ * It keeps one iterator for the front, because a new one would step over all entries that were removed there before.
  */
 export class Queue<T> {
   readonly #items: Set<T>;
   #front: SetIterator<T>;
-  /** The first, where it was looked at and is still there. */
+  /** The first item, if it was peeked and is still queued. */
   #first: T | undefined;
 
   constructor(items: Iterable<T> = []) {
@@ -22,27 +22,27 @@ export class Queue<T> {
     this.#items.add(item);
   }
 
-  /** Returns false where it was not in the line. */
+  /** @returns whether the item was queued */
   delete(item: T): boolean {
     if (item === this.#first) this.#first = undefined;
     return this.#items.delete(item);
   }
 
-  /** Returns the first, which stays. */
+  /** Returns the first item without removing it. */
   peek(): T | undefined {
     if (this.#items.size === 0) return undefined;
     this.#first ??= this.#next();
     return this.#first;
   }
 
-  /** Removes the first. */
+  /** Removes and returns the first item. */
   take(): T | undefined {
     const first = this.peek();
     if (first !== undefined) this.delete(first);
     return first;
   }
 
-  /** From the first to the last; to be used seldom, see above. */
+  /** From the first to the last. Slow after many removals, see above. */
   [Symbol.iterator](): Iterator<T> {
     return this.#items.values();
   }
@@ -50,7 +50,7 @@ export class Queue<T> {
   #next(): T | undefined {
     const next = this.#front.next();
     if (next.done !== true) return next.value;
-    // An iterator that has reached the end stays there, though more was added since.
+    // An iterator that has reached the end does not see items that are added later.
     this.#front = this.#items.values();
     const first = this.#front.next();
     return first.done === true ? undefined : first.value;

@@ -3,15 +3,14 @@ import { LeanSubscriber, OperatorSubscriber } from '../operators/operator-subscr
 import type { Batch } from './frame.js';
 import { elementsOf, has, sizeOf, withAdded, withRemoved, type SmallSet } from './small-set.js';
 import { Queue } from './queue.js';
-
 import type { Publication } from '../broker/broker.js';
 import type { RoundTrip } from './round-trip.js';
 
-/** The hub, as a room sees it. */
+/** The part of the hub that a room calls. */
 export interface RoomHost {
-  /** The broker has confirmed the room's subscription, or has lost it. */
+  /** The room's subscription was confirmed or lost. */
   confirmed(room: Room, isConfirmed: boolean): void;
-  /** The broker refuses the room for good. */
+  /** The broker has refused the room permanently. */
   refused(room: Room, error: unknown): void;
 }
 
@@ -26,19 +25,19 @@ export interface Arrivals {
 type RoundTrips = Map<string, RoundTrip | Queue<RoundTrip>>;
 
 /**
- * One room on this pod: its members, and the broker's subscription that they share. It is itself the subscriber to the broker's
- * room, and keeps its sets as `Few`: a pod may have 200,000 rooms, most of them with one member.
+ * One room on this pod: its members and the subscription to the broker that they share. To save memory, the room is itself the subscriber
+ * and keeps its sets as `SmallSet`: a pod may have 200,000 rooms, most of them with one member.
  */
 export class Room extends LeanSubscriber<boolean> {
   readonly name: string;
-  /** Undefined while nothing has arrived in this turn. */
+  /** Undefined if nothing has arrived in this turn. */
   arrivals: Arrivals | undefined;
   readonly #host: RoomHost;
   #members: SmallSet<Member>;
-  #waits: SmallSet<PendingJoin>;
-  /** Publishes of this pod that have not come back yet: mostly none or one, which needs no map. */
-  #trips: RoundTrip | RoundTrips | undefined;
-  /** Connections that are in the room, or wait to be. */
+  #pendingJoins: SmallSet<PendingJoin>;
+  /** Publishes of this pod that have not returned yet: mostly none or one, which needs no map. */
+  #expected: RoundTrip | RoundTrips | undefined;
+  /** The number of connections that are in the room or have a pending join. */
   #users = 0;
   #isConfirmed = false;
 
@@ -48,7 +47,7 @@ export class Room extends LeanSubscriber<boolean> {
     this.#host = host;
   }
 
-  /** Whether the broker's subscription is confirmed: what is published now will arrive. */
+  /** Whether the broker has confirmed the subscription, so that what is published now will arrive. */
   get isConfirmed(): boolean {
     return this.#isConfirmed;
   }
@@ -65,8 +64,8 @@ export class Room extends LeanSubscriber<boolean> {
     return elementsOf(this.#members);
   }
 
-  get waits(): Iterable<PendingJoin> {
-    return elementsOf(this.#waits);
+  get pendingJoins(): Iterable<PendingJoin> {
+    return elementsOf(this.#pendingJoins);
   }
 
   acquire(): void {
@@ -85,50 +84,50 @@ export class Room extends LeanSubscriber<boolean> {
     this.#members = withAdded(this.#members, member);
   }
 
-  /** @returns false where it was no member */
+  /** @returns whether it was a member */
   removeMember(member: Member): boolean {
     if (!has(this.#members, member)) return false;
     this.#members = withRemoved(this.#members, member);
     return true;
   }
 
-  addWait(wait: PendingJoin): void {
-    this.#waits = withAdded(this.#waits, wait);
+  addPendingJoin(wait: PendingJoin): void {
+    this.#pendingJoins = withAdded(this.#pendingJoins, wait);
   }
 
-  removeWait(wait: PendingJoin): void {
-    this.#waits = withRemoved(this.#waits, wait);
+  removePendingJoin(wait: PendingJoin): void {
+    this.#pendingJoins = withRemoved(this.#pendingJoins, wait);
   }
 
-  /** A publish to the room is under way and will come back. */
+  /** Registers a publish to the room that is expected to return. */
   expect(trip: RoundTrip): void {
-    if (this.#trips === undefined) {
-      this.#trips = trip;
+    if (this.#expected === undefined) {
+      this.#expected = trip;
       return;
     }
-    const trips = this.#trips instanceof Map ? this.#trips : (new Map([[this.#trips.id, this.#trips]]) as RoundTrips);
-    this.#trips = trips;
+    const trips = this.#expected instanceof Map ? this.#expected : (new Map([[this.#expected.id, this.#expected]]) as RoundTrips);
+    this.#expected = trips;
     const earlier = trips.get(trip.id);
     if (earlier instanceof Queue) earlier.add(trip);
     else trips.set(trip.id, earlier === undefined ? trip : new Queue([earlier, trip]));
   }
 
-  /** It failed, and is expected no more. */
+  /** The publish failed and is no longer expected. */
   forget(trip: RoundTrip): void {
-    if (this.#trips === trip) this.#trips = undefined;
-    if (!(this.#trips instanceof Map)) return;
-    const trips = this.#trips.get(trip.id);
-    if (trips === trip) this.#forgetId(trip.id, this.#trips);
-    else if (trips instanceof Queue && trips.delete(trip) && trips.size === 0) this.#forgetId(trip.id, this.#trips);
+    if (this.#expected === trip) this.#expected = undefined;
+    if (!(this.#expected instanceof Map)) return;
+    const trips = this.#expected.get(trip.id);
+    if (trips === trip) this.#forgetId(trip.id, this.#expected);
+    else if (trips instanceof Queue && trips.delete(trip) && trips.size === 0) this.#forgetId(trip.id, this.#expected);
   }
 
-  /** A message with this id has arrived. @returns the publish that it is the echo of: the oldest, for a room has one order */
+  /** A message with this id has arrived. @returns the publish that it is the echo of: the oldest one, because a room keeps the order */
   takeReturned(id: string): RoundTrip | undefined {
-    const all = this.#trips;
+    const all = this.#expected;
     if (all === undefined) return undefined;
     if (!(all instanceof Map)) {
       if (all.id !== id) return undefined;
-      this.#trips = undefined;
+      this.#expected = undefined;
       return all;
     }
     const trips = all.get(id);
@@ -137,10 +136,10 @@ export class Room extends LeanSubscriber<boolean> {
     return trip;
   }
 
-  /** Publishes to the room that have not come back, as they are now. */
+  /** A copy of the publishes to the room that have not returned. */
   roundTrips(): readonly RoundTrip[] {
-    if (!(this.#trips instanceof Map)) return this.#trips === undefined ? [] : [this.#trips];
-    return [...this.#trips.values()].flatMap((trips) => (trips instanceof Queue ? [...trips] : [trips]));
+    if (!(this.#expected instanceof Map)) return this.#expected === undefined ? [] : [this.#expected];
+    return [...this.#expected.values()].flatMap((trips) => (trips instanceof Queue ? [...trips] : [trips]));
   }
 
   protected override _next(isConfirmed: boolean): void {
@@ -155,51 +154,50 @@ export class Room extends LeanSubscriber<boolean> {
     this.#host.refused(this, error);
   }
 
-  /** Gives the memory back that a quiet room does not need. */
+  /** Drops the map with its last entry, to save memory in quiet rooms. */
   #forgetId(id: string, trips: RoundTrips): void {
     trips.delete(id);
-    if (trips.size === 0) this.#trips = undefined;
+    if (trips.size === 0) this.#expected = undefined;
   }
 }
 
-/** A connection wants to be in rooms, or out of them. */
+/** A connection's request to join or leave rooms. */
 export interface MembershipChange {
   readonly kind: 'join' | 'leave';
   readonly rooms: readonly string[];
 }
 
 /**
- * A member receives the batches of its rooms, and word of the rooms themselves: it is in them (all of them at once, when the last is
- * confirmed), it is out of them, or the broker refuses them.
+ * A batch of a room's messages, or a change of membership. A join of several rooms takes effect at once for all of them, when the last is
+ * confirmed; `refused` means that the broker has refused the rooms permanently.
  */
 export type MemberEvent = { readonly kind: 'joined' | 'left' | 'refused'; readonly rooms: readonly string[] } | Batch;
 
-/** Rooms that a member waits to be let into together. */
+/** A join of several rooms that waits until all of them are confirmed. */
 export interface PendingJoin {
   readonly member: Member;
   readonly rooms: readonly Room[];
-  /** How many of them are not confirmed. */
+  /** How many of the rooms are not confirmed. */
   unconfirmed: number;
 }
 
 const NOTHING: readonly PendingJoin[] = [];
 
-/** Who carries out what a member wants: the hub. */
+/** The part of the hub that a member calls. */
 export interface MemberHost {
   change(member: Member, change: MembershipChange): void;
   leaveAll(member: Member): void;
 }
 
-/** A connection in its rooms: takes what it wants, emits what it hears, and leaves every room with its last subscriber. */
+/** A connection as a member of rooms: takes joins and leaves, emits batches, and leaves every room when it is unsubscribed. */
 export class Member extends OperatorSubscriber<MembershipChange, MemberEvent> {
   readonly clientId: string;
-  /** `from` of what it publishes. */
+  /** `from` of its messages. */
   readonly identity: string;
-  /** The rooms it asked for; it is in those that have it as a member, which one that is not confirmed yet does not. */
+  /** The rooms that it is in or has a pending join for. */
   rooms: readonly Room[] = [];
-  /** What it asked for that is not confirmed yet. */
-  waits: readonly PendingJoin[] = NOTHING;
-  /** What this turn has for it so far, where it is in several rooms that spoke. */
+  pendingJoins: readonly PendingJoin[] = NOTHING;
+  /** Used by `fanOut`: the batch of this turn so far. */
   pending: Batch | undefined;
   readonly #host: MemberHost;
 
@@ -227,8 +225,7 @@ export class Member extends OperatorSubscriber<MembershipChange, MemberEvent> {
     this.#host.change(this, change);
   }
 
-  /** Who wants nothing more stays where it is. */
   protected override _complete(): void {
-    // Nothing ends.
+    // A connection without further changes stays in its rooms.
   }
 }

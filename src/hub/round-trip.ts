@@ -3,47 +3,47 @@ import type { PublishOutcome } from '../runtime/metrics.js';
 import { LeanSubscriber } from '../operators/operator-subscriber.js';
 import type { PublishBudget, UnderWay } from './publish-budget.js';
 
-/** A room, as a publish to it that is under way sees it. */
+/** The part of a room that a publish under way calls. */
 export interface ReturnRoom {
-  /** Whether what is published now will come back. */
+  /** Whether what is published now will return. */
   readonly isConfirmed: boolean;
   expect(trip: RoundTrip): void;
   forget(trip: RoundTrip): void;
 }
 
-/** The hub, as a publish under way sees it. */
+/** The part of the hub that a publish under way calls. */
 export interface RoundTripHost {
   readonly budget: PublishBudget<RoundTrip>;
-  /** The broker has answered. */
+  /** The broker has accepted or refused the publish. */
   answered(trip: RoundTrip, outcome: PublishOutcome): void;
 }
 
 /**
- * One publish under way, until the broker has accepted it and it has come back to this pod, where the pod hears its room.
+ * One publish under way: until the broker has accepted it and, if this pod is subscribed to the room, its message has returned.
  *
- * A publish that the broker has accepted may still wait in the broker's buffer for this pod's subscription. Whoever counts only
- * acceptances can fill that buffer until the broker drops the subscription.
+ * An accepted message may still wait in the broker's output buffer for this pod. Flow control that counted only acceptances could fill
+ * that buffer until the broker drops the subscription.
  *
- * It is itself the subscriber to the broker's publish: a message in a small room costs one object, not a chain of them.
+ * To save memory and time, it is itself the subscriber to the broker's publish.
  */
 export abstract class RoundTrip extends LeanSubscriber<never> implements UnderWay {
   readonly id: string;
-  /** What it takes of the budget, as `costOf` counts. */
+  /** Its share of the budget, as counted by `costOf`. */
   readonly bytes: number;
-  /** By the monotonic clock. */
+  /** On the monotonic clock, in milliseconds. */
   startedMs = 0;
   /** Set by `PublishBudget.overdue`. */
   overdueSinceMs: number | undefined;
   #host: RoundTripHost | undefined;
-  /** Undefined where nothing is expected to come back, or has come. */
+  /** Undefined if the message is not expected to return, or has returned. */
   #room: ReturnRoom | undefined;
   #isAccepted = false;
-  /** Set where it cannot be expected back and the broker has not answered yet. */
+  /** Set if the message will not return and the broker has not answered yet. */
   #lostReason: string | undefined;
 
   /**
-   * @param id the message's
-   * @param bytes as `costOf` counts them
+   * @param id the id of the message
+   * @param bytes as counted by `costOf`
    */
   constructor(id: string, bytes: number) {
     super();
@@ -51,13 +51,13 @@ export abstract class RoundTrip extends LeanSubscriber<never> implements UnderWa
     this.bytes = bytes;
   }
 
-  /** It was accepted and has come back. It takes nothing of the budget any more. */
+  /** Called when the message was accepted and has returned. Its share of the budget is free again. */
   protected abstract succeeded(): void;
 
-  /** It failed, or will not come back. It takes nothing of the budget any more. */
+  /** Called when the publish has failed or its message will not return. Its share of the budget is free again. */
   protected abstract failed(error: unknown): void;
 
-  /** For the hub. @param room the room as this pod has it; undefined where it has none. Nothing comes back from a room that is not confirmed. */
+  /** Called by the hub. @param room undefined if this pod is not in the room; nothing returns from a room that is not confirmed */
   begin(host: RoundTripHost, startedMs: number, room: ReturnRoom | undefined): void {
     this.#host = host;
     this.startedMs = startedMs;
@@ -71,15 +71,15 @@ export abstract class RoundTrip extends LeanSubscriber<never> implements UnderWa
     return this.#isAccepted;
   }
 
-  /** Its message has arrived at this pod. The room has forgotten it already. */
+  /** The message has arrived at this pod. The room no longer expects it. */
   returned(): void {
     this.#room = undefined;
     if (this.#isAccepted) this.#succeed();
   }
 
   /**
-   * It will not come back, though the broker may have accepted it: the receivers get a gap. Until the broker has answered, it stays
-   * under way there, and in the window of its connection.
+   * The message will not return, although the broker may have accepted it; the room gets a gap. If the broker has not answered yet, the
+   * publish stays under way until it does.
    */
   lost(reason: string): void {
     if (this.#isAccepted) this.#fail(new PublishError('unconfirmed', reason));

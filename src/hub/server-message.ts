@@ -1,33 +1,33 @@
-import { ownBatch, type Batch } from './frame.js';
+import { textBatch, type Batch } from './frame.js';
 import { SERVER_ID, timestamp, writeEnvelope, type ErrorCode } from '../protocol/protocol.js';
 import type { Runtime } from '../runtime/runtime.js';
 
-/** What the server itself says; it decides the rest of the envelope. */
+/** A message of the server's own, without the members of the envelope that the server fills in. */
 export interface ServerMessage {
   readonly type: string;
   readonly data: unknown;
-  /** Absent where it is for one connection. */
+  /** Absent if the message is for one connection. */
   readonly room?: string;
-  /** Absent for a fresh one. */
+  /** A new id if absent. */
   readonly id?: string | undefined;
 }
 
-/** The server's own message as an envelope's JSON. */
+/** The envelope of a server message, as JSON. */
 export function writeServerMessage({ type, data, room, id }: ServerMessage, { wallMs, newId }: Runtime): string {
   return writeEnvelope({ id: id ?? newId(), type, room, from: SERVER_ID, data, timestamp: timestamp(wallMs()) });
 }
 
-/** The server's own message to one connection. */
+/** A server message to one connection. */
 export function serverBatch(message: ServerMessage, runtime: Runtime): Batch {
-  return ownBatch(writeServerMessage(message, runtime));
+  return textBatch(writeServerMessage(message, runtime));
 }
 
-/** A `system` message: spec's list of events says what each carries. */
+/** A `system` message. @param data the members that docs/protocol.md lists for the event */
 export function systemBatch(event: 'welcome' | 'gap' | 'shutdown' | 'joined' | 'left', data: object, runtime: Runtime): Batch {
   return serverBatch({ type: 'system', data: { event, ...data } }, runtime);
 }
 
-/** A `gap` message: from `sinceMs` (milliseconds since the epoch) on, messages may be missing. */
+/** A `gap` message: messages may be missing from `sinceMs` (milliseconds since the epoch) on. */
 export function gapBatch(
   reason: 'subscription' | 'slow_consumer' | 'handler' | 'too_large',
   sinceMs: number,
@@ -36,15 +36,15 @@ export function gapBatch(
   return systemBatch('gap', { reason, since: timestamp(sinceMs) }, runtime);
 }
 
-/** Why a message went no further. */
+/** The content of an `error` message. */
 interface Problem {
   readonly code: ErrorCode;
   readonly reason: string;
-  /** The offending message's `id`, where it had a usable one. */
+  /** The `id` of the refused message, if usable. */
   readonly ref?: string | undefined;
 }
 
-/** An `error` message, to the offender alone. */
+/** An `error` message. */
 export function errorBatch({ code, reason, ref }: Problem, runtime: Runtime): Batch {
   return serverBatch({ type: 'error', data: { code, message: reason, ref } }, runtime);
 }

@@ -1,45 +1,45 @@
 import { Observable, type MonoTypeOperatorFunction, type Subscriber, type Subscription } from 'rxjs';
 import { OperatorSubscriber, listen } from './operator-subscriber.js';
 
-/** More waits than the buffer may hold. */
+/** The buffer's bounds were exceeded, and nothing could be dropped. */
 export class BufferOverflowError extends Error {}
 
-/** What a waiting item counts. */
+/** How much of the bounds a waiting item takes. */
 export interface Weight {
   readonly messages: number;
   readonly bytes: number;
 }
 
-/** Makes room by dropping the oldest messages instead of giving up. */
+/** On overflow, drops the oldest messages instead of erroring. */
 export interface DropOldest<T> {
-  /** Whether an item may lose messages at all. */
+  /** Whether messages of this item may be dropped. */
   readonly mayDrop: (item: T) => boolean;
-  /** The item without its oldest message, or undefined when nothing of it is left. */
+  /** The item without its oldest message; undefined if that was its last. */
   readonly withoutOldest: (item: T) => T | undefined;
   /**
-   * The item that stands where messages were dropped; one until it has gone out, counted against no bound. Asked for with each drop:
-   * `present` is the one that stands there already, which may do.
+   * The item that marks where messages were dropped. At most one waits at a time, and it counts against no bound. Called for each drop;
+   * `present` is the mark that already waits, and may be returned again.
    */
   readonly gap: (dropped: T, present: T | undefined) => T;
 }
 
-/** Who takes what the buffer passes on: a socket. */
+/** The receiver of the buffer's output, such as a socket. */
 export interface Consumer {
-  /** Whether it takes more now; asked before each item. */
+  /** Whether it accepts an item now. Read before each item. */
   readonly isWritable: boolean;
-  /** Emits whenever it takes more again. Subscribed to only while something waits for it. */
+  /** Emits when it accepts items again. Subscribed to only while items wait. */
   readonly writable$: Observable<unknown>;
 }
 
-/** What any number of buffers share. */
+/** Options that any number of buffers can share. */
 export interface BoundedBufferOptions<T> {
   readonly maxMessages: number;
   readonly maxBytes: number;
-  /** What an item counts while it waits; undefined for one that never waits and may overtake. */
+  /** The weight of a waiting item; undefined for an item that never waits and may overtake others. */
   readonly weigh: (item: T) => Weight | undefined;
-  /** Absent: an overflow errors with `BufferOverflowError`. */
+  /** If absent, an overflow errors with `BufferOverflowError`. */
   readonly dropOldest?: DropOldest<T> | undefined;
-  /** Told, at the end, the most messages that ever waited at once. */
+  /** Called at the end with the most messages that ever waited at once. */
   readonly highWater?: ((messages: number) => void) | undefined;
 }
 
@@ -51,20 +51,21 @@ interface Slot<T> {
 const NOTHING: Weight = { messages: 0, bytes: 0 };
 
 /**
- * Passes items on while the consumer takes them and keeps them, in order and within bounds, while it does not.
+ * Passes items on while the consumer is writable, and otherwise keeps them in order, within bounds.
  *
- * An item that finds the consumer ready goes whole, whatever its weight: only what waits counts. What does not fit overflows:
- * an error, or with `dropOldest` the loss of the oldest droppable messages, marked by one gap, and an error only where dropping
- * cannot make room. A source that completes is followed once all has gone; an error comes through at once.
+ * Only waiting items count against the bounds: an item of any weight passes if the consumer is writable. On overflow the output errors
+ * with `BufferOverflowError`. With `dropOldest` the oldest droppable messages are replaced by one gap instead, and the output errors
+ * only if that does not make enough room. The output completes once the source has completed and nothing waits; an error of the source
+ * passes at once.
  */
 export function boundedBuffer<T>(consumer: Consumer, options: BoundedBufferOptions<T>): MonoTypeOperatorFunction<T> {
-  return (source) => new Observable((subscriber) => source.subscribe(new Buffering(subscriber, consumer, options)));
+  return (source) => new Observable((subscriber) => source.subscribe(new BoundedBufferSubscriber(subscriber, consumer, options)));
 }
 
-class Buffering<T> extends OperatorSubscriber<T, T> {
+class BoundedBufferSubscriber<T> extends OperatorSubscriber<T, T> {
   readonly #consumer: Consumer;
   readonly #options: BoundedBufferOptions<T>;
-  /** Made while something waits; most consumers never make anything wait. */
+  /** Undefined while nothing waits, which for most consumers is always. */
   #queue: Queue<T> | undefined;
   #writable: Subscription | undefined;
   #completed = false;
@@ -93,7 +94,7 @@ class Buffering<T> extends OperatorSubscriber<T, T> {
     else this.#keep(item, weight);
   }
 
-  /** Goes on until what waits has gone. */
+  /** Unsubscribes from the source, but keeps draining what waits. */
   protected override _complete(): void {
     this.#completed = true;
     if (this.#queue === undefined) {
@@ -113,7 +114,7 @@ class Buffering<T> extends OperatorSubscriber<T, T> {
   }
 
   #drain(): void {
-    // A consumer may say that it takes more while it is handed an item: what waits goes after that item, not within it.
+    // The consumer may become writable again while it is given an item. The loop below then continues after that item.
     if (this.#draining) return;
     this.#draining = true;
     while (this.#consumer.isWritable && !this.output.closed && this.#queue !== undefined) {
@@ -132,7 +133,7 @@ class Buffering<T> extends OperatorSubscriber<T, T> {
   }
 }
 
-/** What waits. */
+/** The waiting items. */
 class Queue<T> {
   messages = 0;
   bytes = 0;
@@ -148,7 +149,7 @@ class Queue<T> {
     return this.#slots.length === 0;
   }
 
-  /** Appends, and drops what the policy allows to stay within the bounds. */
+  /** Appends an item, then drops what `dropOldest` allows until the bounds are kept. */
   add(item: T, weight: Weight): void {
     this.#push({ item, weight });
     const { dropOldest } = this.#options;
@@ -159,7 +160,7 @@ class Queue<T> {
     return this.messages > this.#options.maxMessages || this.bytes > this.#options.maxBytes;
   }
 
-  /** Removes the oldest. */
+  /** Removes and returns the oldest item. */
   take(): Slot<T> | undefined {
     const slot = this.#slots.shift();
     if (slot === undefined) return undefined;

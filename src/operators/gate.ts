@@ -1,36 +1,36 @@
 import { Observable, type MonoTypeOperatorFunction, type Observer, type Subscriber } from 'rxjs';
 import { OperatorSubscriber, listen } from './operator-subscriber.js';
 
-/** More values came while the gate was closed than it may hold. */
+/** More than `capacity` values came while the gate was closed. */
 export class GateOverflowError extends Error {}
 
 export interface GateOptions<T> {
-  /** Whether values may pass; closed until it says otherwise. Best replayed (a BehaviorSubject). */
+  /** Whether values may pass. The gate is closed until this emits true; a BehaviorSubject opens it at once. */
   readonly open$: Observable<boolean>;
-  /** So many values may wait; one more errors with `GateOverflowError`. */
+  /** The most values that may wait. One more errors with `GateOverflowError`. */
   readonly capacity: number;
-  /** What a value weighs while it waits. */
+  /** The weight of a waiting value. */
   readonly weigh: (value: T) => number;
-  /** Told what all that wait weigh together, at each change, so that the source can be held back; 0 when the gate is gone. */
+  /** Gets the total weight of the waiting values at each change, so that the source can be slowed down; 0 after the gate ended. */
   readonly held: Pick<Observer<number>, 'next'>;
 }
 
 /**
- * Passes values while it is open and holds them, in order, while it is closed.
+ * Passes values while the gate is open, and holds them in order while it is closed.
  *
- * A value that closes the gate while held values are let go stops them there. A source that completes is followed when
- * the last held value has gone; an error comes through at once.
+ * If a released value closes the gate again, the values behind it stay. The output completes once the source has completed and nothing
+ * waits; an error of the source passes at once.
  */
 export function gate<T>(options: GateOptions<T>): MonoTypeOperatorFunction<T> {
-  return (source) => new Observable((subscriber) => source.subscribe(new Gate(subscriber, options)));
+  return (source) => new Observable((subscriber) => source.subscribe(new GateSubscriber(subscriber, options)));
 }
 
-class Gate<T> extends OperatorSubscriber<T, T> {
+class GateSubscriber<T> extends OperatorSubscriber<T, T> {
   readonly #options: GateOptions<T>;
   #waiting: T[] = [];
   #weight = 0;
-  /** The weight that was told last. */
-  #told = 0;
+  /** The weight that was reported last. */
+  #reported = 0;
   #isOpen = false;
   #completed = false;
   #releasing = false;
@@ -49,7 +49,7 @@ class Gate<T> extends OperatorSubscriber<T, T> {
     } else {
       this.#waiting.push(value);
       this.#weight += this.#options.weigh(value);
-      this.#tell(this.#weight);
+      this.#report(this.#weight);
     }
   }
 
@@ -60,7 +60,6 @@ class Gate<T> extends OperatorSubscriber<T, T> {
       this.unsubscribe();
       return;
     }
-    // The source is done with; what waits is not.
     super.unsubscribe();
     this.output.add(() => {
       this.#drop();
@@ -78,7 +77,7 @@ class Gate<T> extends OperatorSubscriber<T, T> {
     this.#release();
   }
 
-  /** One value at a time, for what it causes may close the gate or come to wait itself. */
+  /** A released value may close the gate, or cause another value, which then has to wait behind the others. */
   #release(): void {
     if (this.#releasing) return;
     this.#releasing = true;
@@ -88,19 +87,19 @@ class Gate<T> extends OperatorSubscriber<T, T> {
       this.output.next(value);
     }
     this.#releasing = false;
-    if (!this.output.closed) this.#tell(this.#weight);
+    if (!this.output.closed) this.#report(this.#weight);
     if (this.#completed && this.#waiting.length === 0) this.output.complete();
   }
 
-  /** What waits is lost with the gate. The last value may have ended it, when nothing waits but what was told is still to be taken back. */
+  /** Discards what waits. Reports 0 even if nothing waits: the last released value may have ended the gate before its weight was reported. */
   #drop(): void {
     this.#waiting = [];
-    this.#tell((this.#weight = 0));
+    this.#report((this.#weight = 0));
   }
 
-  #tell(weight: number): void {
-    if (weight === this.#told) return;
-    this.#told = weight;
+  #report(weight: number): void {
+    if (weight === this.#reported) return;
+    this.#reported = weight;
     this.#options.held.next(weight);
   }
 }

@@ -1,53 +1,51 @@
 import { Observable, type OperatorFunction, type Subscriber } from 'rxjs';
 import { OperatorSubscriber } from './operator-subscriber.js';
 
-/** Nothing was heard for the whole timeout. */
+/** The source emitted nothing for the whole timeout. */
 export class HeartbeatTimeoutError extends Error {}
 
-/** What any number of heartbeats share. */
+/** Options that any number of heartbeats can share. */
 export interface HeartbeatOptions<T, P, K extends T = never, L extends T = never> {
-  /** The clock, in milliseconds. */
+  /** A monotonic clock, in milliseconds. */
   readonly now: () => number;
-  /** From the start to the first ping: chance, so that connections made together are not pinged together. */
+  /** Time from the subscription to the first ping. Random, so that connections made together are not pinged together. */
   readonly firstPingMs: () => number;
   readonly pingIntervalMs: number;
   readonly pongTimeoutMs: number;
-  /** Emitted when a ping is due. */
+  /** The value to emit when a ping is due. */
   readonly ping: P;
-  /** Values that tell the heartbeat to look at its clock; nothing happens between two of them, and they go no further. */
+  /** Values at which the heartbeat reads its clock; it does nothing between two of them. They are not passed on. */
   readonly isTick: (value: T) => value is K;
-  /** Values that say no more than that the peer lives; they go no further either. */
+  /** Values that only show that the peer is alive. They are not passed on. */
   readonly isSignOfLife: (value: T) => value is L;
 }
 
-/** A source that is left unread at times, which is no fault of the peer: the clock of the timeout stands still meanwhile. */
+/** How long the source was not read. Silence during that time is not the peer's fault, so the timeout does not count it. */
 export interface Reading {
-  /** For how long, in all. */
+  /** Total time not read, in milliseconds. */
   readonly pausedMs: number;
-  /** Called at each tick: whether it is read may depend on others. */
+  /** Called at each tick, before the timeout is checked, so that reading can resume. */
   look(): void;
 }
 
 const ALWAYS_READ: Reading = { pausedMs: 0, look: () => undefined };
 
 /**
- * Passes values on, asks for a ping at each interval, and errors with `HeartbeatTimeoutError` at the first tick at which no value
- * had come for the timeout.
- *
- * Any value but a tick is a sign of life. It keeps a few numbers per subscription and no timer.
+ * Passes values on, emits a ping at each interval, and errors with `HeartbeatTimeoutError` at the first tick after `pongTimeoutMs`
+ * without a value. Every value except a tick counts. It needs no timer of its own.
  */
 export function heartbeat<T, P, K extends T = never, L extends T = never>(
   options: HeartbeatOptions<T, P, K, L>,
   reading = ALWAYS_READ,
 ): OperatorFunction<T, Exclude<T, K | L> | P> {
-  return (source) => new Observable((subscriber) => source.subscribe(new Heartbeat(subscriber, options, reading)));
+  return (source) => new Observable((subscriber) => source.subscribe(new HeartbeatSubscriber(subscriber, options, reading)));
 }
 
-class Heartbeat<T, P, K extends T, L extends T> extends OperatorSubscriber<T, Exclude<T, K | L> | P> {
+class HeartbeatSubscriber<T, P, K extends T, L extends T> extends OperatorSubscriber<T, Exclude<T, K | L> | P> {
   readonly #options: HeartbeatOptions<T, P, K, L>;
   readonly #reading: Reading;
-  /** On the clock of the timeout. */
-  #heardMs: number;
+  /** When the last value came, on a clock that stands still while the source is not read. */
+  #lastValueMs: number;
   #pingMs: number;
 
   constructor(output: Subscriber<Exclude<T, K | L> | P>, options: HeartbeatOptions<T, P, K, L>, reading: Reading) {
@@ -55,7 +53,7 @@ class Heartbeat<T, P, K extends T, L extends T> extends OperatorSubscriber<T, Ex
     this.#options = options;
     this.#reading = reading;
     this.#pingMs = options.now() + options.firstPingMs();
-    this.#heardMs = this.#readMs();
+    this.#lastValueMs = this.#readMs();
   }
 
   protected override take(value: T): void {
@@ -63,8 +61,7 @@ class Heartbeat<T, P, K extends T, L extends T> extends OperatorSubscriber<T, Ex
       this.#tick();
       return;
     }
-    this.#heardMs = this.#readMs();
-    // What is no sign of life alone is none of L.
+    this.#lastValueMs = this.#readMs();
     if (!this.#options.isSignOfLife(value)) this.output.next(value as Exclude<T, K | L>);
   }
 
@@ -76,7 +73,7 @@ class Heartbeat<T, P, K extends T, L extends T> extends OperatorSubscriber<T, Ex
     this.#reading.look();
     const { now, pingIntervalMs, pongTimeoutMs, ping } = this.#options;
     const nowMs = now();
-    if (this.#readMs() - this.#heardMs >= pongTimeoutMs) {
+    if (this.#readMs() - this.#lastValueMs >= pongTimeoutMs) {
       this.output.error(new HeartbeatTimeoutError(`nothing heard for ${pongTimeoutMs} ms`));
     } else if (nowMs >= this.#pingMs) {
       this.#pingMs += Math.ceil((nowMs - this.#pingMs + 1) / pingIntervalMs) * pingIntervalMs;

@@ -3,27 +3,27 @@ import { LeanSubscriber, OperatorSubscriber } from './operator-subscriber.js';
 
 export interface MergeBoundedOptions<T, R> {
   readonly project: (value: T) => ObservableInput<R>;
-  /** So many inner streams run at once. */
+  /** The most inner streams that run at once. */
   readonly concurrency: number;
-  /** So many values wait while they do. */
+  /** The most values that wait for a free inner stream. */
   readonly capacity: number;
-  /** What becomes of a value that finds no place to wait. */
+  /** The result for a value that finds the queue full. */
   readonly overflow: (value: T) => R;
-  /** What becomes of a value whose inner stream errors, or whose `project` throws. */
+  /** The result for a value whose inner stream errors or whose `project` throws. */
   readonly recover: (error: unknown, value: T) => R;
 }
 
 /**
- * `mergeMap` with a bound on what waits, in which an error costs its own value and no other.
+ * `mergeMap` with a bounded queue, in which an error of one inner stream does not end the others.
  *
- * With a concurrency of 1 it keeps order. A source that completes is followed when the last inner stream has completed; its error
- * comes through at once and ends the inner streams.
+ * With a concurrency of 1 it keeps the order. The output completes when the source and all inner streams have completed; an error of the
+ * source passes at once and unsubscribes from the inner streams.
  */
 export function mergeBounded<T, R>(options: MergeBoundedOptions<T, R>): OperatorFunction<T, R> {
-  return (source) => new Observable((subscriber) => source.subscribe(new Merging(subscriber, options)));
+  return (source) => new Observable((subscriber) => source.subscribe(new MergeBoundedSubscriber(subscriber, options)));
 }
 
-class Merging<T, R> extends OperatorSubscriber<T, R> {
+class MergeBoundedSubscriber<T, R> extends OperatorSubscriber<T, R> {
   readonly #options: MergeBoundedOptions<T, R>;
   #waiting: T[] = [];
   #running = 0;
@@ -35,7 +35,6 @@ class Merging<T, R> extends OperatorSubscriber<T, R> {
     this.#options = options;
   }
 
-  /** An inner stream is over. */
   ended(): void {
     this.#running -= 1;
     this.#start();
@@ -63,7 +62,7 @@ class Merging<T, R> extends OperatorSubscriber<T, R> {
     this.#start();
   }
 
-  /** In a loop, since an inner stream that ends at once would otherwise start the next one deeper in the stack. */
+  /** A loop, because an inner stream that completes synchronously would otherwise start the next one deeper in the stack. */
   #start(): void {
     if (this.#starting) return;
     this.#starting = true;
@@ -76,7 +75,7 @@ class Merging<T, R> extends OperatorSubscriber<T, R> {
 
   #run(value: T): void {
     this.#running += 1;
-    const inner = new Inner(this.output, this, value);
+    const inner = new InnerSubscriber(this.output, this, value);
     this.output.add(inner);
     try {
       from(this.#options.project(value)).subscribe(inner);
@@ -86,16 +85,16 @@ class Merging<T, R> extends OperatorSubscriber<T, R> {
   }
 }
 
-/** What comes of one value. */
-class Inner<T, R> extends LeanSubscriber<R> {
+/** The subscriber to the inner stream of one value. */
+class InnerSubscriber<T, R> extends LeanSubscriber<R> {
   readonly #output: Subscriber<R>;
-  readonly #merging: Pick<Merging<T, R>, 'ended' | 'failed'>;
+  readonly #parent: Pick<MergeBoundedSubscriber<T, R>, 'ended' | 'failed'>;
   readonly #value: T;
 
-  constructor(output: Subscriber<R>, merging: Pick<Merging<T, R>, 'ended' | 'failed'>, value: T) {
+  constructor(output: Subscriber<R>, parent: Pick<MergeBoundedSubscriber<T, R>, 'ended' | 'failed'>, value: T) {
     super();
     this.#output = output;
-    this.#merging = merging;
+    this.#parent = parent;
     this.#value = value;
   }
 
@@ -105,11 +104,11 @@ class Inner<T, R> extends LeanSubscriber<R> {
 
   protected override _error(error: unknown): void {
     this.unsubscribe();
-    this.#merging.failed(error, this.#value);
+    this.#parent.failed(error, this.#value);
   }
 
   protected override _complete(): void {
     this.unsubscribe();
-    this.#merging.ended();
+    this.#parent.ended();
   }
 }

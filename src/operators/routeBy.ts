@@ -2,40 +2,40 @@ import { Observable, Subject, type OperatorFunction, type Subscriber } from 'rxj
 import { LeanSubscriber, OperatorSubscriber } from './operator-subscriber.js';
 
 export interface RouteByOptions<K, T, R, P extends T & R> {
-  /** Values that go by unchanged and need no route. */
+  /** Values that are passed on unchanged, without a route. */
   readonly passes?: (value: T) => value is P;
   readonly key: (value: Exclude<T, P>) => K;
-  /** The operator for the values of a key, made with the first of them. */
+  /** The operator for a key's values. Called at the first value of the key. */
   readonly route: (key: K) => OperatorFunction<Exclude<T, P>, R>;
   /**
-   * What a route's error becomes; the route itself is over, and the next value of its key makes a new one.
-   * `value` is the value that was being routed when the error came, if one was. Absent: a route's error is everybody's.
+   * The value to emit for a route's error. The route is gone, and the next value of its key makes a new one. `value` is the value that
+   * was being routed when the error came, if any. If absent, a route's error is the output's.
    */
   readonly recover?: (error: unknown, key: K, value: Exclude<T, P> | undefined) => R;
-  /** What becomes of each thing that a route emits; `value` is the value that was being routed to it then, if one was. */
+  /** Maps each result of a route; `value` is the value that was being routed to it at that moment, if any. */
   readonly mark?: (result: R, key: K, value: Exclude<T, P> | undefined) => R;
-  /** Told what the teardown of a route threw, which then keeps nobody else from theirs. Absent: it is thrown on. */
+  /** Gets an error thrown by a route's teardown, so that the other routes are still torn down. If absent, the error is rethrown. */
   readonly teardownFailed?: ((error: unknown, key: K) => void) | undefined;
 }
 
 /**
- * Sends each value through the operator of its key and merges what comes out.
+ * Sends each value through the operator of its key and merges the results: `groupBy` and `mergeMap` in one, in less than half of their
+ * memory.
  *
- * It is `groupBy` and `mergeMap` in one, at a fraction of their memory: a route costs nothing until its first value
- * comes, one that errors takes no other with it, and one that completes is done: its later values are ignored. When the
- * source completes, so does each route, and then the whole.
+ * A route is made at the first value of its key. If it errors, the other routes go on. If it completes, later values of its key are
+ * ignored. When the source completes, each route's source completes, and the output when all routes have.
  */
 export function routeBy<K, T, R, P extends T & R = never>(options: RouteByOptions<K, T, R, P>): OperatorFunction<T, R> {
-  return (source) => new Observable((subscriber) => source.subscribe(new Routing(subscriber, options)));
+  return (source) => new Observable((subscriber) => source.subscribe(new RouteBySubscriber(subscriber, options)));
 }
 
-class Routing<K, T, R, P extends T & R> extends OperatorSubscriber<T, R> {
+class RouteBySubscriber<K, T, R, P extends T & R> extends OperatorSubscriber<T, R> {
   readonly #options: RouteByOptions<K, T, R, P>;
   readonly #routes = new Map<K, Subject<Exclude<T, P>>>();
-  /** The value on its way; what it causes may come back as another value meanwhile. */
+  /** The value that is being routed. It may cause other values, which are routed before it is done. */
   #current: Exclude<T, P> | undefined;
   #currentKey: K | undefined;
-  /** Routes, and the source. */
+  /** The source and the routes that have not ended. */
   #running = 1;
 
   constructor(output: Subscriber<R>, options: RouteByOptions<K, T, R, P>) {
@@ -43,7 +43,7 @@ class Routing<K, T, R, P extends T & R> extends OperatorSubscriber<T, R> {
     this.#options = options;
   }
 
-  /** A route is over, as its own end or by an error. */
+  /** A route, or the source, has completed or failed. */
   ended(): void {
     this.#running -= 1;
     if (this.#running === 0) this.output.complete();
@@ -89,7 +89,7 @@ class Routing<K, T, R, P extends T & R> extends OperatorSubscriber<T, R> {
     this.ended();
   }
 
-  /** A route may emit while a value is on its way to another. */
+  /** Undefined if the value that is being routed is another route's. */
   #valueFor(key: K): Exclude<T, P> | undefined {
     return this.#currentKey === key ? this.#current : undefined;
   }
@@ -101,7 +101,7 @@ class Routing<K, T, R, P extends T & R> extends OperatorSubscriber<T, R> {
     try {
       this.#options
         .route(key)(values$)
-        .subscribe(new Route(this.output, this, key));
+        .subscribe(new RouteSubscriber(this.output, this, key));
     } catch (error) {
       this.failed(key, error);
     }
@@ -109,16 +109,16 @@ class Routing<K, T, R, P extends T & R> extends OperatorSubscriber<T, R> {
   }
 }
 
-type Host<K, R> = Pick<Routing<K, never, R, never>, 'emitted' | 'ended' | 'failed' | 'teardownFailed'>;
+type RouteParent<K, R> = Pick<RouteBySubscriber<K, never, R, never>, 'emitted' | 'ended' | 'failed' | 'teardownFailed'>;
 
-/** What comes out of one route. */
-class Route<K, R> extends LeanSubscriber<R> {
-  readonly #routing: Host<K, R>;
+/** The subscriber to one route's results. */
+class RouteSubscriber<K, R> extends LeanSubscriber<R> {
+  readonly #parent: RouteParent<K, R>;
   readonly #key: K;
 
-  constructor(output: Subscriber<R>, routing: Host<K, R>, key: K) {
+  constructor(output: Subscriber<R>, parent: RouteParent<K, R>, key: K) {
     super(output);
-    this.#routing = routing;
+    this.#parent = parent;
     this.#key = key;
   }
 
@@ -126,18 +126,18 @@ class Route<K, R> extends LeanSubscriber<R> {
     try {
       super.unsubscribe();
     } catch (error) {
-      this.#routing.teardownFailed(this.#key, error);
+      this.#parent.teardownFailed(this.#key, error);
     }
   }
 
   protected override _next(value: R): void {
-    this.#routing.emitted(this.#key, value);
+    this.#parent.emitted(this.#key, value);
   }
 
   protected override _error(error: unknown): void {
-    // First, since its teardown may throw too: it is the error that its message is told of.
+    // Before the teardown, which may throw too: the sender is to learn of this error.
     try {
-      this.#routing.failed(this.#key, error);
+      this.#parent.failed(this.#key, error);
     } finally {
       this.unsubscribe();
     }
@@ -145,6 +145,6 @@ class Route<K, R> extends LeanSubscriber<R> {
 
   protected override _complete(): void {
     this.unsubscribe();
-    this.#routing.ended();
+    this.#parent.ended();
   }
 }

@@ -2,30 +2,30 @@ import { Observable, defer, finalize, last, map, repeat, switchMap, take, takeWh
 import { PARTS, type Time } from './within.js';
 
 /**
- * A clock for deadlines: it counts the time in which the process served, as `served$` does. A stall of the process, however long,
- * moves it by a part of the longest wait. It runs only while somebody waits for it.
+ * A clock for deadlines that counts only the time in which the process was running, as `served$` does: a stall, however long, advances
+ * it by at most a quarter of the longest wait. It runs only while `reached$` is subscribed to.
  */
 export class ServedClock {
   readonly #time: Time;
   readonly #partMs: number;
   #servedMs = 0;
-  /** When it was read last; undefined while it does not run. */
+  /** When it was last read; undefined while it does not run. */
   #readMs: number | undefined;
 
-  /** @param waitMs the longest wait */
+  /** @param waitMs the longest wait, in milliseconds */
   constructor(waitMs: number, time: Time) {
     this.#time = time;
     this.#partMs = waitMs / PARTS;
   }
 
-  /** The clock's reading at the present, which is given by the scheduler's time. */
+  /** The clock's reading, in milliseconds. @param nowMs the scheduler's time */
   at(nowMs: number): number {
     return this.#readMs === undefined ? this.#servedMs : this.#servedMs + Math.min(nowMs - this.#readMs, this.#partMs);
   }
 
   /**
-   * Cold, for one subscriber: emits once when the clock shows what `due` says, and what came in until then has been read. `due` is
-   * asked again and again and may put it off; where it says undefined, nobody waits any more, and undefined is emitted.
+   * Cold, for one subscriber at a time: emits once when the clock has reached `due()` and the input that arrived before has been read.
+   * `due` is called repeatedly and may return a later time; if it returns undefined, nothing waits any more and undefined is emitted.
    */
   reached$(due: () => number | undefined): Observable<number | undefined> {
     const { scheduler, turnEnd$ } = this.#time;

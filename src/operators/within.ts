@@ -15,13 +15,13 @@ import {
 } from 'rxjs';
 import type { Runtime } from '../runtime/runtime.js';
 
-/** The clock, and the event loop's turns. */
+/** The clock and the turns of the event loop. */
 export type Time = Pick<Runtime, 'scheduler' | 'turnEnd$'>;
 
-/** A wait is counted in this many parts: a stall of the process, however long, uses up one of them. */
+/** A wait is made of this many timers in sequence, so that a stall of the process, however long, uses up only one of them. */
 export const PARTS = 4;
 
-/** How long a wait of `ms` can last in a process that never stands still for longer than a part of it. */
+/** The longest that a wait of `ms` can take if the process never stalls for longer than one part of it. */
 export function longestWaitMs(ms: number): number {
   return ms + ms / PARTS;
 }
@@ -29,19 +29,19 @@ export function longestWaitMs(ms: number): number {
 export interface WithinOptions {
   readonly ms: number;
   readonly time: Time;
-  /** What changes as long as the other side does something; the wait begins anew when it has changed. */
+  /** Returns a value that changes while the other side makes progress. The wait starts again if it has changed. */
   readonly progress?: () => unknown;
-  /** But so many times at most, in all; absent: any number. */
+  /** The most waits in total. No limit if absent. */
   readonly mostWaits?: number;
-  /** The error of a source that took too long. */
+  /** Makes the error for a source that took too long. */
   readonly late: () => Error;
 }
 
 /**
- * Emits once when the process has served for `ms` milliseconds, and what came in meanwhile has been read.
+ * Emits once when the process has been running for `ms` milliseconds and has read the input that arrived meanwhile.
  *
- * A plain timer of a process that was stopped fires as soon as it goes on, before the answers that have long arrived are read from
- * their sockets. This one counts a stall as a part of the wait, and ends with a turn of the event loop.
+ * After a stall (SIGSTOP, a long garbage collection), a plain timer fires before the process reads answers that arrived long ago. This one
+ * counts a stall as at most a quarter of the wait, and emits at the end of a turn of the event loop.
  */
 export function served$(ms: number, { scheduler, turnEnd$ }: Time): Observable<unknown> {
   return interval(ms / PARTS, scheduler).pipe(
@@ -52,7 +52,7 @@ export function served$(ms: number, { scheduler, turnEnd$ }: Time): Observable<u
   );
 }
 
-/** Errors when the source has not completed within `ms` in which the process served and nothing progressed. */
+/** A `timeout` that a stall of the process does not trigger: errors if the source has not completed within `served$(ms)` without progress. */
 export function within<T>({ ms, time, progress, mostWaits = Infinity, late }: WithinOptions): MonoTypeOperatorFunction<T> {
   const late$ = defer(() => {
     let waits = 0;

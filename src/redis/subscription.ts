@@ -1,6 +1,6 @@
 import { BehaviorSubject, EMPTY, Observable, concat, defer, ignoreElements, tap, type Subscriber } from 'rxjs';
 import { RoomRefusedError, type BrokerEvent, type BrokerStatus } from '../broker/broker.js';
-import { gatherTurn } from '../operators/gatherTurn.js';
+import { bufferTurn } from '../operators/bufferTurn.js';
 import { longestWaitMs, type Time } from '../operators/within.js';
 import { GLOBAL_ROOM } from '../protocol/protocol.js';
 import type { Logger } from '../runtime/log.js';
@@ -117,7 +117,7 @@ export class RedisSubscription {
         }),
       );
       subscriber.add(
-        link.moved$.pipe(gatherTurn(this.#options.time.turnEnd$)).subscribe(() => {
+        link.moved$.pipe(bufferTurn(this.#options.time.turnEnd$)).subscribe(() => {
           this.#slotsMovedAway(link);
         }),
       );

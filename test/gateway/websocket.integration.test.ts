@@ -6,7 +6,7 @@ import { Observable, Subject, lastValueFrom } from 'rxjs';
 import { WebSocket } from 'ws';
 import { PAUSE, RESUME, TICK, closeSocket, type Outbound } from '../../src/connection/transport.js';
 import { WebSocketTransport, webSockets, type Pipeline } from '../../src/gateway/websocket.js';
-import { ownBatch } from '../../src/hub/frame.js';
+import { textBatch } from '../../src/hub/frame.js';
 import { noMetrics } from '../../src/runtime/metrics.js';
 import { clientFrame, framesIn, rawUpgrade } from '../support/raw.js';
 
@@ -70,7 +70,7 @@ test('nothing is written behind a close frame, which answers the client’s, tho
   const talkative: Pipeline = (inbound$) =>
     new Observable((subscriber) => {
       say = () => {
-        subscriber.next(ownBatch('{"too":"late"}'));
+        subscriber.next(textBatch('{"too":"late"}'));
       };
       // The ping and the close are in one packet: this comes before ws has ended the socket, and behind its close frame.
       return inbound$.subscribe(() => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { mergeBatches, ownBatch, publicationBatch, withoutOldest, type Batch } from '../../src/hub/frame.js';
+import { mergeBatches, textBatch, publicationBatch, withoutOldest, type Batch } from '../../src/hub/frame.js';
 import type { Publication } from '../../src/broker/broker.js';
 
 const publication = (text: string): Publication => ({ kind: 'publication', room: 'tea', payload: Buffer.from(text) });
@@ -31,14 +31,14 @@ describe('a frame', () => {
   ])('of %i bytes has the header %s, whoever speaks', (length, header) => {
     const text = 'x'.repeat(length);
     const expected = frame(text, header);
-    for (const batch of [ownBatch(text), batchOf([text])]) {
+    for (const batch of [textBatch(text), batchOf([text])]) {
       expect(Buffer.concat(batch.parts).equals(expected)).toBe(true);
       expect(batch).toMatchObject({ kind: 'batch', messages: 1, bytes: expected.length });
     }
   });
 
   test('counts bytes of UTF-8, not letters', () => {
-    expect(ownBatch('日本')).toMatchObject({ bytes: 8, parts: [frame('日本', '8106')] });
+    expect(textBatch('日本')).toMatchObject({ bytes: 8, parts: [frame('日本', '8106')] });
     expect(batchOf(['日本'])).toMatchObject({ bytes: 8, parts: [frame('日本', '8106')] });
   });
 });
@@ -51,7 +51,7 @@ test('the publications of one room and turn become one buffer, in order', () => 
 });
 
 test('the server’s own word bears no time of publication, for it is never dropped', () => {
-  expect(ownBatch('hi').publishedAtMs).toBeUndefined();
+  expect(textBatch('hi').publishedAtMs).toBeUndefined();
 });
 
 describe('two batches merged', () => {

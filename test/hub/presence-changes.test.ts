@@ -25,7 +25,7 @@ class Scene {
   }
 
   note(kind: Kind, clientId: string, room = 'tea'): number {
-    return this.changes.note({ kind, room, clientId, identity: clientId, members: 1 });
+    return this.changes.add({ kind, room, clientId, identity: clientId, members: 1 });
   }
 
   /** Takes the next, which has to be there. */
@@ -40,7 +40,7 @@ class Scene {
     const told: string[] = [];
     for (let change = this.changes.take(); change !== undefined; change = this.changes.take()) {
       told.push(`${change.status} ${change.clientId}`);
-      this.changes.told(change);
+      this.changes.published(change);
     }
     return told;
   }
@@ -71,7 +71,7 @@ describe('changes of one connection', () => {
       return { kind: 'online', room: 'tea', clientId, identity: clientId, members: 1 } as const;
     });
     const before = collect();
-    for (const event of events) changes.note(event);
+    for (const event of events) changes.add(event);
     expect((collect() - before) / count).toBeLessThan(300);
     expect([changes.size, events.length]).toEqual([count, count]);
   });
@@ -130,7 +130,7 @@ describe('what is under way', () => {
     const online = scene.take();
     scene.note('offline', 'ada');
     expect(scene.changes.take()).toBeUndefined();
-    scene.changes.told(online);
+    scene.changes.published(online);
     expect(scene.told()).toEqual(['offline ada']);
   });
 
@@ -140,7 +140,7 @@ describe('what is under way', () => {
     const online = scene.take();
     scene.note('offline', 'ada');
     scene.note('online', 'ada');
-    scene.changes.told(online);
+    scene.changes.published(online);
     expect([scene.told(), scene.changes.size]).toEqual([[], 0]);
   });
 

@@ -7,7 +7,7 @@ const IS = { t: true, f: false };
 const HELD = { 0: 0, 1: 1, 2: 2, 3: 3 };
 const OVERFLOW: unknown = expect.any(GateOverflowError);
 
-/** A gate that holds three, and what it tells of how many wait. */
+/** A gate that holds three, and the number of waiting values that it reports. */
 function gated(open$: Observable<boolean>, capacity = 3) {
   const held = new Subject<number>();
   return { held, through: gate<string>({ open$, capacity, weigh: () => 1, held }) };
@@ -30,7 +30,7 @@ describe('gate', () => {
     });
   });
 
-  test('is closed until it hears otherwise', () => {
+  test('is closed until open$ emits true', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  -a-b---');
       const o1 = hot('  -----t-', IS);
@@ -43,7 +43,7 @@ describe('gate', () => {
     });
   });
 
-  test('is open from the start when open$ replays that it is', () => {
+  test('is open from the start when open$ replays true', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  a-b-|');
       const expected = 'a-b-|';
@@ -52,7 +52,7 @@ describe('gate', () => {
     });
   });
 
-  test('holds values in order while it is closed, and tells at each change how many', () => {
+  test('holds values in order while it is closed, and reports their number at each change', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  -a-b-c-----d-e--');
       const o1 = hot('  t-f----t--f----t', IS);
@@ -65,7 +65,7 @@ describe('gate', () => {
     });
   });
 
-  test('says nothing when it opens and nothing waits', () => {
+  test('reports nothing when it opens and nothing waits', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  ------a');
       const o1 = hot('  -t-f-t-', IS);
@@ -107,7 +107,7 @@ describe('gate: the end', () => {
     });
   });
 
-  test('passes an error of the source on at once; what waits is lost', () => {
+  test('passes an error of the source on at once and discards what waits', () => {
     marbles(({ hot, expectObservable, expectSubscriptions }) => {
       const e1 = hot('  -a-b-#  ');
       const o1 = hot('  t-f----t', IS);
@@ -143,7 +143,7 @@ describe('gate: the end', () => {
     });
   });
 
-  test('stays as it is when open$ completes', () => {
+  test('ignores the completion of open$', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  -a-b-|');
       const o1 = hot('  (t|)  ', IS);
@@ -153,7 +153,7 @@ describe('gate: the end', () => {
     });
   });
 
-  test('unsubscribes from both, and lets nothing go any more', () => {
+  test('unsubscribes from the source and from open$, and releases nothing more', () => {
     marbles(({ hot, expectObservable, expectSubscriptions }) => {
       const e1 = hot('  -a-b---');
       const o1 = hot('  t-f---t', IS);
@@ -167,7 +167,7 @@ describe('gate: the end', () => {
     });
   });
 
-  test('ends where its consumer ends, in the middle of letting go', () => {
+  test('stops releasing when its subscriber unsubscribes', () => {
     marbles(({ hot, expectObservable, expectSubscriptions }) => {
       const e1 = hot('  -a-b-c---');
       const o1 = hot('  f-----t--', IS);
@@ -184,8 +184,8 @@ describe('gate: the end', () => {
   });
 });
 
-describe('gate: what was told to wait', () => {
-  test('is what the values weigh together', () => {
+describe('gate: the reported weight', () => {
+  test('is the sum of the weights of the waiting values', () => {
     marbles(({ hot, expectObservable }) => {
       const values = { a: 'xxx', b: 'x', c: 'xx' };
       const e1 = hot('  -a-b------c----', values);
@@ -200,7 +200,7 @@ describe('gate: what was told to wait', () => {
     });
   });
 
-  test('is taken back where its consumer goes', () => {
+  test('is 0 after its subscriber unsubscribed', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  -a-b---');
       const o1 = hot('  f------', IS);
@@ -213,7 +213,7 @@ describe('gate: what was told to wait', () => {
     });
   });
 
-  test('is taken back where the consumer ends with the last that waited', () => {
+  test('is 0 after its subscriber unsubscribed at the last waiting value', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  -a-b---');
       const o1 = hot('  f----t-', IS);
@@ -226,7 +226,7 @@ describe('gate: what was told to wait', () => {
     });
   });
 
-  test('is taken back where the consumer goes after the source has completed', () => {
+  test('is 0 after its subscriber unsubscribed later than the source completed', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  -a-b-|   ');
       const o1 = hot('  f--------', IS);
@@ -239,7 +239,7 @@ describe('gate: what was told to wait', () => {
     });
   });
 
-  test('is taken back where the source errs', () => {
+  test('is 0 after an error of the source', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  -a-b-#');
       const o1 = hot('  f-----', IS);
@@ -253,7 +253,7 @@ describe('gate: what was told to wait', () => {
 });
 
 describe('gate: overflow', () => {
-  test('errors with the value that is one too many', () => {
+  test('errors at the first value above capacity', () => {
     marbles(({ hot, expectObservable, expectSubscriptions }) => {
       const e1 = hot('  -a-b-c-d--');
       const o1 = hot('  f--------t', IS);
@@ -269,7 +269,7 @@ describe('gate: overflow', () => {
     });
   });
 
-  test('says in its error how many may wait', () => {
+  test('names its capacity in the error', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  -a-');
       const o1 = hot('  f--', IS);
@@ -279,7 +279,7 @@ describe('gate: overflow', () => {
     });
   });
 
-  test('counts only what waits: what has gone makes room again', () => {
+  test('counts only what waits: released values make room', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  -a-b-c-----d-e-f--');
       const o1 = hot('  f------t--f------t', IS);
@@ -290,8 +290,8 @@ describe('gate: overflow', () => {
   });
 });
 
-describe('gate: a consumer that answers while it is handed a value', () => {
-  test('stops the letting go when it closes the gate', () => {
+describe('gate: a consumer that changes the gate while it is given a value', () => {
+  test('stops the release when it closes the gate', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('     -a-b-c-d-|          ');
       const ready = hot('  t---------t---t---t', IS);
@@ -321,7 +321,7 @@ describe('gate: a consumer that answers while it is handed a value', () => {
     });
   });
 
-  test('gets what it causes after what it was handed, the last that waited too', () => {
+  test('gets the values that it causes after the one it was given, also after the last that waited', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  -a------');
       const o1 = hot('  f----t--', IS);
@@ -332,7 +332,7 @@ describe('gate: a consumer that answers while it is handed a value', () => {
     });
   });
 
-  test('gets what it causes behind what waits', () => {
+  test('gets the values that it causes behind those that wait', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  -a-b----');
       const o1 = hot('  f----t--', IS);
@@ -343,7 +343,7 @@ describe('gate: a consumer that answers while it is handed a value', () => {
     });
   });
 
-  test('finds room for what it causes in the place of what it was handed', () => {
+  test('can use the place of the value it was given for one that it causes', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  -a-b----');
       const o1 = hot('  f----t--', IS);
@@ -354,7 +354,7 @@ describe('gate: a consumer that answers while it is handed a value', () => {
     });
   });
 
-  test('never makes it tell of more than wait', () => {
+  test('never makes it report more than wait', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  -a-b---|');
       const o1 = hot('  f----t--', IS);

@@ -60,7 +60,7 @@ const IS = { t: true, f: false };
 const TIMEOUT: unknown = expect.any(HeartbeatTimeoutError);
 
 describe('heartbeat: values', () => {
-  test('pass, and complete it', () => {
+  test('are passed on, and complete with the source', () => {
     marbles(({ hot, cold, expectObservable, expectSubscriptions }, scheduler) => {
       const e1 = hot('  -a-b-|');
       const tick$ = cold('------');
@@ -73,7 +73,7 @@ describe('heartbeat: values', () => {
     });
   });
 
-  test('that are ticks go no further, and nothing happens between two of them', () => {
+  test('are not passed on if they are ticks, between which nothing happens', () => {
     marbles(({ hot, expectObservable }, scheduler) => {
       const e1 = hot('      5m a|');
       const tick$ = hot('   -t---');
@@ -84,7 +84,7 @@ describe('heartbeat: values', () => {
     });
   });
 
-  test('that say no more than that the peer lives go no further', () => {
+  test('are not passed on if they are mere signs of life', () => {
     marbles(({ hot, expectObservable }, scheduler) => {
       const e1 = hot('  -sas-|');
       const expected = '--a--|';
@@ -104,7 +104,7 @@ describe('heartbeat: pings', () => {
     });
   });
 
-  test('start at the beginning when chance says so', () => {
+  test('start at once if the random delay is 0', () => {
     marbles(({ hot, expectObservable }, scheduler) => {
       const e1 = hot('  27s |');
       const expected = '1s p 24999ms p 999ms |';
@@ -114,7 +114,7 @@ describe('heartbeat: pings', () => {
     });
   });
 
-  test('come with the first look at the clock when they are due, never before', () => {
+  test('come at the first tick after they are due, never before', () => {
     marbles(({ hot, expectObservable }, scheduler) => {
       const e1 = hot('  37s |');
       const expected = '11s p 24999ms p 999ms |';
@@ -123,7 +123,7 @@ describe('heartbeat: pings', () => {
     });
   });
 
-  test('keep their rhythm and are not made up for when looks at the clock fail to come', () => {
+  test('keep their rhythm and are not made up for after missed ticks', () => {
     marbles(({ hot, expectObservable }, scheduler) => {
       const e1 = hot('      40s s 39999ms s 31999ms |');
       const tick$ = hot('   10s i 79999ms i 18999ms i 999ms i 999ms |');
@@ -134,7 +134,7 @@ describe('heartbeat: pings', () => {
     });
   });
 
-  test('come when they are due exactly at a look after missed ones', () => {
+  test('come at a tick at which they are exactly due, after missed ticks', () => {
     marbles(({ hot, expectObservable }, scheduler) => {
       const e1 = hot('      30s s 79999ms |');
       const tick$ = hot('   10s i 49999ms i 999ms i 23999ms i');
@@ -156,7 +156,7 @@ describe('heartbeat: pings', () => {
 });
 
 describe('heartbeat: the timeout', () => {
-  test('comes when nothing was heard for its whole length', () => {
+  test('errors when no value came for its whole length', () => {
     marbles(({ hot, cold, expectObservable, expectSubscriptions }, scheduler) => {
       const e1 = hot('      -');
       const tick$ = cold('  1s i 33999ms i 23999ms i 999ms i 999ms i');
@@ -170,7 +170,7 @@ describe('heartbeat: the timeout', () => {
     });
   });
 
-  test('comes with production numbers after the second ping, instead of a third', () => {
+  test('comes with the default settings after the second ping, instead of a third', () => {
     marbles(({ hot, expectObservable }, scheduler) => {
       const e1 = hot('  -');
       const expected = '10s p 24999ms p 24999ms #';
@@ -192,7 +192,7 @@ describe('heartbeat: the timeout', () => {
     });
   });
 
-  test('is never early: heard between two looks, it waits for the look after its end', () => {
+  test('is never early: it comes at the first tick after its end', () => {
     marbles(({ hot, expectObservable }, scheduler) => {
       const e1 = hot('  5001ms s');
       const expected = '66s #';
@@ -201,7 +201,7 @@ describe('heartbeat: the timeout', () => {
     });
   });
 
-  test('does not come while something is heard each 59 seconds', () => {
+  test('does not come while a value comes every 59 seconds', () => {
     marbles(({ hot, expectObservable }, scheduler) => {
       const e1 = hot(`  ${'58999ms s '.repeat(10)}|`);
       const expected = `${'59s '.repeat(10)}|`;
@@ -212,7 +212,7 @@ describe('heartbeat: the timeout', () => {
 });
 
 describe('heartbeat: while the source is not read', () => {
-  test('the clock of the timeout stands still', () => {
+  test('the timeout does not advance', () => {
     marbles(({ hot, expectObservable }, scheduler) => {
       const e1 = hot('      -');
       const paused$ = hot(' 20s t 39999ms f', IS);
@@ -223,7 +223,7 @@ describe('heartbeat: while the source is not read', () => {
     });
   });
 
-  test('it stands still each time', () => {
+  test('the timeout does not advance during any of several pauses', () => {
     marbles(({ hot, expectObservable }, scheduler) => {
       const e1 = hot('      -');
       const paused$ = hot(' 10s t 9999ms f 9999ms t 29999ms f', IS);
@@ -234,7 +234,7 @@ describe('heartbeat: while the source is not read', () => {
     });
   });
 
-  test('no silence is too long', () => {
+  test('no pause is too long', () => {
     marbles(({ hot, expectObservable }, scheduler) => {
       const e1 = hot('      10m |');
       const paused$ = hot(' 59s t', IS);
@@ -254,7 +254,7 @@ describe('heartbeat: while the source is not read', () => {
     });
   });
 
-  test('what comes nevertheless counts: the timeout starts with the reading', () => {
+  test('a value counts nevertheless: the timeout starts when reading resumes', () => {
     marbles(({ hot, expectObservable }, scheduler) => {
       const e1 = hot('      30s s');
       const paused$ = hot(' 20s t 39999ms f', IS);
@@ -264,7 +264,7 @@ describe('heartbeat: while the source is not read', () => {
     });
   });
 
-  test('being told twice changes nothing', () => {
+  test('a second pause at the same time changes nothing', () => {
     marbles(({ hot, expectObservable }, scheduler) => {
       const e1 = hot('      -');
       const paused$ = hot(' 10s f 9999ms t 9999ms t 29999ms f 9999ms f', IS);
@@ -303,7 +303,7 @@ describe('heartbeat: the end', () => {
     });
   });
 
-  test('ends where its consumer ends, at a ping too', () => {
+  test('unsubscribes when its subscriber unsubscribes at a ping', () => {
     marbles(({ hot, expectObservable, expectSubscriptions }, scheduler) => {
       const e1 = hot('  -');
       const subs = '    ^ 9999ms !';
@@ -328,7 +328,7 @@ describe('heartbeat: the end', () => {
     });
   });
 
-  test('each subscriber gets its first ping by its own chance', () => {
+  test('each subscriber gets its first ping after its own random delay', () => {
     marbles(({ hot, expectObservable }, scheduler) => {
       const e1 = hot('   30s |');
       const expected1 = '10s p 19999ms |';

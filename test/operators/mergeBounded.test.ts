@@ -19,7 +19,7 @@ function bounded(
 }
 
 describe('mergeBounded', () => {
-  test('with a concurrency of 1 does one after the other, in order', () => {
+  test('runs one after the other, in order, with a concurrency of 1', () => {
     marbles(({ hot, cold, expectObservable, expectSubscriptions }) => {
       const e1 = hot('  -ab--------|');
       const e1subs = '  ^----------!';
@@ -36,7 +36,7 @@ describe('mergeBounded', () => {
     });
   });
 
-  test('with more runs as many at once, and emits as it comes', () => {
+  test('runs as many at once as the concurrency, and emits results as they come', () => {
     marbles(({ hot, cold, expectObservable, expectSubscriptions }) => {
       const e1 = hot('  -ab--------|');
       const x1 = cold('  ---(x|)     ');
@@ -51,7 +51,7 @@ describe('mergeBounded', () => {
     });
   });
 
-  test('takes what ends at once, however much of it has waited', () => {
+  test('runs any number of waiting values whose streams complete synchronously', () => {
     marbles(({ hot, cold, expectObservable }) => {
       const e1 = hot('  -abb-----|');
       const slow = cold(' ---(x|)  ');
@@ -78,7 +78,7 @@ describe('mergeBounded', () => {
 });
 
 describe('mergeBounded: an overflow', () => {
-  test('is told of the value that finds no place, at once, and costs no other', () => {
+  test('is emitted at once for the value that finds the queue full, and affects no other', () => {
     marbles(({ hot, cold, expectObservable, expectSubscriptions }) => {
       const e1 = hot('  -abcd---e------|');
       const inner = cold(' -----(x|)      ');
@@ -90,7 +90,7 @@ describe('mergeBounded: an overflow', () => {
     });
   });
 
-  test('comes at once where nothing may wait', () => {
+  test('is emitted at once if the capacity is 0', () => {
     marbles(({ hot, cold, expectObservable }) => {
       const e1 = hot('  -ab--c---|');
       const inner = cold(' --(x|)   ');
@@ -102,7 +102,7 @@ describe('mergeBounded: an overflow', () => {
 });
 
 describe('mergeBounded: an error', () => {
-  test('of an inner stream costs its own value, and the next goes on', () => {
+  test('of an inner stream affects its own value, and the next one runs', () => {
     marbles(({ hot, cold, expectObservable, expectSubscriptions }) => {
       const e1 = hot('  -ab------|');
       const e1subs = '  ^--------!';
@@ -137,7 +137,7 @@ describe('mergeBounded: an error', () => {
     });
   });
 
-  test('is told together with the value that it came of', () => {
+  test('is recovered from with the value that it came of', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  -a-b-|');
       const expected = '-x-y-|';
@@ -148,7 +148,7 @@ describe('mergeBounded: an error', () => {
     });
   });
 
-  test('of the source comes through at once and ends what runs', () => {
+  test('of the source passes at once and unsubscribes from the inner streams', () => {
     marbles(({ hot, cold, expectObservable, expectSubscriptions }) => {
       const e1 = hot('  -ab#   ');
       const e1subs = '  ^--!   ';
@@ -164,7 +164,7 @@ describe('mergeBounded: an error', () => {
 });
 
 describe('mergeBounded: the end', () => {
-  test('comes with the source where nothing runs', () => {
+  test('comes with the completion of the source when nothing runs', () => {
     marbles(({ hot, expectObservable, expectSubscriptions }) => {
       const e1 = hot('  -a-|');
       const e1subs = '  ^--!';
@@ -175,7 +175,7 @@ describe('mergeBounded: the end', () => {
     });
   });
 
-  test('waits for what runs and for what waits', () => {
+  test('waits for the running and the waiting values', () => {
     marbles(({ hot, cold, expectObservable, expectSubscriptions }) => {
       const e1 = hot('  -ab|         ');
       const e1subs = '  ^--!         ';
@@ -189,7 +189,7 @@ describe('mergeBounded: the end', () => {
     });
   });
 
-  test('comes after the error of the last that ran', () => {
+  test('comes after the error of the last inner stream', () => {
     marbles(({ hot, cold, expectObservable }) => {
       const e1 = hot('  -a|    ');
       const inner = cold(' ---#  ');
@@ -199,7 +199,7 @@ describe('mergeBounded: the end', () => {
     });
   });
 
-  test('unsubscribing ends the source and what runs, and begins nothing that waits', () => {
+  test('unsubscribing ends the source and the inner streams, and starts none that waits', () => {
     marbles(({ hot, cold, expectObservable, expectSubscriptions }) => {
       const e1 = hot('  -ab------');
       const unsub = '   ----!    ';
@@ -214,7 +214,7 @@ describe('mergeBounded: the end', () => {
     });
   });
 
-  test('after that, an inner stream that goes on all the same is not heard', () => {
+  test('after it, values of an inner stream that goes on regardless are ignored', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  -a----');
       const unsub = '   --!   ';

@@ -1,39 +1,8 @@
-import { describe, expect, test } from '@jest/globals';
-import {
-  NEVER,
-  Observable,
-  Subject,
-  concatMap,
-  finalize,
-  last,
-  map,
-  merge,
-  mergeMap,
-  mergeWith,
-  of,
-  take,
-  takeUntil,
-  tap,
-  throwError,
-  type OperatorFunction,
-} from 'rxjs';
+import { describe, test } from '@jest/globals';
+import { Observable, Subject, concatMap, last, map, merge, mergeMap, take, takeUntil, tap } from 'rxjs';
 import { routeBy } from '../../src/operators/routeBy.js';
 import { marbles } from '../support/marbles.js';
-
-type Operator = OperatorFunction<string, string>;
-
-/** Values are letters: those of one key are a letter's two cases, 'p' passes where something does. */
-const key = (value: string) => value.toLowerCase();
-
-const fromRoute = (at: string): Operator => map((value) => `${at}:${value}`);
-
-/** A route that fails with each capital. */
-const fragile: Operator = map((value) => {
-  if (value !== value.toLowerCase()) throw new Error('capital');
-  return value;
-});
-
-const recover = (error: unknown, at: string, value: string | undefined) => `${String(error)} in ${at} with ${value ?? 'nothing'}`;
+import { fragile, fromRoute, key, recover, type Operator } from './letter-routes.js';
 
 describe('routeBy', () => {
   test('sends each value through the operator of its key', () => {
@@ -48,7 +17,7 @@ describe('routeBy', () => {
     });
   });
 
-  test('merges what comes out, one route not waiting for another', () => {
+  test('merges the results, without one route waiting for another', () => {
     marbles(({ hot, cold, expectObservable, expectSubscriptions }) => {
       const e1 = hot('  -a-b-A-----------|');
       const a1 = cold(' ----(x|)          ');
@@ -64,7 +33,7 @@ describe('routeBy', () => {
     });
   });
 
-  test('makes a route with the first value of its key, and once', () => {
+  test('makes a route once, at the first value of its key', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  -a-A-b-a-|');
       const made = '    -a---b----';
@@ -79,7 +48,7 @@ describe('routeBy', () => {
     });
   });
 
-  test('lets values that need no route go by unchanged', () => {
+  test('passes values that need no route on unchanged', () => {
     marbles(({ hot, expectObservable }) => {
       const values = { a: 'a', p: 'p', x: 'a:a' };
       const e1 = hot('  -a-p-a-|', values);
@@ -92,7 +61,7 @@ describe('routeBy', () => {
 });
 
 describe('routeBy: the end', () => {
-  test('completes with the source where no route goes on', () => {
+  test('completes with the source when no route goes on', () => {
     marbles(({ hot, expectObservable, expectSubscriptions }) => {
       const e1 = hot('  ---|');
       const subs = '    ^--!';
@@ -121,7 +90,7 @@ describe('routeBy: the end', () => {
     });
   });
 
-  test('lets a route say something last when the source completes', () => {
+  test('passes on what a route emits when the source completes', () => {
     marbles(({ hot, expectObservable }) => {
       const values = { a: 'a', b: 'b', x: 'end of a', y: 'end of b' };
       const e1 = hot('  -a-b-|   ');
@@ -185,171 +154,10 @@ describe('routeBy: the end', () => {
   });
 });
 
-describe("routeBy: a route's error", () => {
-  const boom = new Error('capital');
-
-  test("is everybody's where there is no way to recover", () => {
-    marbles(({ hot, cold, expectObservable, expectSubscriptions }) => {
-      const e1 = hot('  -b-a-A-a-');
-      const subs = '    ^----!   ';
-      const b1 = cold(' -y-----y-');
-      const b1subs = '  -^---!   ';
-      const expected = '--ya-#   ';
-
-      const route = (at: string): Operator => (at === 'b' ? mergeMap(() => b1) : fragile);
-      expectObservable(e1.pipe(routeBy({ key, route }))).toBe(expected, undefined, boom);
-      expectSubscriptions(e1.subscriptions).toBe(subs);
-      expectSubscriptions(b1.subscriptions).toBe(b1subs);
-    });
-  });
-
-  test('becomes a value and takes no other route with it', () => {
-    marbles(({ hot, cold, expectObservable, expectSubscriptions }) => {
-      const values = { y: 'y', a: 'a', x: 'Error: capital in a with A' };
-      const e1 = hot('  -b-a-A-a-|');
-      const subs = '    ^--------!';
-      const b1 = cold(' -y-----(y|)');
-      const b1subs = '  -^------! ';
-      const expected = '--ya-x-ay|';
-
-      const route = (at: string): Operator => (at === 'b' ? mergeMap(() => b1) : fragile);
-      expectObservable(e1.pipe(routeBy({ key, route, recover }))).toBe(expected, values);
-      expectSubscriptions(e1.subscriptions).toBe(subs);
-      expectSubscriptions(b1.subscriptions).toBe(b1subs);
-    });
-  });
-
-  test('ends that route: the next value of its key makes a new one', () => {
-    marbles(({ hot, expectObservable }) => {
-      const values = { a: 'a', x: 'Error: capital in a with A' };
-      const e1 = hot('  -a-A-a-A-|');
-      const made = '    -m---m----';
-      const expected = '-a-x-a-x-|';
-
-      const made$ = new Subject<string>();
-      const route = () => {
-        made$.next('m');
-        return fragile;
-      };
-      expectObservable(made$).toBe(made);
-      expectObservable(e1.pipe(routeBy({ key, route, recover }))).toBe(expected, values);
-    });
-  });
-
-  test('is told without a value where none was being routed', () => {
-    marbles(({ hot, cold, expectObservable, expectSubscriptions }) => {
-      const values = { x: 'error in a with nothing' };
-      const e1 = hot('  -a----|');
-      const a1 = cold(' ---#   ');
-      const a1subs = '  -^--!  ';
-      const expected = '----x-|';
-
-      expectObservable(e1.pipe(routeBy({ key, route: () => mergeMap(() => a1), recover }))).toBe(expected, values);
-      expectSubscriptions(a1.subscriptions).toBe(a1subs);
-    });
-  });
-
-  test('after the source completed is recovered from too, and then it completes', () => {
-    marbles(({ hot, cold, expectObservable }) => {
-      const values = { x: 'error in a with nothing' };
-      const e1 = hot('  -a-|    ');
-      const a1 = cold(' -----#  ');
-      const expected = '------(x|)';
-
-      expectObservable(e1.pipe(routeBy({ key, route: () => mergeMap(() => a1), recover }))).toBe(expected, values);
-    });
-  });
-
-  test.each([
-    {
-      when: 'while it is made',
-      route: (): Operator => {
-        throw new Error('capital');
-      },
-    },
-    {
-      when: 'while it is applied',
-      route: (): Operator => () => {
-        throw new Error('capital');
-      },
-    },
-    { when: 'while it is subscribed to', route: (): Operator => () => throwError(() => new Error('capital')) },
-  ])('$when counts as any other', ({ route }) => {
-    marbles(({ hot, expectObservable, expectSubscriptions }) => {
-      const values = { x: 'Error: capital in a with a', y: 'Error: capital in b with b' };
-      const e1 = hot('  -a-b-a-|');
-      const subs = '    ^------!';
-      const expected = '-x-y-x-|';
-      const fails = '   -#      ';
-
-      expectObservable(e1.pipe(routeBy({ key, route, recover }))).toBe(expected, values);
-      expectObservable(e1.pipe(routeBy({ key, route }))).toBe(fails, undefined, boom);
-      expectSubscriptions(e1.subscriptions).toBe([subs, '^!']);
-    });
-  });
-});
-
-describe("routeBy: what a route's teardown throws", () => {
-  const spoiled: Operator = (value$) =>
-    value$.pipe(
-      fragile,
-      finalize(() => {
-        throw new Error('teardown');
-      }),
-    );
-
-  /** Notes the keys of which it is told. */
-  function noting() {
-    const told: string[] = [];
-    return { told, teardownFailed: (_: unknown, at: string) => told.push(at) };
-  }
-
-  test('is told, and keeps no other route from its own teardown', () => {
-    marbles(({ hot, cold, expectObservable, expectSubscriptions, flush }) => {
-      const e1 = hot('  -a-b-----');
-      const unsub = '   -----!   ';
-      const e1subs = '  ^----!   ';
-      const b1 = cold('    -x-----x ');
-      const b1subs = '  ---^-!   ';
-      const expected = '-a--x----';
-
-      const { told, teardownFailed } = noting();
-      const route = (at: string): Operator => (at === 'a' ? spoiled : mergeMap(() => b1));
-      expectObservable(e1.pipe(routeBy({ key, route, teardownFailed })), unsub).toBe(expected);
-      expectSubscriptions(e1.subscriptions).toBe(e1subs);
-      expectSubscriptions(b1.subscriptions).toBe(b1subs);
-      flush();
-      expect(told).toEqual(['a']);
-    });
-  });
-
-  test('does not stand in the way of its error, nor of the next route of its key', () => {
-    marbles(({ hot, expectObservable, flush }) => {
-      const values = { x: 'Error: capital in a with A', a: 'a' };
-      const e1 = hot('  -A-a-|');
-      const expected = '-x-a-|';
-
-      const { told, teardownFailed } = noting();
-      expectObservable(e1.pipe(routeBy({ key, route: () => spoiled, recover, teardownFailed }))).toBe(expected, values);
-      flush();
-      expect(told).toEqual(['a', 'a']);
-    });
-  });
-
-  test('is thrown on where nobody is to be told', () => {
-    const subscription = of('a')
-      .pipe(mergeWith(NEVER), routeBy({ key, route: () => spoiled }))
-      .subscribe();
-    expect(() => {
-      subscription.unsubscribe();
-    }).toThrow('teardown');
-  });
-});
-
 describe('routeBy: a mark', () => {
   const mark = (result: string, at: string, value: string | undefined) => `${result} of ${at} with ${value ?? 'nothing'}`;
 
-  test('is put on what comes out: whose it is, and which value was on its way', () => {
+  test('gets each result with its key and the value that was being routed', () => {
     marbles(({ hot, expectObservable }) => {
       const values = { v: 'a:a of a with a', w: 'b:B of b with B' };
       const e1 = hot('  -a-B-|');
@@ -359,7 +167,7 @@ describe('routeBy: a mark', () => {
     });
   });
 
-  test('names no value for what comes later', () => {
+  test('gets no value for results that come later', () => {
     marbles(({ hot, cold, expectObservable }) => {
       const values = { x: 'x of a with nothing' };
       const e1 = hot('  -a------|');
@@ -370,7 +178,7 @@ describe('routeBy: a mark', () => {
     });
   });
 
-  test('names no value for what comes while one is on its way to another route', () => {
+  test('gets no value for a result that comes while a value is routed to another key', () => {
     marbles(({ hot, expectObservable }) => {
       const values = { a: 'a of a with a', o: 'o of a with nothing', b: 'b of b with b' };
       const e1 = hot('  -a---b---|');
@@ -387,7 +195,7 @@ describe('routeBy: a mark', () => {
     });
   });
 
-  test('is not put on what a route’s error becomes', () => {
+  test('is not called for the value that a route’s error becomes', () => {
     marbles(({ hot, expectObservable }) => {
       const values = { x: 'Error: capital in a with A' };
       const e1 = hot('  -A-|');
@@ -397,7 +205,7 @@ describe('routeBy: a mark', () => {
     });
   });
 
-  test('of a value on its way to another route, an error names none either', () => {
+  test('is like recover in that: an error gets no value that is routed to another key', () => {
     marbles(({ hot, expectObservable }) => {
       const values = { a: 'a', x: 'Error: other in a with nothing', b: 'b' };
       const e1 = hot('  -a---b---|');
@@ -426,7 +234,7 @@ describe('routeBy: values that cause others while they are routed', () => {
     return { source$, route: (): Operator => (value$) => value$.pipe(cause, fragile) };
   }
 
-  test('find them sent through their own routes', () => {
+  test('cause values that go through their own routes', () => {
     marbles(({ hot, expectObservable }) => {
       const e1 = hot('  -a----|');
       const expected = '-(ba)-|';
@@ -436,7 +244,7 @@ describe('routeBy: values that cause others while they are routed', () => {
     });
   });
 
-  test('are still the ones to be told of when their own route fails', () => {
+  test('are still the ones given to recover when their own route fails afterwards', () => {
     marbles(({ hot, expectObservable }) => {
       const values = { b: 'b', x: 'Error: capital in a with A' };
       const e1 = hot('  -A----|');

@@ -36,14 +36,14 @@ class Scene {
 }
 
 describe('a deadline', () => {
-  test('is when its wait is over', () => {
+  test('is reached when its wait is over', () => {
     const it = new Scene();
     it.begin();
     it.watch();
     expect(it.until(5000)).toEqual(['800 overdue']);
   });
 
-  test('is its own: it is neither put off nor hastened by those before it that were settled', () => {
+  test('is neither put off nor brought forward by settled ones before it', () => {
     const it = new Scene();
     it.begin();
     it.watch();
@@ -56,7 +56,7 @@ describe('a deadline', () => {
     expect(it.until(5000)).toEqual(['1580 overdue']);
   });
 
-  test('counts a stall, however long, as a quarter of the wait, and what came meanwhile is read first', () => {
+  test('counts a stall, however long, as a quarter of the wait, and is reached after the input of that time is read', () => {
     const it = new Scene();
     it.begin();
     it.watch();
@@ -71,7 +71,7 @@ describe('a deadline', () => {
     expect(other.until(20_000)).toEqual(['9000 idle']);
   });
 
-  test('is not watched where nobody waits any more, and the clock stands still until it is again', () => {
+  test('stops the clock when nothing waits any more, until something waits again', () => {
     const it = new Scene();
     it.begin();
     it.watch();

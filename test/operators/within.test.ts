@@ -6,7 +6,7 @@ import { marbles, virtualRuntime } from '../support/marbles.js';
 const late = () => new Error('late');
 
 describe('within', () => {
-  test('lets a source pass that completes in time, and leaves nothing behind', () => {
+  test('passes a source that completes in time, and leaves no timer behind', () => {
     marbles(({ hot, expectObservable, expectSubscriptions }, scheduler) => {
       const e1 = hot('  -a-b---|');
       const e1subs = '  ^------!';
@@ -17,7 +17,7 @@ describe('within', () => {
     });
   });
 
-  test('errors when the source is late, whatever it said before', () => {
+  test('errors when the source is late, whatever it emitted before', () => {
     marbles(({ hot, expectObservable, expectSubscriptions }, scheduler) => {
       const e1 = hot('  -a-b-------');
       const e1subs = '  ^-------!  ';
@@ -40,7 +40,7 @@ describe('within', () => {
     });
   });
 
-  test('begins to wait anew as long as something progressed', () => {
+  test('starts to wait again as long as there is progress', () => {
     marbles(({ cold, hot, expectObservable }, scheduler) => {
       let progress = 0;
       cold('            --p-------p-------------').subscribe(() => (progress += 1));
@@ -52,7 +52,7 @@ describe('within', () => {
     });
   });
 
-  test('waits so many times at most, whatever progresses, each time it is subscribed to', () => {
+  test('waits at most mostWaits times per subscription, whatever progress there is', () => {
     marbles(({ cold, hot, expectObservable }, scheduler) => {
       let progress = 0;
       cold('            -pppppppppppppppppppppppppppppppp').subscribe(() => (progress += 1));
@@ -68,7 +68,7 @@ describe('within', () => {
     });
   });
 
-  test('unsubscribing ends the source and the wait', () => {
+  test('unsubscribes from the source and stops waiting when it is unsubscribed', () => {
     marbles(({ hot, expectObservable, expectSubscriptions }, scheduler) => {
       const e1 = hot('  -a---------');
       const e1subs = '  ^---!      ';
@@ -82,7 +82,7 @@ describe('within', () => {
 });
 
 describe('served$', () => {
-  test('ends with a turn of the event loop, in which what has come can be read', () => {
+  test('emits at the end of a turn of the event loop, in which input is read', () => {
     marbles(({ cold, expectObservable }, scheduler) => {
       const turnEnd$ = cold('--(t|)');
       const expected = '      ----------(t|)';
@@ -104,7 +104,7 @@ describe('served$', () => {
     expect(done).toBe(true);
   });
 
-  test('stops when nobody waits any more', () => {
+  test('stops its timers when it is unsubscribed', () => {
     const { scheduler, pending } = stallingScheduler();
     within({ ms: 400, time: { scheduler, turnEnd$: NEVER }, late })(new Observable<never>())
       .subscribe()

@@ -177,7 +177,7 @@ describe('delivery: once and in order, or told', () => {
           );
       },
     }));
-    expect(await firstViolation()).toMatch(/^delivery: never heard/);
+    expect(await firstViolation()).toMatch(/^delivery: never received/);
   });
 
   test('sees a duplicate in the fan-out', async () => {
@@ -189,7 +189,7 @@ describe('delivery: once and in order, or told', () => {
         if (isSaid(event) && twice()) receive.call(this, event);
       };
     });
-    expect(await firstViolation()).toMatch(/^delivery: heard .* after number/);
+    expect(await firstViolation()).toMatch(/^delivery: received .* after number/);
   });
 
   test('sees a turn that is handed over in the wrong order', async () => {
@@ -215,7 +215,7 @@ describe('delivery: once and in order, or told', () => {
         };
       },
     );
-    expect(await firstViolation()).toMatch(/^delivery: .*told nothing/);
+    expect(await firstViolation()).toMatch(/^delivery: .*got no error/);
   });
 
   test('sees a lost subscription that is not told', async () => {
@@ -223,7 +223,7 @@ describe('delivery: once and in order, or told', () => {
       gapBatch: (reason: 'subscription' | 'slow_consumer', _sinceMs: number, runtime: Parameters<typeof gapBatch>[2]) =>
         gapBatch(reason, runtime.wallMs(), runtime),
     }));
-    expect(await firstViolation()).toMatch(/^delivery: never heard/);
+    expect(await firstViolation()).toMatch(/^delivery: never received/);
   });
 
   test('sees a subscription that is dead and never found out', async () => {
@@ -231,7 +231,7 @@ describe('delivery: once and in order, or told', () => {
       canary.send = () => EMPTY;
     });
     // What was said on a dead subscription never comes back, and holds up the drain of its sender.
-    expect(await firstViolation()).toMatch(/^(delivery: .*told nothing|remains: left over: \d+ connections)/);
+    expect(await firstViolation()).toMatch(/^(delivery: .*got no error|leftovers: left over: \d+ connections)/);
   });
 
   test('passes messages that a partition held up, with the code as it is', async () => {
@@ -245,12 +245,14 @@ describe('delivery: once and in order, or told', () => {
         if (rejection.code !== 'unconfirmed') complain.call(this, rejection);
       };
     });
-    expect(await firstViolationIn(heldUp)).toMatch(/^delivery: never heard .*, and no gap reaches back the \d+ ms that it took/);
+    expect(await firstViolationIn(heldUp)).toMatch(
+      /^delivery: never received .*, and no gap reaches back the \d+ ms that it took/,
+    );
   });
 
   test('sees a message that nobody published', async () => {
     await alteringWhatArrives((text) => text.replace(/"id":"[^"]*"/, '"id":"invented"'));
-    expect(await firstViolation('delivery')).toMatch(/^delivery: heard .* which nobody published there/);
+    expect(await firstViolation('delivery')).toMatch(/^delivery: received .* which nobody published there/);
   });
 
   test('sees a server that is no master any more and that nobody leaves', async () => {
@@ -270,7 +272,9 @@ describe('delivery: once and in order, or told', () => {
       await patching('redis/liveness/in-doubt.js', 'PublishesInDoubt', (inDoubt: { sessionStarted: () => undefined }) => {
         inDoubt.sessionStarted = () => undefined;
       });
-      expect(await firstViolationOf(what)).toMatch(/^delivery: never heard .* which a replica had taken, nor any gap about it/);
+      expect(await firstViolationOf(what)).toMatch(
+        /^delivery: never received .* which a replica had taken, nor any gap about it/,
+      );
     },
   );
 
@@ -298,7 +302,7 @@ describe('delivery: once and in order, or told', () => {
         }),
       );
       expect(await firstViolationOf(what, SEEDS)).toMatch(
-        /^delivery: never heard .* which a replica had taken, nor any gap about it/,
+        /^delivery: never received .* which a replica had taken, nor any gap about it/,
       );
     },
   );
@@ -315,7 +319,7 @@ describe('delivery: once and in order, or told', () => {
         };
       },
     );
-    expect(await firstViolationOf(moved)).toMatch(/^delivery: never heard/);
+    expect(await firstViolationOf(moved)).toMatch(/^delivery: never received/);
   });
 
   test('sees pods of a cluster that each believe one server, which may be cut off', async () => {
@@ -336,14 +340,14 @@ describe('delivery: once and in order, or told', () => {
     await breaking<typeof import('../../src/redis/cluster/in-doubt.js')>('redis/cluster/in-doubt.js', () => ({
       readNotice: (payload: Buffer) => (payload.toString().startsWith('misplaced') ? { ...UNHEARD } : undefined),
     }));
-    expect(await firstViolationOf(cut)).toMatch(/^delivery: never heard .* which a replica had taken, nor any gap about it/);
+    expect(await firstViolationOf(cut)).toMatch(/^delivery: never received .* which a replica had taken, nor any gap about it/);
   });
 
   test('sees a gap of a cluster that begins when the pod noticed, not when the servers last agreed', async () => {
     await patching('redis/cluster/topology.js', 'RedisTopology', (topology: object) => {
       Object.defineProperty(topology, 'confirmedAt', { get: () => ({ ms: Infinity, wallMs: Infinity }) });
     });
-    expect(await firstViolationOf(cut)).toMatch(/^delivery: never heard/);
+    expect(await firstViolationOf(cut)).toMatch(/^delivery: never received/);
   });
 });
 
@@ -372,7 +376,7 @@ describe('senders: an echo, an error, or the end', () => {
       },
     );
     // Presence that was lost is seen too.
-    expect(await firstViolation('senders')).toMatch(/^senders: said .* and heard nothing/);
+    expect(await firstViolation('senders')).toMatch(/^senders: sent .* and received nothing/);
   });
 
   test('sees a publish that is told as not published, and was', async () => {
@@ -411,7 +415,7 @@ describe('senders, told of what is not so', () => {
 describe('isolation', () => {
   test('sees a message that is not what was said', async () => {
     await alteringWhatArrives((text) => text.replace(/"content":"[^"]*"/, '"content":"altered"'));
-    expect(await firstViolation('isolation')).toMatch(/^isolation: heard chat .*: it is not what was said there/);
+    expect(await firstViolation('isolation')).toMatch(/^isolation: received chat .*: it is not what was sent there/);
   });
 
   test('sees an answer to what somebody else said', async () => {
@@ -419,7 +423,7 @@ describe('isolation', () => {
       serverBatch: (message: Parameters<typeof serverBatch>[0], runtime: Parameters<typeof serverBatch>[1]) =>
         serverBatch(message.type === 'pong' ? { ...message, id: 'another' } : message, runtime),
     }));
-    expect(await firstViolation('isolation')).toMatch(/^isolation: heard pong .*: it answers somebody else/);
+    expect(await firstViolation('isolation')).toMatch(/^isolation: received pong .*: it answers another client/);
   });
 
   test('sees a room that leaks to the members of another', async () => {
@@ -447,7 +451,7 @@ describe('manners: a welcome first, nothing after the close', () => {
         if (event.kind !== 'joined' || !lost()) receive.call(this, event);
       };
     });
-    expect(await firstViolation()).toMatch(/^manners: (waited|heard .* before the welcome)/);
+    expect(await firstViolation()).toMatch(/^protocol: (waited|received .* before the welcome)/);
   });
 
   test('sees a second welcome', async () => {
@@ -472,7 +476,7 @@ describe('manners: a welcome first, nothing after the close', () => {
         delete output.next;
       };
     });
-    expect(await firstViolation('manners')).toMatch(/^manners: was welcome twice/);
+    expect(await firstViolation('protocol')).toMatch(/^protocol: received two welcomes/);
   });
 
   test('sees a member that hears after its close', async () => {
@@ -487,7 +491,7 @@ describe('manners: a welcome first, nothing after the close', () => {
         );
       },
     }));
-    expect(await firstViolation('manners')).toMatch(/^manners: heard .* after the close/);
+    expect(await firstViolation('protocol')).toMatch(/^protocol: received .* after the close/);
   });
 });
 
@@ -553,7 +557,7 @@ describe('lines: told in time, and no more under way than Redis keeps', () => {
         }
       },
     }));
-    expect(await firstViolationIn(thinLines)).toMatch(/^lines: a publish of .* was under way for \d+ ms/);
+    expect(await firstViolationIn(thinLines)).toMatch(/^backlog: a publish of .* was under way for \d+ ms/);
   });
 
   test('see a pod whose own publishes are more than Redis keeps for its subscription', async () => {
@@ -566,8 +570,8 @@ describe('lines: told in time, and no more under way than Redis keeps', () => {
       }
       return { RoundTrip: OneWay };
     });
-    expect(await firstViolationIn(flood, 'lines')).toMatch(
-      /^lines: pod \d has published \d+ bytes that have not come back to it/,
+    expect(await firstViolationIn(flood, 'backlog')).toMatch(
+      /^backlog: pod \d has published \d+ bytes that have not returned to it/,
     );
   });
 
@@ -582,7 +586,7 @@ describe('causes: no alarm without one', () => {
     jest.resetModules();
     const { gapBatch } = await import('../../src/hub/server-message.js');
     await patchReceive(gapBatch, now);
-    expect(await firstViolation()).toMatch(/^causes: was told of a gap/);
+    expect(await firstViolation()).toMatch(/^causes: received a gap/);
   });
 
   test.each([
@@ -590,9 +594,14 @@ describe('causes: no alarm without one', () => {
       what: 'that is still to come',
       reason: undefined,
       addMs: 3_600_000,
-      seen: /^causes: was told of a gap that is still to come/,
+      seen: /^causes: received a gap that is still to come/,
     },
-    { what: 'for a drop that is not allowed', reason: 'slow_consumer', addMs: 0, seen: /^causes: was told of a drop where none/ },
+    {
+      what: 'for a drop that is not allowed',
+      reason: 'slow_consumer',
+      addMs: 0,
+      seen: /^causes: received a gap for a drop where none/,
+    },
   ] as const)('sees a gap $what', async ({ reason, addMs, seen }) => {
     await breaking<typeof import('../../src/hub/server-message.js')>('hub/server-message.js', ({ gapBatch }) => ({
       gapBatch: (...[as, sinceMs, runtime]: Parameters<typeof gapBatch>) => gapBatch(reason ?? as, sinceMs + addMs, runtime),
@@ -626,7 +635,7 @@ describe('remains: nothing lives on', () => {
     await patching('hub/room.js', 'Room', (room: { release: () => void }) => {
       room.release = () => undefined;
     });
-    expect(await firstViolation()).toMatch(/^remains: left over: a subscription/);
+    expect(await firstViolation()).toMatch(/^leftovers: left over: a subscription/);
   });
 
   test('sees a timer that leaks', async () => {
@@ -636,7 +645,7 @@ describe('remains: nothing lives on', () => {
         return keepAlive(...args);
       },
     }));
-    expect(await firstViolation()).toMatch(/^remains: left over: .* timers/);
+    expect(await firstViolation()).toMatch(/^leftovers: left over: .* timers/);
   });
 
   test('sees a connection that nobody unsubscribes from', async () => {
@@ -646,7 +655,7 @@ describe('remains: nothing lives on', () => {
         return connection(...args);
       },
     }));
-    expect(await firstViolation()).toMatch(/^remains: left over: listeners/);
+    expect(await firstViolation()).toMatch(/^leftovers: left over: listeners/);
   });
 
   test('sees an error that nobody catches', async () => {
@@ -658,21 +667,21 @@ describe('remains: nothing lives on', () => {
         receive.call(this, event);
       };
     });
-    expect(await firstViolation('remains')).toMatch(/^remains: (?!left over)/);
+    expect(await firstViolation('leftovers')).toMatch(/^leftovers: (?!left over)/);
   });
 });
 
-describe('presence: told, or counted as lost', () => {
+describe('presence: published, or counted as lost', () => {
   interface Changes {
-    told: (change: PresenceChange) => void;
+    published: (change: PresenceChange) => void;
     fail: (change: PresenceChange, certainly: boolean) => void;
-    note: (event: MembershipEvent) => number;
+    add: (event: MembershipEvent) => number;
   }
 
-  test('sees what failed and is not told again', async () => {
+  test('sees a change that failed and is not retried', async () => {
     await patching('hub/presence-changes.js', 'PresenceChanges', (changes: Changes) => {
       changes.fail = function (this: Changes, change) {
-        this.told(change);
+        this.published(change);
       };
     });
     expect(await firstViolation('presence')).toMatch(/^presence: .* counted 0 changes of presence as lost, and \d+ were/);
@@ -681,25 +690,25 @@ describe('presence: told, or counted as lost', () => {
   test('sees a change that is forgotten', async () => {
     const forgotten = every(10);
     await patching('hub/presence-changes.js', 'PresenceChanges', (changes: Changes) => {
-      const { note } = changes;
-      changes.note = function (this: Changes, event) {
-        return forgotten() ? 0 : note.call(this, event);
+      const { add } = changes;
+      changes.add = function (this: Changes, event) {
+        return forgotten() ? 0 : add.call(this, event);
       };
     });
     expect(await firstViolation('presence')).toMatch(/^presence: .* counted 0 changes of presence as lost, and \d+ were/);
   });
 
-  test('sees changes that are kept though nobody has to be told of them', async () => {
+  test('sees changes that are kept although they need not be published', async () => {
     await patching('hub/presence-changes.js', 'PresenceChanges', (changes: Changes) => {
-      const { note } = changes;
-      const noted = new WeakMap<Changes, number>();
-      changes.note = function (this: Changes, event) {
-        noted.set(this, (noted.get(this) ?? 0) + 1);
-        return note.call(this, event);
+      const { add } = changes;
+      const added = new WeakMap<Changes, number>();
+      changes.add = function (this: Changes, event) {
+        added.set(this, (added.get(this) ?? 0) + 1);
+        return add.call(this, event);
       };
       Object.defineProperty(changes, 'size', {
         get(this: Changes) {
-          return noted.get(this) ?? 0;
+          return added.get(this) ?? 0;
         },
       });
     });
@@ -708,15 +717,15 @@ describe('presence: told, or counted as lost', () => {
 
   test('sees presence that names the wrong identity', async () => {
     await patching('hub/presence-changes.js', 'PresenceChanges', (changes: Changes) => {
-      const { note } = changes;
-      changes.note = function (this: Changes, event) {
-        return note.call(this, { ...event, identity: 'another' });
+      const { add } = changes;
+      changes.add = function (this: Changes, event) {
+        return add.call(this, { ...event, identity: 'another' });
       };
     });
     expect(await firstViolation('presence')).toMatch(/^presence: .* was told that the identity of \S+ is another/);
   });
 
-  test('sees a drain that tells of those whom it closes', async () => {
+  test('sees presence of connections that a drain closes', async () => {
     await breaking<typeof import('../../src/hub/presence.js')>('hub/presence.js', (module) => ({
       Presence: class extends module.Presence {
         override readonly stop$ = EMPTY;

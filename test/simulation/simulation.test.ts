@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { planOf, FAULT_KINDS, type Settings } from '../../simulation/plan.js';
 import { play } from '../../simulation/play.js';
-import { Tally } from '../../simulation/tally.js';
+import { Statistics } from '../../simulation/statistics.js';
 
 const SEEDS = 240;
 const SMALL = { pods: 3, connections: 10, minutes: 0.4 };
@@ -23,11 +23,11 @@ const LEAST = {
 
 describe('many small deployments, each with misfortunes of its own', () => {
   test(`nothing is lost in silence in ${SEEDS} seeds, and they try everything`, async () => {
-    const all = new Tally();
+    const all = new Statistics();
     for (let seed = 1; seed <= SEEDS; seed++) {
-      const { violations, tally } = await play(planOf({ ...SMALL, seed }));
+      const { violations, statistics: statistics } = await play(planOf({ ...SMALL, seed }));
       if (violations.length > 0) throw new Error(failureOf({ ...SMALL, seed }, violations));
-      all.add(tally);
+      all.add(statistics);
     }
     const faults = Object.keys(FAULT_KINDS).map((kind) => [kind, all.faults.get(kind) ?? 0] as const);
     expect(faults.filter(([, times]) => times < LEAST_OF_EACH_FAULT)).toEqual([]);
@@ -47,15 +47,15 @@ describe('a run', () => {
   test('of a calm plan tells nobody of anything', async () => {
     const calm = Array.from({ length: 100 }, (_, seed) => planOf({ ...SMALL, seed })).find((plan) => plan.calm);
     if (calm === undefined) throw new Error('no plan is calm');
-    const { violations, tally } = await play(calm);
+    const { violations, statistics: statistics } = await play(calm);
     expect(violations).toEqual([]);
-    expect([tally.faults.size, tally.gaps.size, [...tally.errors.keys()], [...tally.closes.keys()]]).toEqual([
+    expect([statistics.faults.size, statistics.gaps.size, [...statistics.errors.keys()], [...statistics.closes.keys()]]).toEqual([
       0,
       0,
       ['not_in_room'],
       ['1000'],
     ]);
-    expect(tally.deliveries).toBeGreaterThan(100);
+    expect(statistics.deliveries).toBeGreaterThan(100);
   });
 
   test('of a part of a plan has what the whole has, without what was left out', () => {
@@ -75,7 +75,7 @@ function failureOf(
 }
 
 /** What the seeds did too little of. */
-function tooFew(all: Tally): readonly string[] {
+function tooFew(all: Statistics): readonly string[] {
   const { runs, gaps, errors, closes, ...plain } = LEAST;
   const rows = [
     ...Object.entries(plain).map(([what, least]) => ({ what, least, times: all[what as keyof typeof plain] })),

@@ -1,9 +1,9 @@
 import { readConfig } from '../../src/config/config.js';
 import type { Envelope } from '../../src/protocol/protocol.js';
-import { Chance } from '../../simulation/chance.js';
+import { SeededRandom } from '../../simulation/seeded-random.js';
 import type { Check, CheckOptions } from '../../simulation/checks/check.js';
-import { Weather } from '../../simulation/checks/weather.js';
-import { Facts, type Connection, type Fact, type PodName, type Witness } from '../../simulation/facts.js';
+import { Environment } from '../../simulation/checks/environment.js';
+import { Facts, type Connection, type Fact, type PodName, type FactObserver } from '../../simulation/facts.js';
 import { MachineClock } from '../../simulation/machine-clock.js';
 import { START_MS, planOf } from '../../simulation/plan.js';
 import { RedisPair } from '../../simulation/redis-pair.js';
@@ -19,27 +19,27 @@ export class CheckStage {
   readonly #scheduler = new VirtualScheduler(START_MS);
   readonly #facts: Facts;
   readonly #redis: RedisPair;
-  readonly #clocks = [0, 1].map((slot) => new MachineClock(START_MS, new Chance(slot)));
+  readonly #clocks = [0, 1].map((slot) => new MachineClock(START_MS, new SeededRandom(slot)));
   #connections = 0;
   #ids = 0;
 
   constructor(makeCheck: (options: CheckOptions) => Check) {
-    const witnesses: Witness[] = [];
+    const witnesses: FactObserver[] = [];
     this.#facts = new Facts(() => this.#scheduler.now(), witnesses);
     const plan = planOf({ seed: 1, pods: 2, connections: 2, minutes: 1, redis: 'single' });
     const timeline = new Timeline(this.#scheduler);
-    this.#redis = new RedisPair({ timeline, facts: this.#facts, chance: new Chance(1), outputBuffer: plan.outputBuffer });
-    const weather = new Weather(0);
+    this.#redis = new RedisPair({ timeline, facts: this.#facts, random: new SeededRandom(1), outputBuffer: plan.outputBuffer });
+    const environment = new Environment(0);
     const check = makeCheck({
       plan,
       config: readConfig({}),
       redis: this.#redis,
       clocks: this.#clocks,
-      weather,
-      blame: (what) => this.blamed.push(what),
+      environment: environment,
+      report: (what) => this.blamed.push(what),
       excuse: (what) => this.excused.push(what),
     });
-    witnesses.push(weather, check);
+    witnesses.push(environment, check);
   }
 
   /** What follows happens so many milliseconds after the start. */
@@ -49,7 +49,7 @@ export class CheckStage {
   }
 
   tell(fact: Fact): void {
-    this.#facts.tell(fact);
+    this.#facts.record(fact);
   }
 
   /** A connection that is in the room, and has heard its welcome. */

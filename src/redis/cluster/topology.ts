@@ -18,7 +18,7 @@ import {
   type Subscription,
 } from 'rxjs';
 import type { BrokerStatus } from '../../broker/broker.js';
-import { gatherTurn } from '../../operators/gatherTurn.js';
+import { bufferTurn } from '../../operators/bufferTurn.js';
 import { hostOf, type Server } from '../address.js';
 import type { RedisLink } from '../link.js';
 import { readClocks, readingBefore, type ClockReading } from '../liveness/clock-reading.js';
@@ -128,13 +128,13 @@ export class RedisTopology {
         this.#polls.clear();
       });
       const redirected$ = this.#redirected$.pipe(
-        gatherTurn(turnEnd$),
+        bufferTurn(turnEnd$),
         tap(() => {
           this.#emitTable();
         }),
       );
       const changed$ = merge(this.#answered$, this.table$).pipe(
-        gatherTurn(turnEnd$),
+        bufferTurn(turnEnd$),
         tap(() => {
           this.#pollMasters();
         }),

@@ -15,7 +15,7 @@ class Telling extends CheckStage {
   }
 
   changes(status: Status, ms: number): void {
-    this.at(ms).tell({ kind: 'member', pod: POD, status, room: ROOM, clientId: CLIENT, isTold: true });
+    this.at(ms).tell({ kind: 'member', pod: POD, status, room: ROOM, clientId: CLIENT, isAnnounced: true });
   }
 
   sends(status: Status, ms: number): void {

@@ -1,14 +1,14 @@
-import type { Accepted, Fact, Witness } from './facts.js';
+import type { Accepted, Fact, FactObserver } from './facts.js';
 
-/** What a run, or many, came to: how much there was of what. */
-export class Tally implements Witness {
+/** Counts what happened in a run, or in many. */
+export class Statistics implements FactObserver {
   connections = 0;
   welcomes = 0;
   publishes = 0;
   deliveries = 0;
-  /** Messages written after they had waited for a socket. */
+  /** Messages that had waited in a send buffer. */
   waited = 0;
-  /** Changes of presence that Redis took. */
+  /** Presence messages that Redis accepted. */
   presence = 0;
   /** By kind of Redis. */
   readonly runs = new Map<string, number>();
@@ -16,10 +16,10 @@ export class Tally implements Witness {
   readonly gaps = new Map<string, number>();
   readonly errors = new Map<string, number>();
   readonly closes = new Map<string, number>();
-  /** What the checks saw and did not blame. */
+  /** What the checks saw and did not report. */
   readonly excused = new Map<string, number>();
 
-  /** A run on a kind of Redis begins. */
+  /** Counts a run. @param redis the kind of Redis */
   begin(redis: string): void {
     count(this.runs, redis);
   }
@@ -28,16 +28,16 @@ export class Tally implements Witness {
     count(this.excused, what);
   }
 
-  see(fact: Fact): void {
+  observe(fact: Fact): void {
     if (fact.kind === 'opened') this.connections += 1;
     else if (fact.kind === 'accepted') this.#accept(fact.accepted);
     else if (fact.kind === 'written') this.waited += fact.waited ? fact.messages : 0;
     else if (fact.kind === 'closed') count(this.closes, String(fact.code));
     else if (fact.kind === 'fault' && fact.phase === 'begins') count(this.faults, fact.fault.kind);
-    else if (fact.kind === 'heard') this.#hear(fact.message.type, fact.message.data as Readonly<Record<string, string>>);
+    else if (fact.kind === 'heard') this.#receive(fact.message.type, fact.message.data as Readonly<Record<string, string>>);
   }
 
-  add(other: Tally): void {
+  add(other: Statistics): void {
     this.connections += other.connections;
     this.welcomes += other.welcomes;
     this.publishes += other.publishes;
@@ -56,7 +56,7 @@ export class Tally implements Witness {
     }
   }
 
-  /** As lines for people. */
+  /** The report that `npm run simulate` prints. */
   toString(): string {
     const list = (counts: ReadonlyMap<string, number>) =>
       [...counts]
@@ -64,11 +64,11 @@ export class Tally implements Witness {
         .map(([what, times]) => `${what} ${times}`)
         .join(', ') || 'none';
     return [
-      `connections ${this.connections}, welcomes ${this.welcomes}, publishes ${this.publishes}, deliveries ${this.deliveries}, waited ${this.waited}, presence ${this.presence}`,
+      `connections ${this.connections}, welcomes ${this.welcomes}, publishes ${this.publishes}, deliveries ${this.deliveries}, buffered ${this.waited}, presence ${this.presence}`,
       `runs: ${list(this.runs)}`,
       `faults: ${list(this.faults)}`,
       `gaps: ${list(this.gaps)}`,
-      `errors told: ${list(this.errors)}`,
+      `errors sent: ${list(this.errors)}`,
       `closes: ${list(this.closes)}`,
       `excused: ${list(this.excused)}`,
     ].join('\n');
@@ -79,7 +79,7 @@ export class Tally implements Witness {
     if (presence) this.presence += 1;
   }
 
-  #hear(type: string, { event, reason, code }: Readonly<Record<string, string>>): void {
+  #receive(type: string, { event, reason, code }: Readonly<Record<string, string>>): void {
     if (type === 'error') count(this.errors, code ?? '');
     else if (type !== 'system') this.deliveries += 1;
     else if (event === 'gap') count(this.gaps, reason ?? '');

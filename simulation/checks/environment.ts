@@ -1,38 +1,38 @@
-import type { Fact, Witness } from '../facts.js';
+import type { Fact, FactObserver } from '../facts.js';
 import type { FaultKind } from '../plan.js';
 
-interface Spell {
+interface FaultPeriod {
   readonly kind: FaultKind;
   readonly slot: number;
   readonly fromMs: number;
   readonly toMs: number;
 }
 
-/** What was on its way when a fault began. */
+/** How long before a fault something that it affects may have been sent. */
 const LEAD_MS = 1000;
 
-/** Knows when something was wrong, and for which pods: what could excuse what clients were told. */
-export class Weather implements Witness {
+/** Records when which faults affected which pods, for checks that allow more during faults. */
+export class Environment implements FactObserver {
   readonly #recoveryMs: number;
-  readonly #spells: Spell[] = [];
+  readonly #periods: FaultPeriod[] = [];
 
-  /** @param recoveryMs so long after its end may a fault still be felt */
+  /** @param recoveryMs how long after its end a fault may still have effects */
   constructor(recoveryMs: number) {
     this.#recoveryMs = recoveryMs;
   }
 
-  see(fact: Fact, nowMs: number): void {
+  observe(fact: Fact, nowMs: number): void {
     if (fact.kind !== 'fault' || fact.phase !== 'begins') return;
     const { kind, slot, lastsMs } = fact.fault;
-    // A clock that is set excuses nothing.
+    // A clock that is set excuses no violation.
     if (kind === 'clock-set') return;
-    this.#spells.push({ kind, slot, fromMs: nowMs, toMs: nowMs + lastsMs });
+    this.#periods.push({ kind, slot, fromMs: nowMs, toMs: nowMs + lastsMs });
   }
 
-  /** The first moment from a time on at which nothing is wrong at a slot, nor was a moment ago. */
+  /** The first moment at or after `ms` at which no fault affects the slot. */
   calmFrom(ms: number, slot: number): number {
     let calmMs = ms;
-    // They began in this order, so one pass is enough but for those that last longer than the next.
+    // Repeated, because a fault may last longer than one that began after it.
     for (let isCalm = false; !isCalm;) {
       isCalm = true;
       for (const { fromMs, toMs } of this.#at(slot)) {
@@ -44,8 +44,8 @@ export class Weather implements Witness {
     return calmMs;
   }
 
-  /** Whether anything, or anything of some kinds, was wrong at a slot in a time, or shortly before. */
-  wasBad(slot: number, fromMs: number, toMs: number, kinds?: readonly FaultKind[]): boolean {
+  /** Whether a fault, of any or of the given kinds, affected the slot during a period or shortly before. */
+  hadFault(slot: number, fromMs: number, toMs: number, kinds?: readonly FaultKind[]): boolean {
     return this.#at(slot).some(
       (spell) => spell.fromMs <= toMs && fromMs <= spell.toMs + this.#recoveryMs && (kinds?.includes(spell.kind) ?? true),
     );
@@ -55,7 +55,7 @@ export class Weather implements Witness {
   lingers(kinds: readonly FaultKind[], ms: number, slots: number): boolean {
     const isRestless = (fromMs: number) =>
       Array.from({ length: slots }, (_, slot) => this.calmFrom(fromMs, slot)).some((calmMs) => calmMs > ms);
-    return this.#spells.some(({ kind, fromMs }) => kinds.includes(kind) && fromMs <= ms && isRestless(fromMs));
+    return this.#periods.some(({ kind, fromMs }) => kinds.includes(kind) && fromMs <= ms && isRestless(fromMs));
   }
 
   /** Whether anything of some kinds was wrong at a slot in a time. */
@@ -65,12 +65,12 @@ export class Weather implements Witness {
 
   /** Whether a fault, at a slot or anywhere, can be why something may be missing since a time: one that began at most `reachMs` after it. */
   explains(slot: number | 'any', sinceMs: number, toldMs: number, reachMs: number): boolean {
-    return (slot === 'any' ? this.#spells : this.#at(slot)).some(
+    return (slot === 'any' ? this.#periods : this.#at(slot)).some(
       ({ fromMs, toMs }) => fromMs <= toldMs && fromMs - reachMs <= sinceMs && sinceMs <= toMs + this.#recoveryMs,
     );
   }
 
-  #at(slot: number): Spell[] {
-    return this.#spells.filter((spell) => spell.slot === -1 || spell.slot === slot);
+  #at(slot: number): FaultPeriod[] {
+    return this.#periods.filter((spell) => spell.slot === -1 || spell.slot === slot);
   }
 }

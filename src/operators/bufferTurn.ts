@@ -1,36 +1,36 @@
 import { Observable, type OperatorFunction, type Subscription } from 'rxjs';
 
 /**
- * Gathers what comes within one turn of the event loop and passes it on as one array when the turn ends.
+ * Buffers the values of one turn of the event loop and emits them as one array when the turn ends.
  *
- * Unlike `buffer`, it asks for the end of a turn only when there is something to gather, and a source that completes takes
- * what was gathered with it before it does. The arrays are bounded by what one turn can bring.
+ * Unlike `buffer`, it subscribes to the notifier only while it holds values, and it never emits an empty array. When the source completes,
+ * the buffered values are emitted first. The arrays are bounded by what one turn can bring.
  *
- * @param turnEnd$ cold; emits once when the present turn ends
- * @param isUrgent values that do not wait: they end the gathering, and what was gathered goes with them
+ * @param turnEnd$ cold; emits once when the current turn ends
+ * @param isUrgent whether a value must not wait; it is emitted at once, behind the values buffered before it
  */
-export function gatherTurn<T>(
+export function bufferTurn<T>(
   turnEnd$: Observable<unknown>,
   isUrgent: (value: T) => boolean = () => false,
 ): OperatorFunction<T, readonly T[]> {
   return (source) =>
     new Observable((subscriber) => {
-      let gathered: T[] = [];
+      let buffered: T[] = [];
       let ending: Subscription | undefined;
       const flush = () => {
-        const turn = gathered;
-        gathered = [];
+        const turn = buffered;
+        buffered = [];
         if (turn.length > 0) subscriber.next(turn);
       };
       subscriber.add(() => ending?.unsubscribe());
       subscriber.add(
         source.subscribe({
           next: (value) => {
-            gathered.push(value);
+            buffered.push(value);
             if (isUrgent(value)) {
               ending?.unsubscribe();
               flush();
-            } else if (gathered.length === 1) {
+            } else if (buffered.length === 1) {
               ending = turnEnd$.subscribe(flush);
             }
           },

@@ -1,5 +1,5 @@
-/** Chance from a seed: the same seed, the same numbers. Each fork is a sequence of its own, whatever is drawn from the others. */
-export class Chance {
+/** A seeded random number generator. The sequence of a fork does not depend on how many numbers are drawn from others. */
+export class SeededRandom {
   readonly #key: number;
   #state: number;
 
@@ -8,9 +8,9 @@ export class Chance {
     this.#state = mix(this.#key);
   }
 
-  /** The sequence that belongs to a name. */
-  fork(name: string): Chance {
-    return new Chance(hash(name, this.#key));
+  /** A generator of its own, determined by the seed and the name. */
+  fork(name: string): SeededRandom {
+    return new SeededRandom(hash(name, this.#key));
   }
 
   /** Uniform in [0, 1). Mulberry32. */
@@ -19,7 +19,7 @@ export class Chance {
     return mix(this.#state) / 2 ** 32;
   };
 
-  /** An integer, both ends included. */
+  /** A uniform integer from `least` to `most`, both included. */
   integer(least: number, most: number): number {
     return least + Math.floor(this.next() * (most - least + 1));
   }
@@ -28,18 +28,18 @@ export class Chance {
     return this.next() < probability;
   }
 
-  /** One of a list that is not empty. */
+  /** A uniform choice. */
   pick<T>(values: readonly [T, ...T[]]): T {
     return values[Math.floor(this.next() * values.length)] ?? values[0];
   }
 
-  /** A wait whose mean is given, as between events that know nothing of one another. */
+  /** An exponentially distributed wait, as between independent events. */
   wait(meanMs: number): number {
     return Math.ceil(-Math.log(1 - this.next()) * meanMs);
   }
 }
 
-/** FNV-1a over a text, from a state to a state: 32 bits. */
+/** The 32-bit FNV-1a hash of a text. @param state the hash of the text before it */
 export function hash(text: string, state = 0x811c9dc5): number {
   let hashed = state;
   for (let at = 0; at < text.length; at++) hashed = Math.imul(hashed ^ text.charCodeAt(at), 0x01000193);
