@@ -1,56 +1,73 @@
-import { Observable, type MonoTypeOperatorFunction, type OperatorFunction, type Subscriber } from 'rxjs';
-import { TokenExpiredError, untilExpired } from './expiry.js';
+import { Observable, pipe, type MonoTypeOperatorFunction, type Subscriber } from 'rxjs';
+import { checked } from '../dispatch/check.js';
+import { dispatched } from '../dispatch/dispatch.js';
 import { OwnContext } from '../dispatch/handler-context.js';
-import { Inbox } from './inbox.js';
-import { PublishWindow } from './publish-window.js';
-import { ConnectionRooms } from './rooms.js';
 import { BufferOverflowError, boundedBuffer, type Consumer } from '../operators/boundedBuffer.js';
+import { branch } from '../operators/branch.js';
 import { HeartbeatTimeoutError, heartbeat } from '../operators/heartbeat.js';
 import { OperatorSubscriber } from '../operators/operator-subscriber.js';
-import type { ConnectionContext } from './context.js';
 import { CloseCode } from '../protocol/protocol.js';
-import { closeSocket, type Inbound, type Mail, type Outbound, type CloseSocket } from './transport.js';
+import type { ConnectionContext } from './context.js';
+import { drained } from './draining.js';
+import { effectRunner } from './effect-runner.js';
+import { TokenExpiredError, untilExpired } from './expiry.js';
+import { memberEvents } from './member-events.js';
+import { PublishWindow, held } from './publish-window.js';
+import { ConnectionRooms } from './rooms.js';
+import { textOnly } from './text-only.js';
+import { OutboundTransforms, transformed } from './transform.js';
+import { closeSocket, isText, type CloseSocket, type Inbound, type Outbound } from './transport.js';
 
-/** Whose operator it is that the pod has for those whom it connects. */
-const HEAR = 'transform';
+/** The owner of the transform that the pod gives its connections. */
+const POD_TRANSFORM = 'transform';
 
 /**
- * A connection as an actor: from what its client and its pod tell it to what its socket shall do, with no socket in it.
+ * One connection: from what its client sends and its pod orders to what its socket is to do, without the socket.
  *
- * It begins when subscribed to and ends with a `shut`, or when unsubscribed from because the socket is gone; either way its rooms
- * are left and no timer remains. It never errors.
+ * It begins when subscribed to. It ends with a `CloseSocket`, or when unsubscribed from because the socket is gone; either way it
+ * leaves its rooms and no timer remains. It never errors.
  *
  * @param socket whether it takes more
  */
 export function connection(inbound$: Observable<Inbound>, socket: Consumer, context: ConnectionContext): Observable<Outbound> {
   const { pod, id, identity, access } = context;
   return new Observable<Outbound>((subscriber) => {
-    const intake = new PublishWindow(pod.limits.publishWindow, pod.clock.now, pod.held);
-    const membership = new ConnectionRooms(subscriber, context, intake);
-    const valid$ = access === undefined ? inbound$ : inbound$.pipe(untilExpired(access, pod.runtime));
-    const said$ = valid$.pipe(heartbeat(pod.keepAlive, intake), answered(context, intake, membership));
-    if (pod.transform) membership.transform(HEAR, pod.transform(new OwnContext(context, membership, HEAR)));
-    // One subscriber for both, where `merge` would make several: neither completes.
-    pod.hub.member$(id, membership.change$, identity).subscribe(membership);
-    said$.subscribe(subscriber);
-  }).pipe(boundedBuffer(socket, pod.sendBuffer), untilShut(context));
+    const publishWindow = new PublishWindow(pod.limits.publishWindow, pod.clock.now, pod.held);
+    const rooms = new ConnectionRooms(context, publishWindow);
+    const transforms = new OutboundTransforms(context);
+    if (pod.transform) transforms.set(POD_TRANSFORM, pod.transform(new OwnContext(context, rooms, POD_TRANSFORM)));
+
+    const received$ = pod.hub
+      .member$(id, rooms.change$, identity)
+      .pipe(memberEvents(context, publishWindow, rooms), transformed(context, transforms));
+
+    const answers$ = inbound$.pipe(
+      untilExpired(access, pod.runtime),
+      heartbeat(pod.heartbeat, publishWindow),
+      textOnly(),
+      drained(pod.runtime, publishWindow),
+      branch(isText, () =>
+        pipe(
+          held(publishWindow),
+          checked(context, rooms),
+          dispatched(context, rooms),
+          effectRunner(context, { publishWindow, rooms, transforms }),
+        ),
+      ),
+    );
+
+    // `merge` of the two, which never complete, without the subscribers that it would make.
+    received$.subscribe(subscriber);
+    answers$.subscribe(subscriber);
+  }).pipe(boundedBuffer(socket, pod.sendBuffer), untilClosed(context));
 }
 
-/** What the client says is handled, by what it is. */
-function answered(
-  context: ConnectionContext,
-  intake: PublishWindow,
-  membership: ConnectionRooms,
-): OperatorFunction<Mail, Outbound> {
-  return (mail$) => new Observable((subscriber) => mail$.subscribe(new Inbox(subscriber, context, intake, membership)));
+/** Completes after a `CloseSocket`, and turns an error into one. */
+function untilClosed(context: ConnectionContext): MonoTypeOperatorFunction<Outbound> {
+  return (outbound$) => new Observable((subscriber) => outbound$.subscribe(new UntilClosedSubscriber(subscriber, context)));
 }
 
-/** A `shut` is the last that is asked, and every error becomes one. */
-function untilShut(context: ConnectionContext): MonoTypeOperatorFunction<Outbound> {
-  return (outbound$) => new Observable((subscriber) => outbound$.subscribe(new Ending(subscriber, context)));
-}
-
-class Ending extends OperatorSubscriber<Outbound, Outbound> {
+class UntilClosedSubscriber extends OperatorSubscriber<Outbound, Outbound> {
   readonly #context: ConnectionContext;
 
   constructor(output: Subscriber<Outbound>, context: ConnectionContext) {
@@ -64,11 +81,11 @@ class Ending extends OperatorSubscriber<Outbound, Outbound> {
   }
 
   protected override _error(error: unknown): void {
-    this.take(ending(error, this.#context));
+    this.take(closeFor(error, this.#context));
   }
 }
 
-function ending(error: unknown, { pod, id }: ConnectionContext): CloseSocket {
+function closeFor(error: unknown, { pod, id }: ConnectionContext): CloseSocket {
   if (error instanceof BufferOverflowError) return closeSocket(CloseCode.slowConsumer, 'too slow: its send buffer was full');
   if (error instanceof HeartbeatTimeoutError) return closeSocket(CloseCode.pongTimeout, 'no sign of life', true);
   if (error instanceof TokenExpiredError) return closeSocket(CloseCode.tokenExpired, error.message);

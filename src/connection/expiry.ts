@@ -1,22 +1,25 @@
 import { Observable, type MonoTypeOperatorFunction, type Subscriber } from 'rxjs';
 import type { Access } from '../auth/grant.js';
 import { OperatorSubscriber } from '../operators/operator-subscriber.js';
-import type { Inbound } from './transport.js';
 import type { Runtime } from '../runtime/runtime.js';
+import type { Inbound } from './transport.js';
 
-/** The token's time is over. */
+/** The connection's token has expired. */
 export class TokenExpiredError extends Error {}
 
 /**
- * Errors with `TokenExpiredError` at the first tick at which the token has expired.
+ * Errors with `TokenExpiredError` at the first tick at which the token has expired. Without a token, nothing is done.
  *
- * It goes by the clock on the wall, as the token does, and keeps no timer: one for a token of 30 days would fire at once.
+ * It goes by the wall clock, as the token does, and keeps no timer: one of 30 days would fire at once.
  */
-export function untilExpired({ expiresAtMs }: Access, { wallMs }: Runtime): MonoTypeOperatorFunction<Inbound> {
-  return (inbound$) => new Observable((subscriber) => inbound$.subscribe(new Expiry(subscriber, expiresAtMs, wallMs)));
+export function untilExpired(access: Access | undefined, { wallMs }: Runtime): MonoTypeOperatorFunction<Inbound> {
+  return (inbound$) =>
+    access === undefined
+      ? inbound$
+      : new Observable((subscriber) => inbound$.subscribe(new ExpirySubscriber(subscriber, access.expiresAtMs, wallMs)));
 }
 
-class Expiry extends OperatorSubscriber<Inbound, Inbound> {
+class ExpirySubscriber extends OperatorSubscriber<Inbound, Inbound> {
   readonly #expiresAtMs: number;
   readonly #wallMs: Runtime['wallMs'];
 

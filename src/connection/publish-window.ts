@@ -1,13 +1,33 @@
-import { BehaviorSubject, filter, take, type Observable } from 'rxjs';
+import { BehaviorSubject, filter, take, type MonoTypeOperatorFunction, type Observable } from 'rxjs';
+import { gate } from '../operators/gate.js';
 import type { Reading } from '../operators/heartbeat.js';
-import type { HeldBytes } from './held-bytes.js';
+import { heldBytesOf, type HeldBytes } from './held-bytes.js';
+import type { Text } from './transport.js';
 
 /**
- * How much a connection may bring in: its publish window, as streams.
+ * The messages of one read that exceed the window wait at the gate. A read is 64 KiB and a client's smallest frame 6 bytes, so a
+ * read brings at most 11,000 messages. More than this is a bug of the service.
+ */
+const MAX_HELD_MESSAGES = 65_536;
+
+/** Holds messages until the connection is welcome and its publish window has room. */
+export function held(publishWindow: PublishWindow): MonoTypeOperatorFunction<Text> {
+  const next = (bytes: number) => {
+    publishWindow.hold(bytes);
+  };
+  return gate({ open$: publishWindow.open$, capacity: MAX_HELD_MESSAGES, weigh, held: { next } });
+}
+
+function weigh({ text }: Text): number {
+  return heldBytesOf(text);
+}
+
+/**
+ * The flow control of one connection, as streams.
  *
- * A message that cannot be handled at once waits, and the socket is left unread until none does: whichever stalls, Redis or the
- * welcome, TCP holds the client back and nothing queues without bound. Publishes under way, and rooms that are not confirmed yet,
- * share one window (spec: `PUBLISH_WINDOW`). Each stream is made when it is first asked for: a client that says nothing needs none.
+ * While a message waits to be handled, the socket is not read. So when Redis or the welcome stalls, TCP holds the client back and
+ * nothing queues without bound. Publishes under way and rooms that are not confirmed yet share the window (spec:
+ * `PUBLISH_WINDOW`). Each stream is made when it is first asked for: a client that only listens needs none.
  */
 export class PublishWindow implements Reading {
   #open$: BehaviorSubject<boolean> | undefined;
@@ -19,19 +39,18 @@ export class PublishWindow implements Reading {
   readonly #held: HeldBytes;
   #welcomed = false;
   #draining = false;
-  /** What waits to be handled, in bytes. */
+  /** Of the messages that wait to be handled. */
   #heldBytes = 0;
-  /** Publishes that have not settled. */
   #unsettled = 0;
-  /** Rooms that were asked for and are not confirmed. They take their places in the window, but no drain waits for them. */
+  /** Rooms that were asked for and are not confirmed. No drain waits for them. */
   #joining = 0;
-  /** A publish waits until earlier ones are over. */
+  /** A publish waits until earlier ones have settled. */
   #isQueueing = false;
-  /** When the present pause began; pauses before it took `#pausedMs` in all. */
+  /** Start of the present pause; the pauses before it took `#pausedMs` in all. */
   #pausedSinceMs: number | undefined;
   #pausedMs = 0;
 
-  /** @param held the pod's: what waits here is a part of it */
+  /** @param held the pod's, in which the bytes held here are counted */
   constructor(window: number, now: () => number, held: HeldBytes) {
     this.#window = window;
     this.#now = now;
@@ -46,7 +65,7 @@ export class PublishWindow implements Reading {
     return this.#draining;
   }
 
-  /** Whether the socket is to be left unread. A pod that is full leaves it unread as well, and sees to that itself. */
+  /** Whether the socket is not to be read. A pod that is full does not read it either, and sees to that itself. */
   get isPaused(): boolean {
     return this.#draining || this.#heldBytes > 0 || !this.#hasWindow;
   }
@@ -59,7 +78,7 @@ export class PublishWindow implements Reading {
     return this.#unsettled + this.#joining < this.#window && !this.#isQueueing;
   }
 
-  /** For how long the socket has been left unread, in all. */
+  /** The time during which the socket was not read, in all. */
   get pausedMs(): number {
     return this.#pausedMs + (this.#pausedSinceMs === undefined ? 0 : this.#now() - this.#pausedSinceMs);
   }
@@ -69,7 +88,7 @@ export class PublishWindow implements Reading {
     return (this.#open$ ??= new BehaviorSubject(this.#isOpen));
   }
 
-  /** Whether the socket is to be left unread: the present answer, then each change. */
+  /** Whether the socket is not to be read: the present answer, then each change. */
   get paused$(): Observable<boolean> {
     return (this.#paused$ ??= new BehaviorSubject(this.isPaused));
   }
@@ -84,27 +103,27 @@ export class PublishWindow implements Reading {
     return once((this.#welcoming$ ??= new BehaviorSubject(this.#welcomed)));
   }
 
-  /** The connection is in its rooms: what it said may be handled. */
+  /** The connection is in its rooms: its messages may be handled. */
   welcome(): void {
     this.#welcomed = true;
     this.#update();
   }
 
-  /** The pod goes away: nothing more is read or handled. */
+  /** The pod is stopping: nothing more is read or handled. */
   drain(): void {
     this.#draining = true;
     this.#update();
   }
 
-  /** Time to look whether the pod is full, for the clock that stands still meanwhile. */
+  /** Checks whether the pod is full, since the heartbeat's clock stands still meanwhile. */
   look(): void {
     this.#clock();
   }
 
-  /** @param bytes of all messages that wait to be handled, as `heldBytesOf` counts them */
+  /** @param bytes of all messages that wait at the gate, as `heldBytesOf` counts them */
   hold(bytes: number): void {
     const more = bytes - this.#heldBytes;
-    // First: the pod may get full or free by it, which can lead back here.
+    // Set first: `add` may make the pod full or free, which can lead back here.
     this.#heldBytes = bytes;
     this.#held.add(more);
     this.#update();
@@ -127,7 +146,7 @@ export class PublishWindow implements Reading {
     this.#update();
   }
 
-  /** Whether a publish waits until earlier ones are over. */
+  /** Whether a publish waits until earlier ones have settled. */
   queue(isQueueing: boolean): void {
     if (isQueueing === this.#isQueueing) return;
     this.#isQueueing = isQueueing;
@@ -136,10 +155,10 @@ export class PublishWindow implements Reading {
 
   #update(): void {
     this.#clock();
-    tell(this.#paused$, this.isPaused);
-    tell(this.#open$, this.#isOpen);
-    tell(this.#settling$, this.#unsettled === 0);
-    tell(this.#welcoming$, this.#welcomed);
+    update(this.#paused$, this.isPaused);
+    update(this.#open$, this.#isOpen);
+    update(this.#settling$, this.#unsettled === 0);
+    update(this.#welcoming$, this.#welcomed);
   }
 
   #clock(): void {
@@ -154,6 +173,6 @@ function once(state$: BehaviorSubject<boolean>): Observable<boolean> {
   return state$.pipe(filter(Boolean), take(1));
 }
 
-function tell(state$: BehaviorSubject<boolean> | undefined, value: boolean): void {
+function update(state$: BehaviorSubject<boolean> | undefined, value: boolean): void {
   if (state$ !== undefined && state$.value !== value) state$.next(value);
 }

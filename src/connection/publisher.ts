@@ -1,20 +1,17 @@
-import type { Subscriber } from 'rxjs';
 import { validate } from 'uuid';
 import { PublishError } from '../broker/broker.js';
+import type { CurrentRooms } from '../dispatch/context.js';
 import { destination } from '../dispatch/destination.js';
 import type { Publish } from '../handlers/effect.js';
 import { refusedToPublish } from './grants.js';
 import { heldBytesOf } from './held-bytes.js';
 import type { PublishWindow } from './publish-window.js';
-import type { ConnectionRooms } from './rooms.js';
 import { reject, type Rejection } from '../handlers/rejection.js';
 import type { ConnectionContext } from './context.js';
 import { GLOBAL_ROOM, isWithin, restamped, timestamp, writeEnvelope } from '../protocol/protocol.js';
 import { CONNECTION_BYTES, costOf, type Waiter } from '../hub/publish-budget.js';
 import { isRoomName } from '../protocol/names.js';
 import { RoundTrip } from '../hub/round-trip.js';
-import { errorBatch } from '../hub/server-message.js';
-import type { Outbound } from './transport.js';
 
 /** An envelope on its way to a room. */
 interface PendingPublish {
@@ -28,30 +25,30 @@ interface PendingPublish {
   readonly cost: number;
 }
 
+/** Where the errors of publishes are sent. */
+interface ErrorOutput {
+  sendError(rejection: Rejection): void;
+}
+
 /**
  * What a connection publishes: at most a publish window of it under way, and as much again that waits, in order. One message may
  * lead to several publishes, so the last before the window closes may bring more than fits. The bytes under way are bounded too,
  * here for the connection and in `PublishBudget` for the pod.
  */
 export class Publisher implements Waiter {
-  readonly #output: Subscriber<Outbound>;
   readonly #context: ConnectionContext;
-  readonly #intake: PublishWindow;
-  readonly #membership: Pick<ConnectionRooms, 'rooms'>;
+  readonly #publishWindow: PublishWindow;
+  readonly #rooms: Pick<CurrentRooms, 'rooms'>;
+  readonly #errors: ErrorOutput;
   #underWay = 0;
   #underWayBytes = 0;
   #waiting: PendingPublish[] | undefined;
 
-  constructor(
-    output: Subscriber<Outbound>,
-    context: ConnectionContext,
-    intake: PublishWindow,
-    membership: Pick<ConnectionRooms, 'rooms'>,
-  ) {
-    this.#output = output;
+  constructor(context: ConnectionContext, publishWindow: PublishWindow, rooms: Pick<CurrentRooms, 'rooms'>, errors: ErrorOutput) {
     this.#context = context;
-    this.#intake = intake;
-    this.#membership = membership;
+    this.#publishWindow = publishWindow;
+    this.#rooms = rooms;
+    this.#errors = errors;
   }
 
   get nextCost(): number {
@@ -59,17 +56,9 @@ export class Publisher implements Waiter {
   }
 
   publish(effect: Publish): void {
-    const letter = this.#letterOf(effect);
-    if ('kind' in letter) this.complain({ ...letter, ref: effect.ref });
-    else this.#post(letter);
-  }
-
-  /** To the offender alone, and only while it is there. */
-  complain(rejection: Rejection): void {
-    if (this.#output.closed) return;
-    const { metrics, runtime } = this.#context.pod;
-    metrics.errorSent(rejection.code);
-    this.#output.next(errorBatch(rejection, runtime));
+    const pending = this.#pendingPublish(effect);
+    if ('kind' in pending) this.#errors.sendError({ ...pending, ref: effect.ref });
+    else this.#begin(pending);
   }
 
   /** A publish has come back. */
@@ -78,14 +67,14 @@ export class Publisher implements Waiter {
     this.#underWayBytes -= cost;
     this.#context.pod.held.add(-heldBytes);
     this.#sendWaiting();
-    this.#intake.settled();
+    this.#publishWindow.settled();
   }
 
   /** A publish has failed. */
   failed(error: unknown, ref: string | undefined): void {
     // A broker promises no other error; where one breaks its promise, somebody has to know.
     if (!(error instanceof PublishError)) this.#context.pod.log.error({ err: error }, 'broker failed');
-    this.complain(asRejection(error, ref));
+    this.#errors.sendError(asRejection(error, ref));
   }
 
   /** The pod has room for the next publish. */
@@ -98,9 +87,9 @@ export class Publisher implements Waiter {
     this.#sendWaiting();
   }
 
-  #letterOf(effect: Publish): PendingPublish | Rejection {
+  #pendingPublish(effect: Publish): PendingPublish | Rejection {
     const { message, outside, ref } = effect;
-    const room = outside === true ? elsewhere(message.room) : destination(message.room, this.#membership.rooms);
+    const room = outside === true ? elsewhere(message.room) : destination(message.room, this.#rooms.rooms);
     if (typeof room !== 'string') return room;
     const refused = refusedToPublish(room, this.#context);
     if (refused) return refused;
@@ -128,25 +117,25 @@ export class Publisher implements Waiter {
    * The same with the time at which it is sent: it may have waited for long, and the `since` of a gap reaches back as far as a
    * publish can be under way. All times are of one length, so its size stays.
    */
-  #stampedNow(letter: PendingPublish): PendingPublish {
+  #stampedNow(pending: PendingPublish): PendingPublish {
     const now = timestamp(this.#context.pod.runtime.wallMs());
-    if (now === letter.timestamp) return letter;
-    return { ...letter, envelope: restamped(letter.envelope, letter.timestamp, now), timestamp: now };
+    if (now === pending.timestamp) return pending;
+    return { ...pending, envelope: restamped(pending.envelope, pending.timestamp, now), timestamp: now };
   }
 
-  #post(letter: PendingPublish): void {
+  #begin(pending: PendingPublish): void {
     const { limits, held } = this.#context.pod;
     const waiting = this.#waiting?.length ?? 0;
     if (waiting >= limits.publishWindow) {
-      this.complain(reject('unavailable', 'too many publishes are under way', letter.ref));
+      this.#errors.sendError(reject('unavailable', 'too many publishes are under way', pending.ref));
       return;
     }
-    this.#intake.begun();
-    held.add(heldBytesOf(letter.envelope));
-    if (waiting === 0 && this.#hasWindow(letter) && this.#isAdmitted(letter)) {
-      this.#send(letter);
+    this.#publishWindow.begun();
+    held.add(heldBytesOf(pending.envelope));
+    if (waiting === 0 && this.#hasWindow(pending) && this.#isAdmitted(pending)) {
+      this.#send(pending);
     } else {
-      (this.#waiting ??= []).push(letter);
+      (this.#waiting ??= []).push(pending);
       this.#sendWaiting();
     }
   }
@@ -160,7 +149,7 @@ export class Publisher implements Waiter {
       next = this.#waiting?.[0];
     }
     if (next && this.#hasWindow(next)) this.#context.pod.hub.budget.wait(this);
-    this.#intake.queue(next !== undefined);
+    this.#publishWindow.queue(next !== undefined);
   }
 
   #hasWindow({ cost }: PendingPublish): boolean {
@@ -172,11 +161,11 @@ export class Publisher implements Waiter {
     return this.#context.pod.hub.budget.admits(cost, this.#underWay === 0);
   }
 
-  #send(letter: PendingPublish): void {
-    const { room, envelope, cost } = letter;
+  #send(pending: PendingPublish): void {
+    const { room, envelope, cost } = pending;
     this.#underWay += 1;
     this.#underWayBytes += cost;
-    this.#context.pod.hub.publish(room, envelope, new PublishUnderWay(this, letter));
+    this.#context.pod.hub.publish(room, envelope, new PublishUnderWay(this, pending));
   }
 }
 
@@ -185,24 +174,24 @@ export class Publisher implements Waiter {
  * It was said, so it outlives its connection.
  */
 class PublishUnderWay extends RoundTrip {
-  readonly #outbox: Publisher;
+  readonly #publisher: Publisher;
   readonly #ref: string | undefined;
   readonly #heldBytes: number;
 
-  constructor(outbox: Publisher, { id, envelope, ref, cost }: PendingPublish) {
+  constructor(publisher: Publisher, { id, envelope, ref, cost }: PendingPublish) {
     super(id, cost);
-    this.#outbox = outbox;
+    this.#publisher = publisher;
     this.#ref = ref;
     this.#heldBytes = heldBytesOf(envelope);
   }
 
   protected override succeeded(): void {
-    this.#outbox.settled(this.bytes, this.#heldBytes);
+    this.#publisher.settled(this.bytes, this.#heldBytes);
   }
 
   protected override failed(error: unknown): void {
-    this.#outbox.failed(error, this.#ref);
-    this.#outbox.settled(this.bytes, this.#heldBytes);
+    this.#publisher.failed(error, this.#ref);
+    this.#publisher.settled(this.bytes, this.#heldBytes);
   }
 }
 

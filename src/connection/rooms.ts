@@ -1,174 +1,103 @@
-import { BehaviorSubject, Observable, defer, type MonoTypeOperatorFunction, type Subscriber } from 'rxjs';
-import { OutboundTransforms } from './transform.js';
-import type { Batch } from '../hub/frame.js';
+import { BehaviorSubject, Observable, defer, type Subscriber } from 'rxjs';
+import type { CurrentRooms } from '../dispatch/context.js';
+import type { Cause } from '../handlers/effect.js';
+import { reject, type Rejection } from '../handlers/rejection.js';
+import type { MembershipChange } from '../hub/room.js';
+import { isRoomName } from '../protocol/names.js';
+import { GLOBAL_ROOM, MAX_ROOMS } from '../protocol/protocol.js';
+import type { ConnectionContext } from './context.js';
 import { refusedToJoin } from './grants.js';
 import type { PublishWindow } from './publish-window.js';
-import type { MemberEvent, MembershipChange } from '../hub/room.js';
-import { reject, type Rejection } from '../handlers/rejection.js';
-import { OperatorSubscriber } from '../operators/operator-subscriber.js';
-import type { ConnectionContext } from './context.js';
-import { CloseCode, GLOBAL_ROOM, MAX_ROOMS, type Envelope } from '../protocol/protocol.js';
-import { isRoomName } from '../protocol/names.js';
-import { errorBatch, systemBatch } from '../hub/server-message.js';
-import { closeSocket, type Outbound } from './transport.js';
 
-/**
- * A connection's side of its rooms: which it is in, what it wants of the hub, and what it hears from there.
- *
- * `welcome` comes first, when the rooms that the connection came for are confirmed; only then is what the client said handled.
- */
-export class ConnectionRooms extends OperatorSubscriber<MemberEvent, Outbound> {
-  /** What the hub is to do; for one subscriber, the connection's member. */
-  readonly change$ = new Observable<MembershipChange>((member) => {
-    this.#member = member;
-    member.next({ kind: 'join', rooms: [GLOBAL_ROOM, ...this.#rooms] });
-  });
+/** The rooms that a connection is in or has asked for, and the changes that it wants of the hub. */
+export class ConnectionRooms implements CurrentRooms {
   readonly #context: ConnectionContext;
-  readonly #intake: PublishWindow;
+  readonly #publishWindow: PublishWindow;
   #rooms: readonly string[];
   #rooms$: BehaviorSubject<readonly string[]> | undefined;
-  /** Rooms that were asked for and are not confirmed yet, each with the id of the message that asked. */
-  #joining: Map<string, string | undefined> | undefined;
+  /** Rooms that were asked for and are not confirmed yet, each with the message that asked. */
+  #joining: Map<string, Cause> | undefined;
   #member: Subscriber<MembershipChange> | undefined;
-  /** Made for those who do not hear what everybody hears. */
-  #ear: OutboundTransforms | undefined;
 
-  constructor(output: Subscriber<Outbound>, context: ConnectionContext, intake: PublishWindow) {
-    super(output);
+  constructor(context: ConnectionContext, publishWindow: PublishWindow) {
     this.#context = context;
-    this.#intake = intake;
+    this.#publishWindow = publishWindow;
     this.#rooms = context.rooms;
   }
 
-  /** Those of the present, in the order in which it came into them. */
   get rooms(): readonly string[] {
     return this.#rooms;
   }
 
-  /** Those of the present, then of each change. */
   get rooms$(): Observable<readonly string[]> {
     return defer(() => (this.#rooms$ ??= new BehaviorSubject(this.#rooms)));
   }
 
-  /**
-   * @param ref the id of the message that asked, for an error later
-   * @returns why it joins none of them
-   */
-  join(names: readonly string[], ref?: string): Rejection | undefined {
-    const rooms = [...new Set(names)];
-    const more = rooms.filter((room) => !this.#isIn(room) && !this.#joining?.has(room));
-    const problem = this.#refusal(rooms, more);
-    if (problem) return problem;
-    for (const room of rooms) if (this.#isIn(room)) this.#tell('joined', room);
+  /** What the hub is to do, for one subscriber: first, to let the connection into the rooms that it came for. */
+  get change$(): Observable<MembershipChange> {
+    return new Observable((member) => {
+      this.#member = member;
+      member.next({ kind: 'join', rooms: [GLOBAL_ROOM, ...this.#rooms] });
+    });
+  }
+
+  isIn(room: string): boolean {
+    return this.#rooms.includes(room);
+  }
+
+  /** @returns why the connection may not join all of them; undefined where it may */
+  refusalToJoin(rooms: readonly string[]): Rejection | undefined {
+    if (!rooms.every(isRoomName)) return reject('invalid_message', 'not a room name');
+    const refused = refusedToJoin(rooms, this.#context);
+    if (refused) return refused;
+    if (this.#publishWindow.draining) return reject('unavailable', 'the pod goes away');
+    const { hub, held } = this.#context.pod;
+    const more = rooms.filter((room) => this.#isNew(room));
+    if (more.length > 0 && (held.isFull || !hub.hasPlaceFor(more))) return reject('unavailable', 'the pod has no room for more');
+    return this.#rooms.length + (this.#joining?.size ?? 0) + more.length > MAX_ROOMS
+      ? reject('forbidden', `a connection may be in ${MAX_ROOMS} rooms`)
+      : undefined;
+  }
+
+  /** Asks the hub for those that the connection neither is in nor has asked for. */
+  join(rooms: readonly string[], cause: Cause): void {
+    const more = rooms.filter((room) => this.#isNew(room));
     this.#joining ??= new Map();
-    for (const room of more) this.#joining.set(room, ref);
-    this.#intake.joining(this.#joining.size);
+    for (const room of more) this.#joining.set(room, cause);
+    this.#publishWindow.joining(this.#joining.size);
     for (const room of more) this.#member?.next({ kind: 'join', rooms: [room] });
-    return undefined;
   }
 
   /** @returns why it leaves none of them */
-  leave(names: readonly string[]): Rejection | undefined {
-    const rooms = [...new Set(names)];
-    const isThere = (room: string) => this.#isIn(room) || this.#joining?.has(room) === true;
-    if (!rooms.every(isThere)) return reject('not_in_room', 'the connection is not in that room');
+  leave(rooms: readonly string[]): Rejection | undefined {
+    if (rooms.some((room) => this.#isNew(room))) return reject('not_in_room', 'the connection is not in that room');
     for (const room of rooms) this.#member?.next({ kind: 'leave', rooms: [room] });
     return undefined;
   }
 
-  /** From now on, what is said reaches it through the operator; `by` has one. */
-  transform(by: string, operator: MonoTypeOperatorFunction<Envelope> | undefined): void {
-    if (operator === undefined && this.#ear === undefined) return;
-    this.#ear ??= new OutboundTransforms(this.output, this.#context);
-    this.#ear.hear(by, operator);
-    if (this.#ear.isPlain) this.#ear = undefined;
+  /** The hub has answered for a room. @returns the message that asked for it; undefined where none did */
+  forgetJoining(room: string): Cause | undefined {
+    const cause = this.#joining?.get(room);
+    if (this.#joining?.delete(room) === true) this.#publishWindow.joining(this.#joining.size);
+    return cause;
   }
 
-  protected override take(event: MemberEvent): void {
-    switch (event.kind) {
-      case 'batch':
-        this.#receive(event);
-        break;
-      case 'joined':
-        if (this.#intake.welcomed) this.#joined(event.rooms);
-        else this.#welcome();
-        break;
-      case 'left':
-        this.#left(event.rooms);
-        break;
-      case 'refused':
-        this.#refused(event.rooms);
-    }
-  }
-
-  /** The server's own word, which bears no time of publication, is nobody's to change. */
-  #receive(batch: Batch): void {
-    if (this.#ear === undefined || batch.publishedAtMs === undefined) this.output.next(batch);
-    else this.#ear.receive(batch, batch.publishedAtMs);
-  }
-
-  #welcome(): void {
-    const { pod, id, rooms } = this.#context;
-    const { pingIntervalMs, maxMessageBytes } = pod.limits;
-    this.output.next(systemBatch('welcome', { clientId: id, rooms, pingIntervalMs, maxMessageBytes }, pod.runtime));
-    this.#intake.welcome();
-  }
-
-  #joined(rooms: readonly string[]): void {
-    for (const room of rooms) this.#forgetJoining(room);
-    for (const room of rooms) this.#tell('joined', room);
+  /** The hub has let the connection into rooms. */
+  joined(rooms: readonly string[]): void {
     this.#change(this.#rooms.concat(rooms));
   }
 
-  #left(rooms: readonly string[]): void {
-    for (const room of rooms) this.#forgetJoining(room);
-    for (const room of rooms) this.#tell('left', room);
+  /** The hub has taken the connection out of rooms. */
+  left(rooms: readonly string[]): void {
     this.#change(this.#rooms.filter((room) => !rooms.includes(room)));
   }
 
-  /** The broker will not give it these rooms. A join gets an error; a connection that came for them, or was in them, is closed. */
-  #refused(rooms: readonly string[]): void {
-    const { metrics, runtime } = this.#context.pod;
-    for (const room of rooms) {
-      if (this.#joining?.has(room) !== true) {
-        this.output.next(closeSocket(CloseCode.policyViolation, 'the broker refuses a room of this connection'));
-        return;
-      }
-      const ref = this.#joining.get(room);
-      this.#forgetJoining(room);
-      metrics.errorSent('forbidden');
-      this.output.next(errorBatch({ code: 'forbidden', reason: 'the broker refuses this room', ref }, runtime));
-    }
-  }
-
-  #forgetJoining(room: string): void {
-    if (this.#joining?.delete(room) === true) this.#intake.joining(this.#joining.size);
-  }
-
-  /** After the client was told: who watches the rooms may join or leave at once, which is told then. */
   #change(rooms: readonly string[]): void {
     this.#rooms = rooms;
     this.#rooms$?.next(rooms);
   }
 
-  #tell(event: 'joined' | 'left', room: string): void {
-    this.output.next(systemBatch(event, { room }, this.#context.pod.runtime));
-  }
-
-  #isIn(room: string): boolean {
-    return this.#rooms.includes(room);
-  }
-
-  #refusal(rooms: readonly string[], more: readonly string[]): Rejection | undefined {
-    if (!rooms.every(isRoomName)) return reject('invalid_message', 'not a room name');
-    const refused = refusedToJoin(rooms, this.#context);
-    if (refused) return refused;
-    if (this.#intake.draining) return reject('unavailable', 'the pod goes away');
-    const joining = this.#joining?.size ?? 0;
-    const { hub, held } = this.#context.pod;
-    if (more.length > 0 && (held.isFull || !hub.hasPlaceFor(more))) return reject('unavailable', 'the pod has no room for more');
-    if (this.#rooms.length + joining + more.length > MAX_ROOMS)
-      return reject('forbidden', `a connection may be in ${MAX_ROOMS} rooms`);
-    return undefined;
+  #isNew(room: string): boolean {
+    return !this.isIn(room) && this.#joining?.has(room) !== true;
   }
 }

@@ -1,7 +1,7 @@
 import type { Batch } from '../hub/frame.js';
 
-/** What reaches a connection from outside, all through one mailbox: from its client, or from its pod. */
-export type Inbound = Text | { readonly kind: 'binary' } | Alive | Tick | Drain;
+/** What a connection gets: frames of its client, and ticks and orders of its pod. */
+export type Inbound = Text | Binary | Alive | Tick | Drain;
 
 /** A text frame's content. */
 export interface Text {
@@ -9,33 +9,34 @@ export interface Text {
   readonly text: string;
 }
 
-/** A control frame: no more than a sign of life. */
+export interface Binary {
+  readonly kind: 'binary';
+}
+
+/** A control frame, which is only a sign of life. */
 export interface Alive {
   readonly kind: 'alive';
 }
 
-/** The pod's pulse: time to look at the clock. */
+/** A tick of the pod's heartbeat clock. */
 export interface Tick {
   readonly kind: 'tick';
 }
 
-/** The pod goes away, and this connection with it. */
+/** The pod is stopping, and closes this connection. */
 export interface Drain {
   readonly kind: 'drain';
   /** From now to the close. */
   readonly closeInMs: number;
-  /** What the client is told to wait from the close on. */
+  /** How long the client is asked to wait after the close before it reconnects. */
   readonly reconnectInMs: number;
 }
-
-/** What is left to handle once the heartbeat has taken its part: and the ping that it asks for. */
-export type Mail = Exclude<Inbound, Alive | Tick> | Ping;
 
 /** What a connection asks of its socket. */
 export type Outbound =
   | Batch
   | Ping
-  /** Leave the socket unread, so that TCP holds the client back; or read it again. */
+  /** Stop reading the socket, so that TCP holds the client back; or read it again. */
   | { readonly kind: 'pause' }
   | { readonly kind: 'resume' }
   | CloseSocket;
@@ -52,7 +53,7 @@ export interface CloseSocket {
   readonly code: number;
   /** At most 123 bytes of UTF-8 (RFC 6455 section 5.5.1). */
   readonly reason: string;
-  /** The client is taken to be gone: don't wait for its half of the closing handshake. */
+  /** The client is assumed to be gone: do not wait for its half of the closing handshake. */
   readonly now: boolean;
 }
 
@@ -65,4 +66,8 @@ export const RESUME = { kind: 'resume' } as const;
 
 export function closeSocket(code: number, reason: string, now = false): CloseSocket {
   return { kind: 'shut', code, reason, now };
+}
+
+export function isText(value: Text | Outbound): value is Text {
+  return value.kind === 'text';
 }

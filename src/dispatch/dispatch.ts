@@ -1,57 +1,56 @@
-import { map, pipe, type OperatorFunction } from 'rxjs';
+import { EMPTY, map, pipe, type OperatorFunction } from 'rxjs';
 import type { Effect } from '../handlers/effect.js';
-import { OwnContext } from './handler-context.js';
-import { Isolation } from './isolation.js';
-import { recheckMessage, type Accepted } from './check.js';
+import type { Handle, Middleware } from '../handlers/middleware.js';
 import type { Rejection } from '../handlers/rejection.js';
 import { routeBy } from '../operators/routeBy.js';
+import type { ClientMessage } from '../protocol/protocol.js';
+import { checkForHandler, isRejection, type BadMessage, type Checked } from './check.js';
 import type { CurrentRooms, DispatchContext } from './context.js';
-import type { Handle, Middleware } from '../handlers/middleware.js';
+import { OwnContext } from './handler-context.js';
+import { Isolation } from './isolation.js';
 
-/** A message that may be handled, or the reason why not, which goes by. */
-export type Checked = Accepted | Rejection;
+/** What is to be done about a message. */
+export type Outcome = Effect | BadMessage;
 
-/** Each message through its type's operator, and through what goes around all of them. A handler's failure is its own. */
-export function dispatched(
-  context: DispatchContext,
-  membership: Pick<CurrentRooms, 'rooms$'>,
-): OperatorFunction<Checked, Effect> {
+/**
+ * Each message through the middleware and then through its type's handler; rejections pass. A handler's failure stays its own.
+ */
+export function dispatched(context: DispatchContext, rooms: Pick<CurrentRooms, 'rooms$'>): OperatorFunction<Checked, Effect> {
   const { handlers, middleware } = context.pod;
   const isolation = new Isolation(context);
-  const typed = byType(context, membership, isolation);
-  if (middleware.length === 0) return typed;
+  const handled = byType(context, rooms, isolation);
+  if (middleware.length === 0) return handled;
   const handle = middleware.reduceRight<Handle>(
-    (inner, each) => wrapped(each, inner, isolation, new OwnContext(context, membership, each.name)),
+    (inner, each) => wrapped(each, inner, isolation, new OwnContext(context, rooms, each.name)),
     pipe(
-      map((message) => recheckMessage(message, handlers)),
-      typed,
+      map((message) => checkForHandler(message, handlers)),
+      handled,
     ),
   );
   return routeBy<Handle, Checked, Effect, Rejection>({
     passes: isRejection,
     key: () => handle,
-    route: (all) => pipe(map(messageOf), all),
+    route: (all) => all,
   });
 }
 
 function byType(
   context: DispatchContext,
-  membership: Pick<CurrentRooms, 'rooms$'>,
+  rooms: Pick<CurrentRooms, 'rooms$'>,
   isolation: Isolation,
 ): OperatorFunction<Checked, Effect> {
-  return routeBy<Accepted['handler'], Checked, Effect, Rejection>({
+  return routeBy<string, Checked, Effect, Rejection>({
     passes: isRejection,
-    key: ({ handler }) => handler,
-    route: ({ type, operate }) => {
-      const own = new OwnContext(context, membership, type);
-      return pipe(
-        map(messageOf),
-        isolation.rested(type, (message$) => operate(message$, own)),
-      );
+    key: typeOf,
+    route: (type) => {
+      // A checked message has a handler.
+      const handler = context.pod.handlers.get(type);
+      const own = new OwnContext(context, rooms, type);
+      return isolation.rested(type, (message$) => handler?.operate(message$, own) ?? EMPTY);
     },
-    mark: (effect, { type }, accepted) => isolation.wanted(type, effect, accepted?.message),
-    recover: (error, { type }, accepted) => isolation.failed(type, error, accepted?.message),
-    teardownFailed: (error, { type }) => {
+    mark: (effect, type, message) => isolation.checked(type, effect, message),
+    recover: (error, type, message) => isolation.failed(type, error, message),
+    teardownFailed: (error, type) => {
       isolation.teardownFailed(type, error);
     },
   });
@@ -61,7 +60,7 @@ function wrapped({ name, operate }: Middleware, inner: Handle, isolation: Isolat
   return routeBy({
     key: () => name,
     route: () => isolation.rested(name, (message$) => operate(message$, inner, own)),
-    mark: (effect: Effect, _, message) => isolation.passed(name, effect, message),
+    mark: (effect: Effect, _, message) => isolation.checked(name, effect, message, true),
     recover: (error, _, message): Effect => isolation.failed(name, error, message),
     teardownFailed: (error) => {
       isolation.teardownFailed(name, error);
@@ -69,10 +68,6 @@ function wrapped({ name, operate }: Middleware, inner: Handle, isolation: Isolat
   });
 }
 
-function isRejection(verdict: Checked): verdict is Rejection {
-  return verdict.kind === 'rejection';
-}
-
-function messageOf({ message }: Accepted): Accepted['message'] {
-  return message;
+function typeOf({ type }: ClientMessage): string {
+  return type;
 }

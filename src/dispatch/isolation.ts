@@ -1,22 +1,21 @@
 import { map, type OperatorFunction } from 'rxjs';
-import { causedBy } from '../handlers/caused-by.js';
+import { checkedEffect } from '../handlers/checked-effect.js';
 import type { Effect, Publish } from '../handlers/effect.js';
-import { flawOf } from './effect-rules.js';
 import { reject, usableRef, type Rejection } from '../handlers/rejection.js';
 import { routeBy } from '../operators/routeBy.js';
 import type { DispatchContext } from './context.js';
 import { atMost, type ClientMessage } from '../protocol/protocol.js';
 
-/** A handler that errors so often in a row rests, */
+/** A handler that has errored this often in a row rests. */
 const RESTS_AFTER = 5;
 
-/** for so long, while its messages get `unavailable`. */
+/** The length of a rest, during which its messages get `unavailable`. */
 const REST_MS = 10_000;
 
 /** Errors further apart than this are not in a row. */
 const IN_A_ROW_MS = 60_000;
 
-/** What a client is told of an error is a sentence. */
+/** Of an error's reason, which is for a log. */
 const MAX_REASON_BYTES = 1024;
 
 interface Trouble {
@@ -24,17 +23,17 @@ interface Trouble {
   readonly lastMs: number;
 }
 
-/** Keeps what goes wrong in a handler of one connection in that handler: its errors, and effects that break the rules. */
+/** Keeps the failures of a handler, its errors and effects that break the rules, from the rest of its connection. */
 export class Isolation {
   readonly #context: DispatchContext;
-  /** Of those that errored and have done nothing since. */
+  /** Of the handlers that have errored, until their next effect. */
   #troubles: Map<string, Trouble> | undefined;
 
   constructor(context: DispatchContext) {
     this.#context = context;
   }
 
-  /** The operator, or where it errored again and again, a rest before it. */
+  /** The operator; where it has errored too often, a rest before it. */
   rested(type: string, operator: OperatorFunction<ClientMessage, Effect>): OperatorFunction<ClientMessage, Effect> {
     const { scheduler } = this.#context.pod.runtime;
     const untilMs = this.#restsUntilMs(type);
@@ -46,7 +45,7 @@ export class Isolation {
     });
   }
 
-  /** Its operator has errored, and what it was at is told so. */
+  /** The operator has errored. @returns the error of the message that it was handling */
   failed(type: string, error: unknown, message: ClientMessage | undefined): Rejection {
     const { pod, id } = this.#context;
     const lastMs = pod.runtime.scheduler.now();
@@ -58,50 +57,34 @@ export class Isolation {
     return failedMessage(type, usableRef(message?.id));
   }
 
-  /** The teardown of its operator has thrown, which is nobody's business but the log's. */
+  /** The operator's teardown has thrown, which is logged. */
   teardownFailed(type: string, error: unknown): void {
     this.#context.pod.failures.report(type, error, this.#context.id);
   }
 
-  /** What it wants, by whom and of which message; or an error, where that may not be. */
-  wanted(type: string, effect: Effect, message: ClientMessage | undefined): Effect {
-    return this.#judged(type, effect, message, false);
-  }
-
-  /** What came out of a wrap is whose it was within. */
-  passed(name: string, effect: Effect, message: ClientMessage | undefined): Effect {
-    return this.#judged(name, effect, message, true);
-  }
-
-  /** A handler in plain JavaScript can emit anything, members that throw when they are read included. */
-  #judged(name: string, effect: Effect, message: ClientMessage | undefined, isPassed: boolean): Effect {
+  /** The effect as it may be run; an error where its handler has broken the rules. */
+  checked(name: string, effect: Effect, message: ClientMessage | undefined, isPassedOn = false): Effect {
     try {
-      const own = causedBy(effect, message, isPassed ? this.#ownerOf(effect, name) : name);
-      const flaw = flawOf(own);
-      if (flaw !== undefined) return this.#broke(name, new Error(flaw), message);
+      const own = checkedEffect(effect, message, isPassedOn ? this.#ownerOf(effect, name) : name);
       if (own.kind === 'rejection') return this.#rejected(name, own);
       this.#troubles?.delete(name);
       return own;
     } catch (error) {
-      return this.#broke(name, error, message);
+      this.#context.pod.failures.report(name, error, this.#context.id);
+      return failedMessage(name, usableRef(message?.id));
     }
   }
 
-  /** Of what a wrap hands on; where that names nobody there is, the wrap. */
-  #ownerOf(effect: Effect, wrap: string): string {
+  /** The handler of an effect that a middleware passes on; where it names no handler that there is, the middleware. */
+  #ownerOf(effect: Effect, name: string): string {
     const { by } = (effect as Partial<Publish> | null | undefined) ?? {};
     const { handlers, middleware } = this.#context.pod;
-    return by !== undefined && (handlers.has(by) || middleware.some(({ name }) => name === by)) ? by : wrap;
+    return by !== undefined && (handlers.has(by) || middleware.some((each) => each.name === by)) ? by : name;
   }
 
   #rejected(type: string, { code, reason, ref, error }: Rejection): Effect {
     if (error !== undefined) this.#context.pod.failures.report(type, error, this.#context.id);
     return reject(code, atMost(MAX_REASON_BYTES, reason), ref);
-  }
-
-  #broke(type: string, error: unknown, message: ClientMessage | undefined): Rejection {
-    this.#context.pod.failures.report(type, error, this.#context.id);
-    return failedMessage(type, usableRef(message?.id));
   }
 
   #restsUntilMs(type: string): number {
@@ -110,7 +93,7 @@ export class Isolation {
   }
 }
 
-/** What its sender is told where a handler failed. */
+/** The error that the sender gets where a handler failed. */
 export function failedMessage(type: string, ref: string | undefined): Rejection {
   return reject('unavailable', `the handler of ${type} failed`, ref);
 }

@@ -1,5 +1,5 @@
 import { map, from, type ObservableInput, type OperatorFunction } from 'rxjs';
-import { causedBy } from './caused-by.js';
+import { checkedEffect } from './checked-effect.js';
 import type { Effect } from './effect.js';
 import { reject, usableRef, type Rejection } from './rejection.js';
 import { mergeBounded } from '../operators/mergeBounded.js';
@@ -29,7 +29,7 @@ export function perMessage<M extends ClientMessage>(
   { concurrency = 1, queue = QUEUE }: PerMessageOptions = {},
 ): OperatorFunction<M, Effect> {
   return mergeBounded<M, Effect>({
-    project: (message) => from(project(message)).pipe(map((effect) => causedBy(effect, message))),
+    project: (message) => from(project(message)).pipe(map((effect) => checkedEffect(effect, message))),
     concurrency,
     capacity: queue,
     overflow: ({ id }) => reject('unavailable', 'too many messages of this type wait', usableRef(id)),

@@ -5,12 +5,11 @@ import { Failures } from '../dispatch/failures.js';
 import type { Handler } from '../handlers/handler.js';
 import { Hub } from '../hub/hub.js';
 import { HeldBytes } from '../connection/held-bytes.js';
-import { heartbeatTickMs, keepAlive } from '../connection/keep-alive.js';
+import { connectionHeartbeat, heartbeatClock, heartbeatTickMs } from '../connection/heartbeat.js';
 import type { Limits } from '../connection/limits.js';
 import type { Logger } from '../runtime/log.js';
 import type { Metrics } from '../runtime/metrics.js';
 import { ENVELOPE_BYTES, SERVER_TYPES } from '../protocol/protocol.js';
-import { heartbeatClock } from '../connection/clock.js';
 import { sendBuffer } from '../connection/send-buffer.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { Middleware } from '../handlers/middleware.js';
@@ -48,7 +47,7 @@ export function createPod(parts: PodParts): Pod {
     hub,
     held,
     clock,
-    keepAlive: keepAlive(limits, clock, runtime),
+    heartbeat: connectionHeartbeat(limits, clock, runtime),
     sendBuffer: sendBuffer(limits, metrics, runtime),
   };
 }

@@ -4,7 +4,7 @@ import { Legend } from './diagram/legend.js';
 import { show } from './diagram/show.js';
 
 /** Filled in by the connection, or for its log; compared where a test names them. */
-const OWN_MEMBERS: ReadonlySet<string> = new Set(['ref', 'by', 'error', 'nth']);
+const OWN_MEMBERS: ReadonlySet<string> = new Set(['ref', 'by', 'error', 'badInARow']);
 
 /** Nobody can tell two operators from each other but by what they do. */
 const someOperator = () => undefined;

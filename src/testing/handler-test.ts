@@ -1,10 +1,10 @@
 import { BehaviorSubject, Subject, tap, type MonoTypeOperatorFunction } from 'rxjs';
 import { memoryBroker } from '../broker/memory.js';
 import { checkConfig, type Settings } from '../config/config.js';
-import { judged, type Outcome } from '../connection/carry-out.js';
 import type { Effect } from '../handlers/effect.js';
 import type { Handler } from '../handlers/handler.js';
-import { dispatched } from '../dispatch/dispatch.js';
+import { checked } from '../dispatch/check.js';
+import { dispatched, type Outcome } from '../dispatch/dispatch.js';
 import { createPod } from '../server/pod.js';
 import type { ConnectionContext } from '../connection/context.js';
 import type { Middleware } from '../handlers/middleware.js';
@@ -55,10 +55,10 @@ export class HandlerTest {
   play(title: string, diagram: string, subjects: Subjects, effects: Recording): void {
     const { says } = this.#legend;
     const test = this.#test;
-    const said$ = new Subject<string>();
+    const said$ = new Subject<{ readonly text: string }>();
     const context = this.#connect(subjects);
-    const membership = this.#membership();
-    const running = said$.pipe(judged(context, membership), dispatched(context, membership)).subscribe((outcome: Outcome) => {
+    const current = this.#rooms();
+    const running = said$.pipe(checked(context, current), dispatched(context, current)).subscribe((outcome: Outcome) => {
       effects.value(comparable(outcome));
       // As in a connection, nothing more is handled.
       if (outcome.kind === 'close') running.unsubscribe();
@@ -67,7 +67,7 @@ export class HandlerTest {
       legend: new Legend(says ?? {}),
       marks: END,
       take: ({ mark, value }) => {
-        if (mark !== END) said$.next(frameOf(value as Said, subjects.type));
+        if (mark !== END) said$.next({ text: frameOf(value as Said, subjects.type) });
         else {
           running.unsubscribe();
           test.ended();
@@ -96,7 +96,7 @@ export class HandlerTest {
   }
 
   /** Where the connection is: what a row says, not what the handler wants. */
-  #membership(): { readonly rooms: readonly string[]; readonly rooms$: BehaviorSubject<readonly string[]> } {
+  #rooms(): { readonly rooms: readonly string[]; readonly rooms$: BehaviorSubject<readonly string[]> } {
     const { rooms = [] } = this.#legend;
     const rooms$ = new BehaviorSubject<readonly string[]>(isList(rooms) ? rooms : []);
     if (!isList(rooms)) {

@@ -239,12 +239,16 @@ describe('delivery: once and in order, or told', () => {
   });
 
   test('sees messages that a partition held up, and whose senders are not told', async () => {
-    await patching('connection/outbox.js', 'Outbox', (outbox: { complain: (rejection: { code: string }) => void }) => {
-      const { complain } = outbox;
-      outbox.complain = function (this: unknown, rejection) {
-        if (rejection.code !== 'unconfirmed') complain.call(this, rejection);
-      };
-    });
+    await patching(
+      'connection/effect-runner.js',
+      'EffectRunner',
+      (runner: { sendError: (rejection: { code: string }) => void }) => {
+        const { sendError } = runner;
+        runner.sendError = function (this: unknown, rejection) {
+          if (rejection.code !== 'unconfirmed') sendError.call(this, rejection);
+        };
+      },
+    );
     expect(await firstViolationIn(heldUp)).toMatch(
       /^delivery: never received .*, and no gap reaches back the \d+ ms that it took/,
     );
@@ -460,9 +464,9 @@ describe('manners: a welcome first, nothing after the close', () => {
       take: (event: MemberEvent) => void;
       output: { next?: (outbound: Outbound) => void };
     }
-    await patching('connection/rooms.js', 'Membership', (membership: Welcoming) => {
-      const { take } = membership;
-      membership.take = function (this: Welcoming, event) {
+    await patching('connection/member-events.js', 'MemberEventsSubscriber', (subscriber: Welcoming) => {
+      const { take } = subscriber;
+      subscriber.take = function (this: Welcoming, event) {
         const { output } = this;
         const { next } = output;
         if (event.kind === 'joined' && again()) {
@@ -512,9 +516,9 @@ describe('bounds', () => {
   });
 
   test('sees a publish window that is not kept', async () => {
-    await patching('connection/publisher.js', 'Outbox', (outbox: Publishing) => {
-      const { publish } = outbox;
-      outbox.publish = function (this: typeof outbox, effect) {
+    await patching('connection/publisher.js', 'Publisher', (publisher: Publishing) => {
+      const { publish } = publisher;
+      publisher.publish = function (this: typeof publisher, effect) {
         publish.call(this, effect);
         this.settled(0, 0);
       };
@@ -619,9 +623,9 @@ describe('causes: no alarm without one', () => {
 
   test('sees a close without a reason', async () => {
     const silent = every(20);
-    await patching('connection/publish-window.js', 'Intake', (intake: { welcome: () => void }) => {
-      const { welcome } = intake;
-      intake.welcome = function (this: unknown) {
+    await patching('connection/publish-window.js', 'PublishWindow', (publishWindow: { welcome: () => void }) => {
+      const { welcome } = publishWindow;
+      publishWindow.welcome = function (this: unknown) {
         if (silent()) throw new Error('broken');
         welcome.call(this);
       };
@@ -639,10 +643,10 @@ describe('remains: nothing lives on', () => {
   });
 
   test('sees a timer that leaks', async () => {
-    await breaking<typeof import('../../src/connection/keep-alive.js')>('connection/keep-alive.js', ({ keepAlive }) => ({
-      keepAlive: (...args: Parameters<typeof keepAlive>) => {
+    await breaking<typeof import('../../src/connection/heartbeat.js')>('connection/heartbeat.js', ({ connectionHeartbeat }) => ({
+      connectionHeartbeat: (...args: Parameters<typeof connectionHeartbeat>) => {
         args[1].tick$.subscribe();
-        return keepAlive(...args);
+        return connectionHeartbeat(...args);
       },
     }));
     expect(await firstViolation()).toMatch(/^leftovers: left over: .* timers/);

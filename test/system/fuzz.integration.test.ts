@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { checkMessage } from '../../src/dispatch/check.js';
+import { checkMessage, isRejection } from '../../src/dispatch/check.js';
 import { builtInHandlers } from '../../src/index.js';
 import { frameBytes, requestBytes, texts } from './fuzz/inputs.js';
 import { BAD_MESSAGES, MAX_MESSAGE_BYTES, mayConnect, outcomeOf, type Claims, type Outcome, type Sender } from './fuzz/model.js';
@@ -60,10 +60,10 @@ test('a text is judged as the specification has it', () => {
   fc.assert(
     fc.property(texts([...rooms, 'c']), (text) => {
       inputs.texts += 1;
-      const verdict = checkMessage(text, { handlers, maxMessageBytes: MAX_MESSAGE_BYTES, identity: 'x'.repeat(36), rooms });
+      const checked = checkMessage(text, { handlers, maxMessageBytes: MAX_MESSAGE_BYTES, identity: 'x'.repeat(36), rooms });
       const model = outcomeOf(text, { rooms });
       const bad = model.kind === 'error' && BAD_MESSAGES.has(model.code);
-      expect(verdict.kind === 'rejection' ? [verdict.code, verdict.ref] : 'good').toEqual(bad ? [model.code, model.ref] : 'good');
+      expect(isRejection(checked) ? [checked.code, checked.ref] : 'good').toEqual(bad ? [model.code, model.ref] : 'good');
     }),
     options(0.6),
   );

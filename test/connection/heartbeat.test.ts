@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { VirtualTimeScheduler, VirtualAction } from 'rxjs';
-import { heartbeatClock } from '../../src/connection/clock.js';
+import { heartbeatClock } from '../../src/connection/heartbeat.js';
 import { marbles, virtualRuntime } from '../support/marbles.js';
 
 test('one timer serves everybody, and none is left when nobody listens', () => {
