@@ -69,6 +69,8 @@ export class DeliveryCheck implements Check {
   /** Messages of which their senders were told that they failed, or may have. */
   readonly #failed = new Set<string>();
   readonly #ends = new Map<Connection, End>();
+  /** Channels of which a replica took something: the logs of all others need not be searched for that. */
+  readonly #doubtful = new Set<string>();
   /** Late messages that were missed, by their senders, who have not read so far that they can have heard of it. */
   readonly #unread = new Map<Connection, Map<Accepted, string>>();
 
@@ -79,14 +81,16 @@ export class DeliveryCheck implements Check {
   see(fact: Fact, nowMs: number): void {
     if (fact.kind === 'said') this.#senders.set(fact.id, fact.connection);
     else if (fact.kind === 'heard') this.#hear(fact.connection, fact.message, fact.writtenMs);
-    else if (fact.kind === 'accepted') this.#accept(fact.accepted, nowMs);
+    else if (fact.kind === 'accepted') this.#accept(fact, nowMs);
     else if (fact.kind === 'ended') this.#end(fact, nowMs);
   }
 
   /** A replica, or a master that was replaced and does not know it, takes what it should not, and a pod has to find that out. What becomes of it is judged at each listener's end. */
-  #accept({ counts, id }: Accepted, nowMs: number): void {
+  #accept({ channel, accepted: { counts, id } }: Fact & { readonly kind: 'accepted' }, nowMs: number): void {
     const { weather, blame } = this.#options;
-    if (!counts && !weather.wasBad(-1, nowMs, nowMs, ['demotion', 'failover', 'bus-cut']))
+    if (counts) return;
+    this.#doubtful.add(channel);
+    if (!weather.wasBad(-1, nowMs, nowMs, ['demotion', 'failover', 'bus-cut']))
       blame(`${id} was published at a replica, long after it had become one`);
   }
 
@@ -223,6 +227,7 @@ export class DeliveryCheck implements Check {
 
   /** What a replica took, and it neither heard nor was told of later. */
   *#misplaced({ gaps, misplaced }: Listener, { welcomeMs, from }: Progress, { connection, channel }: Place): Generator<Accepted> {
+    if (!this.#doubtful.has(channel)) return;
     for (const accepted of this.#logOf(channel).slice(from)) {
       if (accepted.counts || misplaced.has(accepted.id) || accepted.publishedMs < welcomeMs) continue;
       // What was said before a gap was told is in it, however long it was on its way to the replica.

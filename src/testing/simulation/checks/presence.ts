@@ -90,7 +90,7 @@ export class PresenceCheck implements Check {
     if (presence === undefined || (status === 'offline' && !presence.hasLeft)) {
       this.#options.blame(`${channel} was told that ${clientId} is ${status}, which it had no reason to be told`);
     } else if ((this.#unconfirmed.get(id) ?? Infinity) <= presence.toldSentMs) {
-      this.#options.excuse('a presence that came after a later one');
+      if (status !== presence.told) this.#options.excuse('a presence that came after a later one');
     } else {
       presence.told = status === 'online' ? 'online' : 'offline';
       presence.toldSentMs = publishedMs;

@@ -58,6 +58,16 @@ describe('a status that reaches Redis after a later one', () => {
     expect(telling.judged()).toEqual([[], ['a presence that came after a later one']]);
   });
 
+  test('is not counted where both say the same', () => {
+    const telling = new Telling();
+    telling.settles('online', 3000, false);
+    telling.sends('online', 4000);
+    telling.taken('online', 4000, 4010);
+    telling.taken('online', 1000, 4020);
+    telling.settles('online', 4020, true);
+    expect(telling.judged()).toEqual([[], []]);
+  });
+
   test('is a violation where the later one was sent while it was under way', () => {
     const telling = new Telling();
     telling.changes('offline', 2000);
