@@ -3,6 +3,9 @@ import type { Handler } from './handling/handler.js';
 import { ERROR_CODES } from './protocol.js';
 import type { Wrap } from './handling/wrap.js';
 
+/** The broker accepted a publish, or it failed with this code (spec: error codes). */
+export type PublishOutcome = 'ok' | 'unavailable' | 'unconfirmed';
+
 /** What the service counts; spec's list of metrics says what each means. Labels outside their fixed list become `other`. */
 export interface Metrics {
   /** A connection was opened, or has ended. */
@@ -12,7 +15,7 @@ export interface Metrics {
   /** A message came from a client; its type is `invalid` where it failed its check. */
   received(type: string): void;
   /** A publish was confirmed or failed, so long after it was begun. */
-  published(outcome: 'ok' | 'unavailable' | 'unconfirmed', seconds: number): void;
+  published(outcome: PublishOutcome, seconds: number): void;
   /** So many messages were handed to a socket. */
   delivered(messages: number): void;
   /** A publication arrived so long after its timestamp. */

@@ -5,14 +5,13 @@ import { authorizeByClaims, type Authorize } from './entrance/authorize.js';
 import { Descriptors } from './entrance/descriptors.js';
 import type { Broker, BrokerStatus } from './broker/broker.js';
 import { configuredBroker } from './broker/configured.js';
-import { measuredBroker } from './broker/measured.js';
 import { checkConfig, type Settings } from './config.js';
 import { drain } from './connection/drain.js';
 import type { Handler } from './handling/handler.js';
 import { builtInHandlers } from './handlers/index.js';
 import { createLogger, type Logger } from './log.js';
 import { collectGarbage } from './memory.js';
-import { prometheusMetrics, type ScrapedMetrics } from './metrics.js';
+import { prometheusMetrics, type Metrics, type ScrapedMetrics } from './metrics.js';
 import { createPod, type Hearing } from './pod.js';
 import { Presence } from './hub/presence.js';
 import { Reception } from './entrance/reception.js';
@@ -62,14 +61,14 @@ export interface ChatServer {
 export function createChatServer(options: ChatServerOptions = {}): ChatServer {
   const { config, authorize, ...parts } = completed(options);
   const { world, metrics, log } = parts;
-  const pod = createPod({ ...parts, limits: config, broker: measuredBroker(parts.broker, metrics, world) });
+  const pod = createPod({ ...parts, limits: config });
   const authentication = config.authEnabled ? authenticator(config, world, log) : undefined;
   const gatekeeper = authentication && { authenticate: authentication.authenticate, authorize, log };
   const descriptors = new Descriptors();
   const reception = new Reception(pod, config, gatekeeper);
   const status$ = new BehaviorSubject<BrokerStatus>({ up: false, reason: 'not connected yet' });
   const running = merge(
-    followed(pod.broker.status$, status$, log),
+    followed(pod.broker.status$, status$, metrics, log),
     pod.pulse.tick$.pipe(
       tap(() => {
         reception.tick();
@@ -139,10 +138,16 @@ function emptied$({ connections, ended$ }: Reception): Observable<unknown> {
   );
 }
 
-/** Keeps the broker's present status, and logs where it becomes ready or stops being so. */
-function followed(of$: Observable<BrokerStatus>, status$: BehaviorSubject<BrokerStatus>, log: Logger): Observable<unknown> {
+/** Keeps the broker's present status, counts it, and logs where it becomes ready or stops being so. */
+function followed(
+  of$: Observable<BrokerStatus>,
+  status$: BehaviorSubject<BrokerStatus>,
+  metrics: Metrics,
+  log: Logger,
+): Observable<unknown> {
   return of$.pipe(
     tap((now) => {
+      metrics.brokerUp(now.up);
       if (now.up !== status$.value.up) log.info({ broker: now }, now.up ? 'ready' : 'not ready');
       status$.next(now);
     }),

@@ -8,11 +8,11 @@ import { heldBytesOf } from './held-bytes.js';
 import type { Intake } from './intake.js';
 import type { Membership } from './membership.js';
 import { reject, type Rejection } from '../handling/message.js';
-import { Sink } from '../operators/stage.js';
 import type { ConnectionContext } from '../pod.js';
 import { GLOBAL_ROOM, isWithin, restamped, timestamp, writeEnvelope } from '../protocol.js';
 import { CONNECTION_BYTES, costOf, type Waiter } from '../hub/publish-budget.js';
 import { isRoomName } from '../hub/room-name.js';
+import { RoundTrip } from '../hub/round-trip.js';
 import { errorBatch } from '../hub/server-message.js';
 import type { Outbound } from './transport.js';
 
@@ -67,13 +67,20 @@ export class Outbox implements Waiter {
     this.#output.next(errorBatch(rejection, world));
   }
 
-  /** A publish has come back, or has failed. */
+  /** A publish has come back. */
   settled(cost: number, heldBytes: number): void {
     this.#underWay -= 1;
     this.#underWayBytes -= cost;
     this.#context.pod.held.add(-heldBytes);
     this.#sendWaiting();
     this.#intake.settled();
+  }
+
+  /** A publish has failed. */
+  failed(error: unknown, ref: string | undefined): void {
+    // A broker promises no other error; where one breaks its promise, somebody has to know.
+    if (!(error instanceof PublishError)) this.#context.pod.log.error({ err: error }, 'broker failed');
+    this.complain(asRejection(error, ref));
   }
 
   /** The pod has room for the next publish. */
@@ -161,11 +168,10 @@ export class Outbox implements Waiter {
   }
 
   #send(letter: Letter): void {
-    const { room, id, envelope, ref, cost } = letter;
-    const { hub, log } = this.#context.pod;
+    const { room, envelope, cost } = letter;
     this.#underWay += 1;
     this.#underWayBytes += cost;
-    hub.publish(room, id, envelope, cost).subscribe(new Publishing(this, log, ref, cost, heldBytesOf(envelope)));
+    this.#context.pod.hub.publish(room, envelope, new Publishing(this, letter));
   }
 }
 
@@ -173,33 +179,25 @@ export class Outbox implements Waiter {
  * A publish under way. Nothing comes of it but an error: what is published returns from the broker, as it does to everybody else.
  * It was said, so it outlives its connection.
  */
-class Publishing extends Sink<never> {
+class Publishing extends RoundTrip {
   readonly #outbox: Outbox;
-  readonly #log: ConnectionContext['pod']['log'];
   readonly #ref: string | undefined;
-  readonly #cost: number;
   readonly #heldBytes: number;
 
-  constructor(outbox: Outbox, log: ConnectionContext['pod']['log'], ref: string | undefined, cost: number, heldBytes: number) {
-    super();
+  constructor(outbox: Outbox, { id, envelope, ref, cost }: Letter) {
+    super(id, cost);
     this.#outbox = outbox;
-    this.#log = log;
     this.#ref = ref;
-    this.#cost = cost;
-    this.#heldBytes = heldBytes;
+    this.#heldBytes = heldBytesOf(envelope);
   }
 
-  protected override _complete(): void {
-    this.#outbox.settled(this.#cost, this.#heldBytes);
-    this.unsubscribe();
+  protected override succeeded(): void {
+    this.#outbox.settled(this.bytes, this.#heldBytes);
   }
 
-  protected override _error(error: unknown): void {
-    // A broker promises no other error; where one breaks its promise, somebody has to know.
-    if (!(error instanceof PublishError)) this.#log.error({ err: error }, 'broker failed');
-    this.#outbox.complain(asRejection(error, this.#ref));
-    this.#outbox.settled(this.#cost, this.#heldBytes);
-    this.unsubscribe();
+  protected override failed(error: unknown): void {
+    this.#outbox.failed(error, this.#ref);
+    this.#outbox.settled(this.bytes, this.#heldBytes);
   }
 }
 

@@ -10,7 +10,7 @@ import { GLOBAL_ROOM } from '../protocol.js';
 import { checkPublication, type Publication } from './publication.js';
 import { PublishBudget } from './publish-budget.js';
 import { Room, type RoomHost } from './room.js';
-import { RoundTrip } from './round-trip.js';
+import type { RoundTrip, RoundTripHost } from './round-trip.js';
 import { gapBatch } from './server-message.js';
 import type { World } from '../world.js';
 
@@ -75,6 +75,13 @@ export class Hub {
       this.#leaveAll(member);
     },
   };
+  readonly #tripHost: RoundTripHost = {
+    budget: this.budget,
+    answered: ({ startedMs }, outcome) => {
+      const { metrics, world } = this.#options;
+      metrics.published(outcome, (world.scheduler.now() - startedMs) / 1000);
+    },
+  };
   readonly #roomHost: RoomHost = {
     confirmed: (room, isConfirmed) => {
       if (isConfirmed) this.#confirmed(room);
@@ -109,20 +116,11 @@ export class Hub {
     return new Observable((subscriber) => change$.subscribe(new Member(subscriber, clientId, identity, this.#memberHost)));
   }
 
-  /**
-   * Cold: publishes an envelope when subscribed to. Completes when the broker has accepted it and it has come back to this pod, where
-   * the pod hears the room. Errors with `PublishError`.
-   *
-   * @param id the envelope's
-   * @param bytes what it costs of the budget, as `costOf` counts
-   */
-  publish(room: string, id: string, envelope: string, bytes: number): Observable<never> {
+  /** Publishes an envelope. @param trip is told what becomes of it, with `PublishError` where it fails; unsubscribing gives it up */
+  publish(room: string, envelope: string, trip: RoundTrip): void {
     const { broker, world } = this.#options;
-    return new Observable((subscriber) => {
-      const trip = new RoundTrip(subscriber, id, bytes, this.budget, world.scheduler.now());
-      trip.expectedIn(this.#rooms.get(room));
-      broker.publish(room, envelope).subscribe(trip);
-    });
+    trip.begin(this.#tripHost, world.scheduler.now(), this.#rooms.get(room));
+    broker.publish(room, envelope).subscribe(trip);
   }
 
   /** Members of a room on this pod. */

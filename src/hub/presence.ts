@@ -1,10 +1,11 @@
 import { NEVER, Observable, Subject, Subscription, defer, share, takeUntil, timer, type Subscriber } from 'rxjs';
 import { PublishError } from '../broker/broker.js';
 import type { MembershipEvent } from './hub.js';
-import { Sink, Stage } from '../operators/stage.js';
+import { Stage } from '../operators/stage.js';
 import type { Pod } from '../pod.js';
 import { PresenceChanges, type PresenceChange } from './presence-changes.js';
 import { costOf } from './publish-budget.js';
+import { RoundTrip } from './round-trip.js';
 import { writeServerMessage } from './server-message.js';
 
 /** The most publishes that are under way at once. Names are bounded, and so are their bytes: at most 1 KB each, 256 KB in all. */
@@ -133,11 +134,11 @@ class Telling extends Stage<MembershipEvent, never> {
       this.#begunInTurn = 0;
       this.#begin();
     });
-    const publishing = new Publishing(this, change);
-    this.#underWay.add(publishing);
     const id = world.newId();
     const envelope = writeServerMessage({ type: 'presence', room, data: { status, clientId, identity }, id }, world);
-    hub.publish(room, id, envelope, costOf(envelope)).subscribe(publishing);
+    const publishing = new Publishing(this, change, id, costOf(envelope));
+    this.#underWay.add(publishing);
+    hub.publish(room, envelope, publishing);
   }
 
   #retryLater(): Subscription {
@@ -163,23 +164,21 @@ class Telling extends Stage<MembershipEvent, never> {
 }
 
 /** One publish under way. */
-class Publishing extends Sink<never> {
+class Publishing extends RoundTrip {
   readonly change: PresenceChange;
   readonly #telling: Pick<Telling, 'told' | 'failed'>;
 
-  constructor(telling: Pick<Telling, 'told' | 'failed'>, change: PresenceChange) {
-    super();
+  constructor(telling: Pick<Telling, 'told' | 'failed'>, change: PresenceChange, id: string, bytes: number) {
+    super(id, bytes);
     this.#telling = telling;
     this.change = change;
   }
 
-  protected override _error(error: unknown): void {
-    this.unsubscribe();
-    this.#telling.failed(this, error);
+  protected override succeeded(): void {
+    this.#telling.told(this);
   }
 
-  protected override _complete(): void {
-    this.unsubscribe();
-    this.#telling.told(this);
+  protected override failed(error: unknown): void {
+    this.#telling.failed(this, error);
   }
 }

@@ -11,7 +11,7 @@ export const POD_BYTES = 2 * 1024 * 1024;
 export const RESERVE_BYTES = 512 * 1024;
 
 /** The publishes of one connection that are under way take at most this, or are one. */
-export const CONNECTION_BYTES = 256 * 1024;
+export const CONNECTION_BYTES = 128 * 1024;
 
 const SMALL_BYTES = 4096;
 
@@ -57,13 +57,13 @@ export class PublishBudget {
     this.#waiters.add(waiter);
   }
 
-  take(trip: RoundTrip, bytes: number): void {
+  take(trip: RoundTrip): void {
     this.#underWay.add(trip);
-    this.#bytes += bytes;
+    this.#bytes += trip.bytes;
   }
 
-  give(trip: RoundTrip, bytes: number): void {
-    if (this.#underWay.delete(trip)) this.#bytes -= bytes;
+  give(trip: RoundTrip): void {
+    if (this.#underWay.delete(trip)) this.#bytes -= trip.bytes;
     this.#serve();
   }
 

@@ -18,7 +18,6 @@ import Type from 'typebox';
 import type { Grant } from '../../src/entrance/authorize.js';
 import { PublishError, type Broker } from '../../src/broker/broker.js';
 import { memoryBroker } from '../../src/broker/memory.js';
-import { measuredBroker } from '../../src/broker/measured.js';
 import { readConfig } from '../../src/config.js';
 import { connection } from '../../src/connection/connection.js';
 import { reply } from '../../src/handling/effect.js';
@@ -331,7 +330,7 @@ describe('a publish whose connection has ended', () => {
         ...silentLogger,
         error: (_: unknown, message?: string) => happened.push(`logged ${message}`),
       } as unknown as Logger;
-      const pod = virtualPod(scheduler, { broker: measuredBroker(broker, metrics, world), world, metrics, log });
+      const pod = virtualPod(scheduler, { broker, world, metrics, log });
       const inbound$ = hot<Inbound>('-c', { c: chat('x') });
       expectObservable(ask(inbound$, inRooms(pod, 'ada', ['tea'])), '10ms !').toBe('w', { w: 'welcome' });
       flush();

@@ -1,17 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
-import { Observable } from 'rxjs';
 import { POD_BYTES, PublishBudget, RESERVE_BYTES, costOf, type Waiter } from '../../src/hub/publish-budget.js';
 import { Room } from '../../src/hub/room.js';
-import { RoundTrip } from '../../src/hub/round-trip.js';
+import type { RoundTrip } from '../../src/hub/round-trip.js';
+import { TestTrip } from '../support/round-trip.js';
 
 /** A publish under way; ends with `unsubscribe`. */
 function begin(budget: PublishBudget, bytes: number, startedMs = 0, room?: Room): RoundTrip {
-  let trip: RoundTrip | undefined;
-  new Observable<never>((subscriber) => {
-    trip = new RoundTrip(subscriber, `of ${startedMs}`, bytes, budget, startedMs);
-    trip.expectedIn(room);
-  }).subscribe();
-  if (trip === undefined) throw new Error('not subscribed to');
+  const trip = new TestTrip(`of ${startedMs}`, bytes);
+  trip.begin({ budget, answered: () => undefined }, startedMs, room);
   return trip;
 }
 
@@ -64,7 +60,7 @@ describe('a publish budget', () => {
     expect(budget.underWayBytes).toBe(150);
     a.unsubscribe();
     a.unsubscribe();
-    budget.give(a, 100);
+    budget.give(a);
     expect(budget.underWayBytes).toBe(50);
     b.unsubscribe();
     expect(budget.underWayBytes).toBe(0);

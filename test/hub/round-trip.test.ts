@@ -7,6 +7,7 @@ import { silentLogger } from '../../src/log.js';
 import { noMetrics } from '../../src/metrics.js';
 import { ScriptedBroker } from '../support/broker.js';
 import { marbles, virtualWorld } from '../support/marbles.js';
+import { TestTrip } from '../support/round-trip.js';
 
 const COST = 100;
 
@@ -46,14 +47,11 @@ class Scene {
   }
 
   publish(name: string, { id = name, room = 'tea' } = {}) {
-    return this.hub.publish(room, id, '{}', COST).subscribe({
-      complete: () => {
-        this.note(`${name} done`);
-      },
-      error: (error: PublishError) => {
-        this.note(`${name} ${error.code}`);
-      },
+    const trip = new TestTrip(id, COST, (outcome) => {
+      this.note(`${name} ${outcome}`);
     });
+    this.hub.publish(room, '{}', trip);
+    return trip;
   }
 
   /** The broker accepts the nth publish. */

@@ -1,5 +1,4 @@
 import { Subject, Subscription, defer, timer } from 'rxjs';
-import { measuredBroker } from '../../broker/measured.js';
 import { configuredBroker } from '../../broker/configured.js';
 import type { Config } from '../../config.js';
 import { connection } from '../../connection/connection.js';
@@ -73,7 +72,7 @@ export class SimulatedPod {
         this.#rooms += change;
       },
     };
-    const broker = measuredBroker(configuredBroker(config, { connect, world, metrics, log }), metrics, world);
+    const broker = configuredBroker(config, { connect, world, metrics, log });
     this.#pod = createPod({ limits: config, handlers: builtInHandlers, broker, world, metrics, log });
     this.#running.add(
       this.#pod.broker.status$.subscribe(({ up }) => {
