@@ -1,4 +1,3 @@
-import { SERVER_ID } from '../../../protocol.js';
 import type { Accepted, Fact, PodName } from '../facts.js';
 import type { Check, CheckOptions } from './check.js';
 
@@ -14,6 +13,8 @@ interface Presence {
   /** The last status that Redis took, but for what was overtaken; and when that was sent. */
   told: Status | undefined;
   toldSentMs: number;
+  /** So many publishes of it are under way, or ended unconfirmed: Redis may take them, or have taken them. */
+  unsettled: number;
   /** When it changed last. */
   changedMs: number;
   hasLeft: boolean;
@@ -32,7 +33,7 @@ interface Teller {
 
 /**
  * Each change of presence is told or counted as lost: once all is calm, rooms know the last status of each connection. No more waits
- * than there are members, and members that rooms know of. Nobody is told of who is closed by a drain. Each is told with its identity.
+ * than there are members, and former members that rooms know of or may yet hear of. Nobody is told of who is closed by a drain. Each is told with its identity.
  *
  * A status whose publish ended unconfirmed may reach Redis after a later one that was sent when that had ended: the pod cannot know
  * (docs/decisions.md). It does not count as told, and is counted as excused.
@@ -67,6 +68,7 @@ export class PresenceCheck implements Check {
       status: undefined,
       told: undefined,
       toldSentMs: -Infinity,
+      unsettled: 0,
       changedMs: nowMs,
       hasLeft: false,
     };
@@ -77,8 +79,12 @@ export class PresenceCheck implements Check {
     this.#presences.set(key, presence);
   }
 
-  #publish({ id, from, change, isAnswered }: Fact & { readonly kind: 'publishing' }, nowMs: number): void {
-    if (from === SERVER_ID && change < 0 && !isAnswered) this.#unconfirmed.set(id, nowMs);
+  #publish({ channel, id, clientId, change, isAnswered }: Fact & { readonly kind: 'publishing' }, nowMs: number): void {
+    const presence = clientId === undefined ? undefined : this.#presences.get(keyOf(channel, clientId));
+    if (presence === undefined) return;
+    if (change > 0) presence.unsettled += 1;
+    else if (isAnswered) presence.unsettled -= 1;
+    else this.#unconfirmed.set(id, nowMs);
   }
 
   #accept(channel: string, { id, publishedMs, presence: said }: Accepted): void {
@@ -111,7 +117,8 @@ export class PresenceCheck implements Check {
   }
 
   #judgeWaiting(teller: Teller): void {
-    const most = [...teller.presences.values()].filter(({ status, told }) => status !== 'offline' || told !== undefined).length;
+    const isOfUse = ({ status, told, unsettled }: Presence) => status !== 'offline' || told !== undefined || unsettled > 0;
+    const most = [...teller.presences.values()].filter(isOfUse).length;
     if (teller.waiting > most)
       this.#options.blame(`${teller.waiting} changes of presence wait at ${nameOf(teller)}, of ${most} that can be of use`);
   }

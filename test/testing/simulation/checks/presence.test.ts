@@ -32,13 +32,19 @@ class Telling extends CheckStage {
     this.at(ms).takes({ id: status, type: 'presence', room: ROOM, from: 'server', data, timestamp: '' }, sentMs);
   }
 
+  /** As the pod's metric says. */
+  waits(changes: number, ms: number): void {
+    this.at(ms).tell({ kind: 'presence', pod: POD, what: 'waiting', changes });
+  }
+
   judged(): readonly (readonly string[])[] {
     this.at(60_000).tell({ kind: 'calm' });
     return [this.blamed, this.excused];
   }
 
   #publishing(id: string, change: 1 | -1, isAnswered: boolean): void {
-    this.tell({ kind: 'publishing', pod: POD, id, from: 'server', change, tookMs: 0, isAnswered });
+    const said = { channel: CHANNEL, id, from: 'server', clientId: CLIENT };
+    this.tell({ kind: 'publishing', pod: POD, ...said, change, tookMs: 0, isAnswered });
   }
 }
 
@@ -102,5 +108,42 @@ describe('a status whose publish ended unconfirmed', () => {
     const telling = new Telling();
     telling.settles('online', 3000, false);
     expect(telling.judged()).toEqual([[expect.stringMatching(/is online and was told as nothing$/)], []]);
+  });
+});
+
+describe('the change of a connection that has left', () => {
+  const USELESS = ['1 changes of presence wait at pod 0/1, of 0 that can be of use'];
+
+  test('can be of use while its `online` is under way', () => {
+    const telling = new Telling();
+    telling.changes('offline', 1000);
+    telling.waits(1, 1000);
+    expect(telling.blamed).toEqual([]);
+  });
+
+  test('can be of use where its `online` ended unconfirmed', () => {
+    const telling = new Telling();
+    telling.settles('online', 3000, false);
+    telling.changes('offline', 4000);
+    telling.waits(1, 4000);
+    expect(telling.blamed).toEqual([]);
+  });
+
+  test('is of none where Redis has refused its `online`', () => {
+    const telling = new Telling();
+    telling.settles('online', 1002, true);
+    telling.changes('offline', 4000);
+    telling.waits(1, 4000);
+    expect(telling.blamed).toEqual(USELESS);
+  });
+
+  test('can still be of use where Redis has refused its `online` after one that ended unconfirmed', () => {
+    const telling = new Telling();
+    telling.settles('online', 3000, false);
+    telling.sends('online', 4000);
+    telling.settles('online', 4002, true);
+    telling.changes('offline', 5000);
+    telling.waits(1, 5000);
+    expect(telling.blamed).toEqual([]);
   });
 });
