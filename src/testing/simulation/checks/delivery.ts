@@ -68,6 +68,8 @@ export class DeliveryCheck implements Check {
   readonly #senders = new Map<string, Connection>();
   /** Messages of which their senders were told that they failed, or may have. */
   readonly #failed = new Set<string>();
+  /** Presence of which its pod knows that it may have failed: the pod tells the room again, which is for the presence check. */
+  readonly #unconfirmed = new Set<string>();
   readonly #ends = new Map<Connection, End>();
   /** Channels of which a replica took something: the logs of all others need not be searched for that. */
   readonly #doubtful = new Set<string>();
@@ -83,6 +85,7 @@ export class DeliveryCheck implements Check {
     else if (fact.kind === 'heard') this.#hear(fact.connection, fact.message, fact.writtenMs);
     else if (fact.kind === 'accepted') this.#accept(fact, nowMs);
     else if (fact.kind === 'ended') this.#end(fact, nowMs);
+    else if (fact.kind === 'publishing') this.#publish(fact);
   }
 
   /** A replica, or a master that was replaced and does not know it, takes what it should not, and a pod has to find that out. What becomes of it is judged at each listener's end. */
@@ -92,6 +95,10 @@ export class DeliveryCheck implements Check {
     this.#doubtful.add(channel);
     if (!weather.wasBad(-1, nowMs, nowMs, ['demotion', 'failover', 'bus-cut']))
       blame(`${id} was published at a replica, long after it had become one`);
+  }
+
+  #publish({ id, clientId, change, isAnswered }: Fact & { readonly kind: 'publishing' }): void {
+    if (clientId !== undefined && change < 0 && !isAnswered) this.#unconfirmed.add(id);
   }
 
   #hear(connection: Connection, message: Envelope, writtenMs: number): void {
@@ -251,8 +258,12 @@ export class DeliveryCheck implements Check {
     return weather.befell(podSlotOf(accepted), hides, publishedMs - noticedMs, atMs + noticedMs);
   }
 
-  /** Its sender got an error about it, or lost its connection too soon to get one: it took its time on the way to the replica. */
-  #isTold({ id, atMs }: Accepted): boolean {
+  /**
+   * Its sender got an error about it, or lost its connection too soon to get one: it took its time on the way to the replica. Presence
+   * has its pod for a sender, and its error is the end of a publish that Redis did not answer.
+   */
+  #isTold({ id, type, atMs }: Accepted): boolean {
+    if (type === 'presence') return this.#unconfirmed.has(id);
     const sender = this.#senders.get(id);
     const endedMs = sender === undefined ? Infinity : (this.#ends.get(sender)?.atMs ?? Infinity);
     return this.#failed.has(id) || endedMs <= atMs + this.#options.config.publishTimeoutMs;

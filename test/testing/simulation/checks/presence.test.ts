@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import type { Envelope } from '../../../../src/protocol.js';
 import { PresenceCheck } from '../../../../src/testing/simulation/checks/presence.js';
 import { CHANNEL, CheckStage, ROOM, podAt } from '../../../support/check-stage.js';
 
@@ -19,17 +20,20 @@ class Telling extends CheckStage {
   }
 
   sends(status: Status, ms: number): void {
-    this.at(ms).#publishing(status, 1, false);
+    this.at(ms).publishing(status, 1, CLIENT);
   }
 
   /** Redis' answer comes, or the connection to it is lost before. */
   settles(status: Status, ms: number, isAnswered: boolean): void {
-    this.at(ms).#publishing(status, -1, isAnswered);
+    this.at(ms).publishing(status, -1, CLIENT, isAnswered);
   }
 
   taken(status: Status, sentMs: number, ms: number): void {
-    const data = { status, clientId: CLIENT, identity: CLIENT };
-    this.at(ms).takes({ id: status, type: 'presence', room: ROOM, from: 'server', data, timestamp: '' }, sentMs);
+    this.at(ms).takes(envelope(status), sentMs);
+  }
+
+  takenByReplica(status: Status, sentMs: number, ms: number): void {
+    this.at(ms).misplaces(envelope(status), sentMs);
   }
 
   /** As the pod's metric says. */
@@ -41,11 +45,11 @@ class Telling extends CheckStage {
     this.at(60_000).tell({ kind: 'calm' });
     return [this.blamed, this.excused];
   }
+}
 
-  #publishing(id: string, change: 1 | -1, isAnswered: boolean): void {
-    const said = { channel: CHANNEL, id, from: 'server', clientId: CLIENT };
-    this.tell({ kind: 'publishing', pod: POD, ...said, change, tookMs: 0, isAnswered });
-  }
+function envelope(status: Status): Envelope {
+  const data = { status, clientId: CLIENT, identity: CLIENT };
+  return { id: status, type: 'presence', room: ROOM, from: 'server', data, timestamp: '' };
 }
 
 const WRONG = [
@@ -145,5 +149,41 @@ describe('the change of a connection that has left', () => {
     telling.changes('offline', 5000);
     telling.waits(1, 5000);
     expect(telling.blamed).toEqual([]);
+  });
+});
+
+describe('a status that a replica took', () => {
+  const NOT_TOLD = [expect.stringMatching(/is online and was told as nothing$/)];
+
+  test('is told where its pod got an answer', () => {
+    const telling = new Telling();
+    telling.takenByReplica('online', 1000, 1005);
+    telling.settles('online', 1010, true);
+    expect(telling.judged()).toEqual([[], []]);
+  });
+
+  test('has to be told again where its publish ended unconfirmed after that', () => {
+    const telling = new Telling();
+    telling.takenByReplica('online', 1000, 1005);
+    telling.settles('online', 3000, false);
+    expect(telling.judged()).toEqual([NOT_TOLD, []]);
+  });
+
+  test('has to be told again where its publish ended unconfirmed before that', () => {
+    const telling = new Telling();
+    telling.settles('online', 3000, false);
+    telling.takenByReplica('online', 1000, 4000);
+    expect(telling.judged()).toEqual([NOT_TOLD, []]);
+  });
+
+  test('does not come after a later one where its publish ended unconfirmed: the room heard the later one alone', () => {
+    const telling = new Telling();
+    telling.settles('online', 3000, false);
+    telling.changes('offline', 4000);
+    telling.sends('offline', 4000);
+    telling.taken('offline', 4000, 4010);
+    telling.takenByReplica('online', 1000, 4020);
+    telling.settles('offline', 4020, true);
+    expect(telling.judged()).toEqual([[], []]);
   });
 });
