@@ -67,8 +67,11 @@ export type Fact =
   | {
       readonly kind: 'publishing';
       readonly pod: PodName;
+      readonly channel: string;
       readonly id: string;
       readonly from: string;
+      /** The connection that it tells of, where it is presence. */
+      readonly clientId: string | undefined;
       readonly change: 1 | -1;
       readonly tookMs: number;
       /** Whether Redis answered, so that the pod knows the result. */

@@ -1,5 +1,6 @@
 import { Observable, Subject, type Subscriber, type Subscription } from 'rxjs';
 import { LinkError, RefusedError, type RedisLink, type RedisMessage, type Settled } from '../src/redis/link.js';
+import { SERVER_ID } from '../src/protocol/protocol.js';
 import type { Fact, Facts, PodName } from './facts.js';
 import { Pipe, type Lane } from './network.js';
 import type { Answer, Delivered, RedisClient, RedisServer } from './redis-server.js';
@@ -50,10 +51,9 @@ export function redisConnection$(options: () => RedisConnectionOptions, known: S
 }
 
 /** An envelope that is published. */
-interface Envelope {
-  readonly id: string;
-  readonly from: string;
-}
+type Envelope = Pick<Publishing, 'channel' | 'id' | 'from' | 'clientId'>;
+
+type Publishing = Fact & { readonly kind: 'publishing' };
 
 interface Asked {
   readonly resolve: (value: unknown) => void;
@@ -128,7 +128,7 @@ export class RedisConnection implements RedisClient, RedisLink {
     const source = { pod, sentMs: timeline.now() };
     const published = this.#ask({
       carryOut: () => server.publish(channel, payload, source),
-      envelope: envelopeOf(payload),
+      envelope: envelopeOf(channel, payload),
       bytes: Buffer.byteLength(payload),
       answerBytes: SHORT_BYTES,
     });
@@ -308,7 +308,7 @@ export class RedisConnection implements RedisClient, RedisLink {
     this.#count(envelope, { change: -1, tookMs: this.#options.timeline.now() - sentMs, isAnswered });
   }
 
-  #count(envelope: Envelope | undefined, counted: Omit<Fact & { kind: 'publishing' }, 'kind' | 'pod' | 'id' | 'from'>): void {
+  #count(envelope: Envelope | undefined, counted: Pick<Publishing, 'change' | 'tookMs' | 'isAnswered'>): void {
     const { facts, pod } = this.#options;
     if (envelope) facts.record({ kind: 'publishing', pod, ...envelope, ...counted });
   }
@@ -316,8 +316,12 @@ export class RedisConnection implements RedisClient, RedisLink {
 
 const ID = /"id":"([^"]*)"/;
 const FROM = /"from":"([^"]*)"/;
+const CLIENT_ID = /"clientId":"([^"]*)"/;
 
-function envelopeOf(payload: string): Envelope | undefined {
+function envelopeOf(channel: string, payload: string): Envelope | undefined {
   const from = FROM.exec(payload)?.[1];
-  return from === undefined ? undefined : { id: ID.exec(payload)?.[1] ?? '', from };
+  if (from === undefined) return undefined;
+  // Of all that a pod publishes for itself, presence alone is an envelope.
+  const clientId = from === SERVER_ID ? CLIENT_ID.exec(payload)?.[1] : undefined;
+  return { channel, id: ID.exec(payload)?.[1] ?? '', from, clientId };
 }

@@ -68,7 +68,11 @@ export class DeliveryCheck implements Check {
   readonly #senders = new Map<string, Connection>();
   /** Messages of which their senders were told that they failed, or may have. */
   readonly #failed = new Set<string>();
+  /** Presence of which its pod knows that it may have failed: the pod tells the room again, which is for the presence check. */
+  readonly #unconfirmed = new Set<string>();
   readonly #ends = new Map<Connection, End>();
+  /** Channels of which a replica took something: the logs of all others need not be searched for that. */
+  readonly #doubtful = new Set<string>();
   /** Late messages that were missed, by their senders, who have not read so far that they can have heard of it. */
   readonly #unread = new Map<Connection, Map<Accepted, string>>();
 
@@ -79,15 +83,22 @@ export class DeliveryCheck implements Check {
   observe(fact: Fact, nowMs: number): void {
     if (fact.kind === 'said') this.#senders.set(fact.id, fact.connection);
     else if (fact.kind === 'heard') this.#hear(fact.connection, fact.message, fact.writtenMs);
-    else if (fact.kind === 'accepted') this.#accept(fact.accepted, nowMs);
+    else if (fact.kind === 'accepted') this.#accept(fact, nowMs);
     else if (fact.kind === 'ended') this.#end(fact, nowMs);
+    else if (fact.kind === 'publishing') this.#publish(fact);
   }
 
   /** A replica, or a master that was replaced and does not know it, takes what it should not, and a pod has to find that out. What becomes of it is judged at each listener's end. */
-  #accept({ counts, id }: Accepted, nowMs: number): void {
+  #accept({ channel, accepted: { counts, id } }: Fact & { readonly kind: 'accepted' }, nowMs: number): void {
     const { environment, report } = this.#options;
-    if (!counts && !environment.hadFault(-1, nowMs, nowMs, ['demotion', 'failover', 'bus-cut']))
+    if (counts) return;
+    this.#doubtful.add(channel);
+    if (!environment.hadFault(-1, nowMs, nowMs, ['demotion', 'failover', 'bus-cut']))
       report(`${id} was published at a replica, long after it had become one`);
+  }
+
+  #publish({ id, clientId, change, isAnswered }: Fact & { readonly kind: 'publishing' }): void {
+    if (clientId !== undefined && change < 0 && !isAnswered) this.#unconfirmed.add(id);
   }
 
   #hear(connection: Connection, message: Envelope, writtenMs: number): void {
@@ -223,6 +234,7 @@ export class DeliveryCheck implements Check {
 
   /** What a replica took, and it neither heard nor was told of later. */
   *#misplaced({ gaps, misplaced }: Listener, { welcomeMs, from }: Progress, { connection, channel }: Place): Generator<Accepted> {
+    if (!this.#doubtful.has(channel)) return;
     for (const accepted of this.#logOf(channel).slice(from)) {
       if (accepted.counts || misplaced.has(accepted.id) || accepted.publishedMs < welcomeMs) continue;
       // What was said before a gap was told is in it, however long it was on its way to the replica.
@@ -246,8 +258,12 @@ export class DeliveryCheck implements Check {
     return environment.befell(podSlotOf(accepted), hides, publishedMs - noticedMs, atMs + noticedMs);
   }
 
-  /** Its sender got an error about it, or lost its connection too soon to get one: it took its time on the way to the replica. */
-  #isAnnounced({ id, atMs }: Accepted): boolean {
+  /**
+   * Its sender got an error about it, or lost its connection too soon to get one: it took its time on the way to the replica. Presence
+   * has its pod for a sender, and its error is the end of a publish that Redis did not answer.
+   */
+  #isAnnounced({ id, type, atMs }: Accepted): boolean {
+    if (type === 'presence') return this.#unconfirmed.has(id);
     const sender = this.#senders.get(id);
     const endedMs = sender === undefined ? Infinity : (this.#ends.get(sender)?.atMs ?? Infinity);
     return this.#failed.has(id) || endedMs <= atMs + this.#options.config.publishTimeoutMs;

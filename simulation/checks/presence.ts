@@ -1,4 +1,3 @@
-import { SERVER_ID } from '../../src/protocol/protocol.js';
 import type { Accepted, Fact, PodName } from '../facts.js';
 import type { Check, CheckOptions } from './check.js';
 
@@ -7,13 +6,18 @@ const UNDER_WAY_MS = 100;
 
 type Status = 'online' | 'offline';
 
-/** The presence of one connection in one room. */
-interface Presence {
-  /** The last status that the room was to be told; undefined where it was too busy for that. */
-  status: Status | undefined;
+interface Told {
   /** The last status that Redis took, but for what was overtaken; and when that was sent. */
   told: Status | undefined;
   toldSentMs: number;
+}
+
+/** The presence of one connection in one room. */
+interface Presence extends Told {
+  /** The last status that the room was to be told; undefined where it was too busy for that. */
+  status: Status | undefined;
+  /** So many publishes of it are under way, or ended unconfirmed: Redis may take them, or have taken them. */
+  unsettled: number;
   /** When it changed last. */
   changedMs: number;
   hasLeft: boolean;
@@ -32,10 +36,11 @@ interface Teller {
 
 /**
  * Each change of presence is told or counted as lost: once all is calm, rooms know the last status of each connection. No more waits
- * than there are members, and members that rooms know of. Nobody is told of who is closed by a drain. Each is told with its identity.
+ * than there are members, and former members that rooms know of or may yet hear of. Nobody is told of who is closed by a drain. Each is told with its identity.
  *
  * A status whose publish ended unconfirmed may reach Redis after a later one that was sent when that had ended: the pod cannot know
- * (docs/decisions.md). It does not count as told, and is counted as excused.
+ * (docs/decisions.md). It does not count as told, and is counted as excused. Nor does one that a replica took: the pod has to tell it
+ * again.
  */
 export class PresenceCheck implements Check {
   readonly #options: CheckOptions;
@@ -45,6 +50,8 @@ export class PresenceCheck implements Check {
   readonly #presences = new Map<string, Presence>();
   /** Of presence that Redis had not answered when its connection was lost: when that was, by id. Redis may yet take it. */
   readonly #unconfirmed = new Map<string, number>();
+  /** By id of what a replica took while it was under way: what had been told before. */
+  readonly #misplaced = new Map<string, Told>();
 
   constructor(options: CheckOptions) {
     this.#options = options;
@@ -67,6 +74,7 @@ export class PresenceCheck implements Check {
       status: undefined,
       told: undefined,
       toldSentMs: -Infinity,
+      unsettled: 0,
       changedMs: nowMs,
       hasLeft: false,
     };
@@ -77,24 +85,43 @@ export class PresenceCheck implements Check {
     this.#presences.set(key, presence);
   }
 
-  #publish({ id, from, change, isAnswered }: Fact & { readonly kind: 'publishing' }, nowMs: number): void {
-    if (from === SERVER_ID && change < 0 && !isAnswered) this.#unconfirmed.set(id, nowMs);
+  #publish({ channel, id, clientId, change, isAnswered }: Fact & { readonly kind: 'publishing' }, nowMs: number): void {
+    const presence = clientId === undefined ? undefined : this.#presences.get(keyOf(channel, clientId));
+    if (presence === undefined) return;
+    if (change > 0) presence.unsettled += 1;
+    else if (isAnswered) presence.unsettled -= 1;
+    else {
+      this.#unconfirmed.set(id, nowMs);
+      Object.assign(presence, this.#misplaced.get(id));
+    }
   }
 
-  #accept(channel: string, { id, publishedMs, presence: said }: Accepted): void {
+  #accept(channel: string, accepted: Accepted): void {
+    const { id, counts, presence: said } = accepted;
     if (said === undefined) return;
     const { status, clientId, identity } = said;
     // Without authentication the identity of a connection is its id.
     if (identity !== clientId) this.#options.report(`${channel} was told that the identity of ${clientId} is ${identity}`);
     const presence = this.#presences.get(keyOf(channel, clientId));
+    const endedMs = this.#unconfirmed.get(id);
     if (presence === undefined || (status === 'offline' && !presence.hasLeft)) {
       this.#options.report(`${channel} was told that ${clientId} is ${status}, which it had no reason to be told`);
-    } else if ((this.#unconfirmed.get(id) ?? Infinity) <= presence.toldSentMs) {
-      this.#options.excuse('a presence that came after a later one');
-    } else {
-      presence.told = status === 'online' ? 'online' : 'offline';
-      presence.toldSentMs = publishedMs;
+    } else if (counts || endedMs === undefined) {
+      this.#tell(presence, accepted, endedMs);
     }
+  }
+
+  #tell(presence: Presence, { id, publishedMs, counts, presence: said }: Accepted, endedMs = Infinity): void {
+    const { told, toldSentMs } = presence;
+    const status = said?.status === 'online' ? 'online' : 'offline';
+    if (endedMs <= toldSentMs) {
+      if (status !== told) this.#options.excuse('a presence that came after a later one');
+      return;
+    }
+    // The pod may yet hear no answer. Where it does hear one, whoever has missed the status gets a gap, which is for the delivery check.
+    if (!counts) this.#misplaced.set(id, { told, toldSentMs });
+    presence.told = status;
+    presence.toldSentMs = publishedMs;
   }
 
   #count({ pod, what, changes }: Fact & { readonly kind: 'presence' }): void {
@@ -111,7 +138,8 @@ export class PresenceCheck implements Check {
   }
 
   #judgeWaiting(teller: Teller): void {
-    const most = [...teller.presences.values()].filter(({ status, told }) => status !== 'offline' || told !== undefined).length;
+    const isOfUse = ({ status, told, unsettled }: Presence) => status !== 'offline' || told !== undefined || unsettled > 0;
+    const most = [...teller.presences.values()].filter(isOfUse).length;
     if (teller.waiting > most)
       this.#options.report(`${teller.waiting} changes of presence wait at ${nameOf(teller)}, of ${most} that can be of use`);
   }

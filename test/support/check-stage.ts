@@ -7,6 +7,7 @@ import { Facts, type Connection, type Fact, type PodName, type FactObserver } fr
 import { MachineClock } from '../../simulation/machine-clock.js';
 import { START_MS, planOf } from '../../simulation/plan.js';
 import { RedisPair } from '../../simulation/redis-pair.js';
+import type { RedisServer } from '../../simulation/redis-server.js';
 import { Timeline, VirtualScheduler } from '../../src/testing/virtual-scheduler.js';
 
 export const ROOM = 'room-0';
@@ -65,10 +66,20 @@ export class CheckStage {
     this.tell({ kind: 'said', connection, id, room: ROOM });
   }
 
-  /** Redis takes an envelope that a pod sent so many milliseconds after the start. */
-  takes(envelope: Envelope, sentMs: number, slot = 0): void {
-    const source = { pod: podAt(slot), sentMs: START_MS + sentMs };
-    this.#redis.published(this.#redis.victim(), CHANNEL, JSON.stringify(envelope), source);
+  /** Redis takes an envelope that the first pod sent so many milliseconds after the start. */
+  takes(envelope: Envelope, sentMs: number): void {
+    this.#take(this.#redis.victim(), envelope, sentMs);
+  }
+
+  /** A replica does. */
+  misplaces(envelope: Envelope, sentMs: number): void {
+    for (const server of this.#redis.servers) if (server !== this.#redis.victim()) this.#take(server, envelope, sentMs);
+  }
+
+  /** A publish of the first pod's presence begins or ends. */
+  publishing(id: string, change: 1 | -1, clientId: string, isAnswered = false): void {
+    const said = { channel: CHANNEL, id, from: 'server', clientId };
+    this.tell({ kind: 'publishing', pod: podAt(0), ...said, change, tookMs: 0, isAnswered });
   }
 
   hears(connection: Connection, message: Envelope): void {
@@ -91,6 +102,11 @@ export class CheckStage {
 
   system(slot: number, data: object): Envelope {
     return { id: this.newId(slot), type: 'system', from: 'server', data, timestamp: '' };
+  }
+
+  #take(server: RedisServer, envelope: Envelope, sentMs: number): void {
+    const source = { pod: podAt(0), sentMs: START_MS + sentMs };
+    this.#redis.published(server, CHANNEL, JSON.stringify(envelope), source);
   }
 
   /** As a pod makes it now. */

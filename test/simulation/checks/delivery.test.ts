@@ -129,6 +129,49 @@ describe('a message that came too late for any gap, whose sender reads slowly', 
   });
 });
 
+describe('presence that a replica took, and that a connection has not heard', () => {
+  const CLIENT = 'client';
+  const NEVER_HEARD = expect.stringMatching(/^never heard presence .*, which a replica had taken, nor any gap about it$/);
+
+  /** It is sent at 1,000 ms, while masters change. @param happens what becomes of its publish, and that the replica takes it */
+  function presence(happens: (stage: CheckStage, message: Envelope) => void): CheckStage {
+    const stage = new CheckStage((options) => new DeliveryCheck(options));
+    const other = stage.at(0).opens(OTHER);
+    const fault = { index: 0, kind: 'demotion', atMs: 990, lastsMs: 5000, slot: -1 } as const;
+    stage.at(990).tell({ kind: 'fault', fault, phase: 'begins' });
+    const id = stage.at(1000).newId(SENDER);
+    const data = { status: 'online', clientId: CLIENT, identity: CLIENT };
+    stage.publishing(id, 1, CLIENT);
+    happens(stage, { id, type: 'presence', room: ROOM, from: 'server', data, timestamp: '' });
+    stage.at(20_000).ends(other, 0);
+    return stage;
+  }
+
+  test('is a violation where its pod got an answer', () => {
+    const { blamed } = presence((stage, message) => {
+      stage.at(1010).misplaces(message, 1000);
+      stage.at(1020).publishing(message.id, -1, CLIENT, true);
+    });
+    expect(blamed).toEqual([NEVER_HEARD]);
+  });
+
+  test('is none where its publish ended unconfirmed: its pod tells the room again', () => {
+    const { blamed } = presence((stage, message) => {
+      stage.at(1010).misplaces(message, 1000);
+      stage.at(3000).publishing(message.id, -1, CLIENT);
+    });
+    expect(blamed).toEqual([]);
+  });
+
+  test('is none where its publish had ended unconfirmed before', () => {
+    const { blamed } = presence((stage, message) => {
+      stage.at(3000).publishing(message.id, -1, CLIENT);
+      stage.at(4000).misplaces(message, 1000);
+    });
+    expect(blamed).toEqual([]);
+  });
+});
+
 /** As if it had been made just before the error was due. */
 function earlier(message: Envelope): Envelope {
   const { id } = message;
