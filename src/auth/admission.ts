@@ -6,14 +6,14 @@ import type { Headers } from '../http/request.js';
 import { FORBIDDEN, INTERNAL, isRefusal, type Refusal } from '../http/refusal.js';
 import { bearerToken } from './token.js';
 
-/** Decides by tokens who comes in. */
+/** The functions that decide by tokens which clients may connect. */
 export interface Admission {
   readonly authenticate: Authenticate;
   readonly authorize: Authorize;
   readonly log: Logger;
 }
 
-/** Who comes in, and what that lets them do. */
+/** The owner of a token, and what the token grants. */
 export interface Admitted {
   /** `from` of what the connection publishes. */
   readonly identity: string;
@@ -21,7 +21,7 @@ export interface Admitted {
 }
 
 /**
- * Judges a request's token and whether it grants every room that is asked for. Emits once, and does not error.
+ * Checks the token of a request and whether it grants every room that the request names. Emits once, and does not error.
  *
  * @returns the owner, or the refusal: 401, 403, 503; 500 where `authorize` failed
  */

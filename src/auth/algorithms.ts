@@ -1,12 +1,13 @@
 import { byteLength } from '../protocol/protocol.js';
-/** How a token may be signed with a shared secret (RFC 7518 section 3.2), and how many bytes the secret must have: as many as the hash. */
+
+/** The algorithms of shared secrets (RFC 7518 section 3.2), with the least bytes of the secret: as many as the hash has. */
 const SECRET_BYTES: ReadonlyMap<string, number> = new Map([
   ['HS256', 32],
   ['HS384', 48],
   ['HS512', 64],
 ]);
 
-/** How it may be signed with a private key, whose public one is in a key set (RFC 7518 sections 3.3 to 3.5, RFC 8037, RFC 9864). */
+/** The algorithms of key pairs (RFC 7518 sections 3.3 to 3.5, RFC 8037, RFC 9864). */
 const KEY_ALGORITHMS: readonly string[] = [
   ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
   ...['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'],
@@ -15,16 +16,16 @@ const KEY_ALGORITHMS: readonly string[] = [
 /** Every algorithm that can be allowed; `none` is not among them. */
 export const ALGORITHMS: readonly string[] = [...SECRET_BYTES.keys(), ...KEY_ALGORITHMS];
 
-/** The shortest secret that any algorithm takes. */
+/** The shortest secret that is allowed, in bytes. */
 export const LEAST_SECRET_BYTES = Math.min(...SECRET_BYTES.values());
 
 /**
- * The algorithms that a token may have. Those of secrets and those of key pairs are never allowed together: a public key is no
- * secret, and must not be taken for one.
+ * The algorithms that a token may have. Those of secrets and those of key pairs are never allowed together: otherwise a token could be
+ * signed with a public key as the secret.
  *
  * @param secretBytes the length of the secret; undefined where keys come from a key set
- * @param asked those that are wanted; undefined for all that the key is good for
- * @returns the allow-list, or the first that the key is not good for
+ * @param asked the algorithms of the configuration; undefined for all that the key can have
+ * @returns the allow-list, or the first algorithm that the key cannot have
  */
 export function allowedAlgorithms(
   secretBytes: number | undefined,
@@ -40,7 +41,7 @@ export function allowedAlgorithms(
   return unfit === undefined ? asked : { unfit, leastBytes: SECRET_BYTES.get(unfit) };
 }
 
-/** What a key set says of a key (RFC 7517 section 4). */
+/** A key of a JWKS (RFC 7517 section 4). */
 export interface PublicKey {
   readonly kty?: string | undefined;
   readonly crv?: string | undefined;
@@ -56,7 +57,7 @@ const CURVES: ReadonlyMap<string, readonly string[]> = new Map([
   ['Ed25519', ['EdDSA', 'Ed25519']],
 ]);
 
-/** Whether a token can have been signed with the private half of a key, by one of the algorithms. */
+/** Whether a token that is signed with one of the algorithms can be verified with this key. */
 export function canVerify({ kty, crv, use, key_ops, alg }: PublicKey, algorithms: readonly string[] = KEY_ALGORITHMS): boolean {
   if (use !== undefined && use !== 'sig') return false;
   if (key_ops !== undefined && !key_ops.includes('verify')) return false;
@@ -64,7 +65,7 @@ export function canVerify({ kty, crv, use, key_ops, alg }: PublicKey, algorithms
   return able.some((name) => algorithms.includes(name) && (alg === undefined || alg === name));
 }
 
-/** The secret's length; undefined where there is none. */
+/** The length of the secret in bytes; undefined where there is none. */
 export function secretBytes(given: string | undefined): number | undefined {
   return given === undefined ? undefined : byteLength(given);
 }

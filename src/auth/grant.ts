@@ -1,45 +1,45 @@
-/** Whose token it is, once that is proven. */
+/** The owner of a token that was verified. */
 export interface Identity {
   /** The token's `sub`: `from` of what is published. */
   readonly subject: string;
-  /** Everything that the token says, as its issuer wrote it. */
+  /** All claims of the token. */
   readonly claims: Readonly<Record<string, unknown>>;
-  /** When the connection's time is over, in milliseconds since the epoch: at the token's `exp`, or, where the leeway alone let it in, as much later. */
+  /** When the connection is closed, in milliseconds since the epoch: at `exp`, or one leeway later where only the leeway let the token in. */
   readonly expiresAtMs: number;
 }
 
 /**
- * What one connection may do, as long as it lives. Asked before each room is joined and for each message, so it answers at once.
- * What it throws costs the message that it was asked about, which is not published (`unavailable`).
+ * What one connection may do, for its whole life. It is called before each join and for each message, and answers synchronously.
+ * Where it throws, the message is not published (`unavailable`).
  */
 export interface Grant {
-  /** Whether it may be in the room, and hear what is said there. */
+  /** Whether it may join the room and receive its messages. */
   mayJoin(room: string): boolean;
   /** Whether it may publish to a room that it is in. */
   mayPublish(room: string): boolean;
-  /** Whether it may publish to every connection there is. */
+  /** Whether it may publish to all connections. */
   mayPublishGlobally(): boolean;
 }
 
 /**
- * Decides what an identity may do, once, before its connection opens. It may take its time, up to `UPGRADE_TIMEOUT_MS` together
- * with the check of the token (503 then). Where it throws or rejects: 500.
+ * Decides what an identity may do, once, before its connection opens. Together with the check of the token it may take up to
+ * `UPGRADE_TIMEOUT_MS` (then 503). Where it throws or rejects: 500.
  *
- * @returns undefined for whoever may do nothing, not even connect (403)
+ * @returns undefined for an identity that may not connect at all (403)
  */
 export type Authorize = (identity: Identity) => Grant | undefined | PromiseLike<Grant | undefined>;
 
-/** What a connection with a token has, and one without has not. */
+/** The rights of a connection with a token, and when they end. */
 export interface Access {
   readonly grant: Grant;
   readonly expiresAtMs: number;
 }
 
 /**
- * What the token's own claims grant: `rooms` and `publish` are arrays of patterns, in which `*` stands for any characters or none;
+ * Grants what the claims of the token say: `rooms` and `publish` are arrays of patterns, in which `*` stands for any characters or none;
  * `global` is a boolean. Without `rooms`, every room; without `publish`, the same as `rooms`; without `global`, nothing global.
  *
- * A claim of another shape grants nothing at all, since nobody can know what was meant by it.
+ * Where a claim has another shape, the token grants nothing at all.
  */
 export const authorizeByClaims = ({ claims }: Identity): Grant | undefined => {
   const { rooms = ['*'], publish = rooms, global: globally = false } = claims;
@@ -52,8 +52,8 @@ export const authorizeByClaims = ({ claims }: Identity): Grant | undefined => {
 };
 
 /**
- * Whether a name matches a pattern. Looks for the parts between wildcards from left to right, each at its first place, and never
- * goes back: no pattern takes longer than its own length times the name's.
+ * Whether a name matches a pattern. Finds the parts between wildcards from left to right, each at its first occurrence, without
+ * backtracking: the time is bounded by the product of both lengths.
  */
 export function matches(pattern: string, name: string): boolean {
   const [first = '', ...parts] = pattern.split('*');

@@ -1,42 +1,43 @@
 import { canVerify } from './algorithms.js';
 import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
 
-/** Where the key of a token comes from. */
+/** The keys that tokens are verified with. */
 export interface Keys {
-  /** The key for a token's header, as jose asks for it. */
+  /** Finds the key for a token's header; jose calls it. */
   readonly find: JWTVerifyGetKey;
-  /** For a token that no key fits: resolves with whether there may be another now. Rejects where none could be had. */
+  /** Fetches newer keys for a token that fits none. Resolves with whether there may be others now; rejects where the fetch failed. */
   refresh(): Promise<boolean>;
 }
 
-/** A key set is fetched again after so long, so that a withdrawn key stops counting. */
+/** A JWKS is fetched again after this time, so that a withdrawn key stops counting. */
 const MAX_AGE_MS = 600_000;
 
-/** While it cannot be fetched, it goes on counting until it is so old. */
+/** While it cannot be fetched, an older JWKS counts until this age. */
 const MAX_STALE_MS = 3_600_000;
 
-/** From one fetch to the next, where the first was in vain or a token fits no key that is there, however many tokens come. */
+/** The least time from a fetch that failed, or that a token without a key caused, to the next one. */
 const FETCH_INTERVAL_MS = 1000;
 
-/** It may have so many bytes: hundreds of keys. */
+/** The most bytes of a JWKS: hundreds of keys. */
 const MAX_BYTES = 256 * 1024;
 
-/** So many tokens may wait for a key that is not there yet: whoever sends unknown ones must not take the place of all others. */
+/** The number of tokens that may wait for a fetch: a client that sends tokens with unknown keys must not use up all pending upgrades. */
 const MAX_WAITING = 500;
 
 export interface KeySetOptions {
-  /** No token has a say in it. */
+  /** From the configuration; a token cannot change it. */
   readonly url: URL;
-  /** An answer may take so long. */
-  readonly timeoutMs: number;
+  /** Makes the signal that aborts a fetch when its time is over. */
+  readonly timeout: () => AbortSignal;
+  /** Monotonic, in milliseconds. */
   readonly now: () => number;
-  /** How tokens may be signed; absent, in every way that a key set allows. */
+  /** The algorithms that tokens may have; absent, all that a JWKS allows. */
   readonly algorithms?: readonly string[] | undefined;
-  /** Told of each fetch that failed, whether or not somebody waits for it. */
+  /** Called for each fetch that failed, also where no token waits for it. */
   readonly onFailure: (error: unknown) => void;
 }
 
-/** The keys behind a URL (RFC 7517), fetched when `keep` is called for the first time or they are first needed, when they are old, and when a token fits none. */
+/** The JWKS behind a URL (RFC 7517). It is fetched by the first `keep` or `find`, again when it is old, and when a token fits no key. */
 export class KeySet implements Keys {
   readonly #options: KeySetOptions;
   #find: JWTVerifyGetKey | undefined;
@@ -44,7 +45,7 @@ export class KeySet implements Keys {
   #failedMs = -Infinity;
   #refreshedMs = -Infinity;
   #fetching: Promise<void> | undefined;
-  /** Of the last fetch. */
+  /** The failure of the last fetch; undefined where it succeeded. */
   #failure: Error | undefined;
   #waiting = 0;
 
@@ -65,7 +66,7 @@ export class KeySet implements Keys {
     return this.#failure === undefined ? 'the JWKS is being fetched' : describe(this.#failure);
   }
 
-  /** Fetches the keys where there are none or they are old, so that nobody has to wait for them. Does not reject. */
+  /** Fetches the JWKS where there is none or it is old, so that no token has to wait for it. Does not reject. */
   async keep(): Promise<void> {
     if (this.#ageMs >= MAX_AGE_MS) await this.#renew().catch(() => undefined);
   }
@@ -101,11 +102,11 @@ export class KeySet implements Keys {
     const fetched = this.#fetch().catch((error: unknown) => {
       if (!haveKeys) throw error;
     });
-    // Of a server that did not answer, nobody waits for the next answer who can do without.
+    // After a failure, a token that older keys are good enough for does not wait.
     if (failure === undefined || !haveKeys) await fetched;
   }
 
-  /** One at a time, for all who wait. */
+  /** One fetch at a time, for all tokens that wait. */
   #fetch(): Promise<void> {
     this.#fetching ??= this.#load().finally(() => {
       this.#fetching = undefined;
@@ -114,12 +115,12 @@ export class KeySet implements Keys {
   }
 
   async #load(): Promise<void> {
-    const { url, timeoutMs, now, onFailure, algorithms } = this.#options;
+    const { url, timeout, now, onFailure, algorithms } = this.#options;
     try {
-      const keySet = await fetchJson(url, timeoutMs);
+      const keySet = await fetchJson(url, timeout());
       const find = createLocalJWKSet(keySet);
       if (!keySet.keys.some((key) => canVerify(key, algorithms))) {
-        // The keys that there were are withdrawn, and there are no others.
+        // The issuer has withdrawn the keys that we had.
         this.#find = undefined;
         this.#fetchedMs = -Infinity;
         throw new Error('the JWKS has no key for the allowed algorithms');
@@ -136,21 +137,21 @@ export class KeySet implements Keys {
   }
 }
 
-/** What the URL answers; `createLocalJWKSet` judges its shape. */
-async function fetchJson(url: URL, timeoutMs: number): Promise<JSONWebKeySet> {
-  // Who can redirect us can choose the keys.
-  const response = await fetch(url, { redirect: 'error', signal: AbortSignal.timeout(timeoutMs) });
+/** Fetches a URL as JSON; `createLocalJWKSet` checks its shape. */
+async function fetchJson(url: URL, signal: AbortSignal): Promise<JSONWebKeySet> {
+  // Whoever can redirect the fetch can choose the keys.
+  const response = await fetch(url, { redirect: 'error', signal });
   if (response.status !== 200) throw new Error(`the JWKS endpoint answered ${response.status}`);
   const text = (await bytesOf(response)).toString('utf8');
   try {
     return JSON.parse(text) as JSONWebKeySet;
   } catch {
-    // Not the parser's own words, which repeat what is there.
+    // The parser's own message would repeat the text.
     throw new Error('the JWKS endpoint did not answer JSON');
   }
 }
 
-/** An error and what it came of, in one line. */
+/** An error and its causes, in one line. */
 function describe({ message, cause }: Error): string {
   return cause instanceof Error ? `${message}: ${describe(cause)}` : message;
 }

@@ -2,14 +2,14 @@ import { SERVER_ID, SUBPROTOCOL_TOKEN_PREFIX, byteLength } from '../protocol/pro
 import type { Headers } from '../http/request.js';
 import { unauthorized, type Refusal } from '../http/refusal.js';
 
-/** OpenID Connect Core section 2 gives `sub` so many characters; within `ENVELOPE_BYTES` there is room for them. */
+/** The limit of OpenID Connect Core section 2, for which `ENVELOPE_BYTES` has room. */
 const MAX_SUBJECT_BYTES = 255;
 
 const CONTROL = /\p{Cc}/u;
 
 /**
- * The token of a request, which stands in `Authorization: Bearer` (RFC 6750 section 2.1) or, for browsers, which cannot set that
- * header, among the subprotocols as `bearer.<token>`. Never in the URL, which logs keep.
+ * The token of a request: in `Authorization: Bearer` (RFC 6750 section 2.1) or, for browsers, which cannot set that header, among the
+ * subprotocols as `bearer.<token>`. A token in the URL is not read, since URLs end up in logs.
  *
  * @returns 401 where there is none, or more than one
  */
@@ -21,8 +21,8 @@ export function bearerToken(headers: Headers): string | Refusal {
 }
 
 /**
- * Whether a token is written in the one way in which it can be (RFC 7515 section 7.1, RFC 4648 section 3.5): three parts in base64url,
- * without white space, padding or bits that no byte takes. Otherwise many texts would be the same token.
+ * Whether a token is in canonical form (RFC 7515 section 7.1, RFC 4648 section 3.5): three parts in base64url, without white space,
+ * padding or unused bits. Otherwise several texts would be the same token.
  */
 export function isCanonical(token: string): boolean {
   const parts = token.split('.');
@@ -41,7 +41,7 @@ export function isSubject(sub: unknown): sub is string {
   );
 }
 
-/** Credentials of another scheme are no token; two headers are one too many, whatever is in them. */
+/** Ignores credentials of another scheme. Two headers count as two tokens, whatever is in them. */
 function authorized(values: readonly string[]): readonly string[] {
   if (values.length > 1) return values;
   return values.map((value) => /^Bearer +(\S.*)$/i.exec(value)?.[1]).filter((token) => token !== undefined);

@@ -10,28 +10,28 @@ import { AUTH_UNAVAILABLE, unauthorized, type Refusal } from '../http/refusal.js
 import { isCanonical, isSubject } from './token.js';
 import type { Runtime } from '../runtime/runtime.js';
 
-/** Who a token says one is, or why it says nothing: 401; 503 where its key could not be had. Never rejects. */
+/** Resolves with the identity of a token, or the refusal: 401; 503 where its key could not be fetched. Never rejects. */
 export type Authenticate = (token: string) => Promise<Identity | Refusal>;
 
-/** Clocks of issuers may differ from ours by so much; `exp` counts so much longer, `nbf` so much earlier. */
+/** The clock of an issuer may differ from ours by this much: `exp` counts later, `nbf` earlier. */
 const LEEWAY_S = 5;
 
 /**
- * The last second that a date can name (RFC 3339), in seconds since the epoch: `exp` beyond it is no time. It is counted in milliseconds, or by
- * somebody who wants no end.
+ * The last second of the year 9999 (RFC 3339), in seconds since the epoch. An `exp` beyond it is refused: its issuer counts in milliseconds, or
+ * wants tokens without an end.
  */
 const MAX_EXP_S = 253_402_300_799;
 
-/** An answer with keys may take so long, or half of `UPGRADE_TIMEOUT_MS`: then there is time left to go on with older ones. */
+/** A fetch of the JWKS may take this time or half of `UPGRADE_TIMEOUT_MS`, whichever is less, so that there is time to go on with older keys. */
 const FETCH_TIMEOUT_MS = 5000;
 
-/** Of the keys that a token without a key's name may be signed with, so many are tried. */
+/** The most keys that are tried for a token without `kid`. */
 const MAX_KEYS_TRIED = 8;
 
 /** A JWKS that cannot be fetched is logged at most once in this time. */
 const LOG_INTERVAL_MS = 60_000;
 
-/** What is wrong with a token, by jose's codes; any other failure is none of the token's. */
+/** The codes of jose's errors that are the token's fault. */
 const TOKEN_FAULTS: ReadonlySet<string> = new Set([
   errors.JOSEAlgNotAllowed.code,
   errors.JOSENotSupported.code,
@@ -45,7 +45,7 @@ const TOKEN_FAULTS: ReadonlySet<string> = new Set([
 
 const NOT_VALID = 'the token is not valid';
 
-/** How tokens are to be checked; the variables of the same names say more. */
+/** The settings for tokens; see the variables of the same names. */
 export interface AuthConfig {
   readonly authJwtSecret: string | undefined;
   readonly authJwksUrl: string | undefined;
@@ -55,25 +55,25 @@ export interface AuthConfig {
   readonly upgradeTimeoutMs: number;
 }
 
-/** How tokens are checked, and whether they can be. */
+/** Checks tokens, and knows whether it can. */
 export interface Authentication {
   readonly authenticate: Authenticate;
-  /** Cold: while subscribed to, fetches keys at once, again while there are none, and before they are too old. Emits nothing of use. */
+  /** Cold. While subscribed to, fetches the JWKS at once, again while there is none, and when it is old. Its values mean nothing. */
   readonly kept$: Observable<unknown>;
-  /** Why no token can be checked, for who asks whether the pod is ready; undefined where they can. */
+  /** Why no token can be checked, for `/readyz`; undefined where tokens can be checked. */
   readonly problem: () => string | undefined;
 }
 
-/** Keys are looked after so often. */
+/** The interval at which `kept$` checks the age of the JWKS. */
 const KEEP_INTERVAL_MS = 5000;
 
 /**
- * Checks tokens (RFC 7519, by the rules of RFC 8725): the signature by an allowed algorithm, `exp`, which must be there, `nbf`,
- * `iss` and `aud` where they are asked for, and `sub`.
+ * Checks tokens (RFC 7519, by the rules of RFC 8725): the signature by an allowed algorithm, `exp` (required), `nbf`,
+ * `iss` and `aud` where the configuration names them, and `sub`.
  */
 export function authenticator(config: AuthConfig, runtime: Runtime, log: Logger): Authentication {
   const { scheduler, wallMs } = runtime;
-  // Ages of keys and intervals go by a clock that nobody sets; what was signed goes by the machine's, as its issuer's did.
+  // Ages and intervals go by the monotonic clock; `exp` and `nbf` by the machine's, as they did where they were signed.
   const now = () => scheduler.now();
   const throttle = new LogThrottle({ intervalMs: LOG_INTERVAL_MS, now });
   const onFailure = (error: unknown) => {
@@ -92,7 +92,7 @@ export function authenticator(config: AuthConfig, runtime: Runtime, log: Logger)
         onFailure(error);
         return AUTH_UNAVAILABLE;
       }
-      // The error itself holds the claims, and its message may repeat what the token says.
+      // The error itself is not logged: it holds the claims, and its message may repeat them.
       log.debug({ code: error.code, claim: claimOf(error) }, 'token refused');
       const expired = error instanceof errors.JWTExpired;
       return unauthorized(expired ? 'the token is expired' : NOT_VALID, 'invalid_token');
@@ -106,10 +106,11 @@ function keysOf(config: AuthConfig, now: () => number, onFailure: (error: unknow
   const { authJwtSecret, authJwksUrl, upgradeTimeoutMs } = config;
   if (authJwtSecret !== undefined) return secretKey(authJwtSecret);
   const timeoutMs = Math.min(FETCH_TIMEOUT_MS, Math.ceil(upgradeTimeoutMs / 2));
-  return new KeySet({ url: new URL(authJwksUrl ?? ''), timeoutMs, now, onFailure, algorithms: algorithmsOf(config) });
+  const timeout = () => AbortSignal.timeout(timeoutMs);
+  return new KeySet({ url: new URL(authJwksUrl ?? ''), timeout, now, onFailure, algorithms: algorithmsOf(config) });
 }
 
-/** Keys that are looked after. */
+/** Keys that `kept$` keeps fresh. */
 type KeptKeys = Keys & Pick<KeySet, 'keep' | 'problem'>;
 
 function secretKey(secret: string): KeptKeys {
@@ -135,7 +136,7 @@ function optionsOf(config: AuthConfig): JWTVerifyOptions {
 
 type Verify = (token: string, key: JWTVerifyGetKey) => Promise<JWTVerifyResult>;
 
-/** With the keys that are there, or, where none fits, with those that are there by now: issuers change their keys. */
+/** Verifies with the keys that there are and, where none fits, again with newer ones: issuers rotate their keys. */
 async function verified(token: string, keys: Keys, verify: Verify): Promise<JWTVerifyResult> {
   const attempt = () => verify(token, keys.find).catch((error: unknown) => verifiedByAny(token, error, verify));
   try {
@@ -146,7 +147,7 @@ async function verified(token: string, keys: Keys, verify: Verify): Promise<JWTV
   }
 }
 
-/** A token that does not name its key is tried with each that it may be signed with. */
+/** Tries a token without `kid` with each key that may have signed it. */
 async function verifiedByAny(token: string, error: unknown, verify: Verify): Promise<JWTVerifyResult> {
   if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
   let tried = 0;
@@ -161,10 +162,10 @@ async function verifiedByAny(token: string, error: unknown, verify: Verify): Pro
   throw new errors.JWSSignatureVerificationFailed();
 }
 
-/** Whether there are other keys since a token failed for want of one. */
+/** Whether newer keys were fetched for a token that fits none. */
 async function hasNewKeys(error: unknown, keys: Keys): Promise<boolean> {
   if (error instanceof errors.JWKSNoMatchingKey) return keys.refresh();
-  // Most likely it is forged, whether or not keys can be had at the moment.
+  // A bad signature is most likely a forged token, so a failed fetch does not turn it into a 503.
   if (error instanceof errors.JWSSignatureVerificationFailed) return keys.refresh().catch(() => false);
   return false;
 }
@@ -173,7 +174,7 @@ function isTokenFault(error: unknown): error is errors.JOSEError {
   return error instanceof errors.JOSEError && TOKEN_FAULTS.has(error.code);
 }
 
-/** The claim that did not pass: always one that we asked for. */
+/** The claim that failed: always one that the configuration names, never other content of the token. */
 function claimOf(error: errors.JOSEError): string | undefined {
   return error instanceof errors.JWTClaimValidationFailed || error instanceof errors.JWTExpired ? error.claim : undefined;
 }
@@ -181,9 +182,9 @@ function claimOf(error: errors.JOSEError): string | undefined {
 function identity(claims: JWTPayload, nowMs: number): Identity | Refusal {
   const { sub, exp } = claims;
   if (!isSubject(sub)) return unauthorized('the token names nobody', 'invalid_token');
-  // `1e400` is JSON, and would be an end that never comes.
+  // `1e400` is valid JSON, and would be infinite.
   if (exp === undefined || !(exp <= MAX_EXP_S)) return unauthorized('the token has no end', 'invalid_token');
   const expMs = exp * 1000;
-  // Whom only the leeway let in would otherwise be let go at once.
+  // A token that only the leeway let in would otherwise expire at once.
   return { subject: sub, claims, expiresAtMs: expMs > nowMs ? expMs : expMs + LEEWAY_S * 1000 };
 }

@@ -1,29 +1,29 @@
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-/** V8 otherwise lets garbage grow to several times of what lives; what a pod takes should follow its connections. */
+/** By default, V8 lets garbage grow to several times the live heap; the memory of a pod should follow its connections. */
 const HEAP_GROWING_PERCENT = 100;
 
 /**
- * Sets V8's collector up for a pod, at the start of its process: the heap grows to at most twice what lives, and is marked by the main
- * thread in small steps.
+ * Configures V8's garbage collector at the start of a pod's process: the heap grows to at most twice its live part, and the main thread
+ * marks it in small steps.
  */
 export function setUpCollector(): void {
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
-  // On a pod's only core, V8's marking threads would take whole time slices of the kernel's from the main one.
+  // On a single core, V8's marking threads would take whole time slices from the main thread.
   setFlagsFromString('--no-concurrent-marking');
 }
 
-/** V8 ends the process beyond this. Node chooses it by the memory of the machine or container, unless `--max-old-space-size` is given. */
+/** The heap size beyond which V8 ends the process: from the memory of the machine or container, or `--max-old-space-size`. */
 export function heapLimitBytes(): number {
   return getHeapStatistics().heap_size_limit;
 }
 
-/** Collects all garbage now, which takes some milliseconds: for a pod that nobody waits for. */
+/** Collects all garbage now, which blocks for some milliseconds: for a pod without connections. */
 export function collectGarbage(): void {
   setFlagsFromString('--expose-gc');
   const gc = runInNewContext('gc') as () => void;
-  // A collection that was under way keeps what died since it began; the second begins now.
+  // The first call may finish a collection that was under way, which keeps what died since it began.
   gc();
   gc();
 }

@@ -4,7 +4,7 @@ import { ERROR_CODES } from '../protocol/protocol.js';
 /** The broker accepted a publish, or it failed with this code (spec: error codes). */
 export type PublishOutcome = 'ok' | 'unavailable' | 'unconfirmed';
 
-/** What the service counts; spec's list of metrics says what each means. Labels outside their fixed list become `other`. */
+/** The events and values that the service counts. Labels outside their fixed list become `other`. */
 export interface Metrics {
   /** A connection was opened, or has ended. */
   connections(change: 1 | -1): void;
@@ -12,19 +12,19 @@ export interface Metrics {
   rooms(change: 1 | -1): void;
   /** A message came from a client; its type is `invalid` where it failed its check. */
   received(type: string): void;
-  /** A publish was confirmed or failed, so long after it was begun. */
+  /** A publish was confirmed or failed, this many seconds after it began. */
   published(outcome: PublishOutcome, seconds: number): void;
-  /** So many messages were handed to a socket. */
+  /** Messages were written to a socket. */
   delivered(messages: number): void;
-  /** A publication arrived so long after its timestamp. */
+  /** A publication arrived, this many seconds after its timestamp. */
   deliveryLag(seconds: number): void;
-  /** A connection ended for which so many messages had to wait at most. */
+  /** A connection ended; `messages` is the most that ever waited in its send buffer. */
   sendBufferHighWater(messages: number): void;
   /** A connection ended with this close code (RFC 6455 section 7.4). */
   closed(code: number): void;
   /** An upgrade was refused, by the `code` of its answer. */
   upgradeRefused(reason: string): void;
-  /** A client was told an error. */
+  /** An error was sent to a client. */
   errorSent(code: string): void;
   /** Publishing and receiving work, or do not. */
   brokerUp(up: boolean): void;
@@ -36,13 +36,13 @@ export interface Metrics {
   brokerReconnected(): void;
   /** A publication was no valid envelope. */
   brokerInvalid(): void;
-  /** A handler failed, by its type; or what goes around all, by its name. */
+  /** A handler failed, by its type, or middleware, by its name. */
   handlerFailed(type: string): void;
   /** A handler counts one of its events. */
   handlerEvent(type: string, event: string): void;
 }
 
-/** Metrics that nobody reads. */
+/** Metrics that count nothing. */
 export const noMetrics: Metrics = {
   connections: noop,
   rooms: noop,
@@ -64,7 +64,7 @@ export const noMetrics: Metrics = {
 };
 
 function noop(): void {
-  // Nobody reads.
+  // Counts nothing.
 }
 
 const MESSAGE_TYPES = ['chat', 'ping', 'pong', 'presence', 'notification', 'system', 'error', 'invalid'];
@@ -76,13 +76,13 @@ const REFUSALS = [
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const MESSAGES = [0, 1, 4, 16, 64, 128, 256];
 
-/** What may be label values of the metrics of handlers. */
+/** The handlers and middleware whose types, names and events become labels. */
 export interface MetricsOptions {
   readonly handlers?: readonly { readonly type: string; readonly events: readonly string[] }[] | undefined;
   readonly middleware?: readonly { readonly name: string; readonly events: readonly string[] }[] | undefined;
 }
 
-/** Metrics that a scrape reads. */
+/** Metrics with a scrape endpoint. */
 export interface ScrapedMetrics extends Metrics {
   readonly contentType: string;
   /** Prometheus' text format. */
@@ -92,7 +92,7 @@ export interface ScrapedMetrics extends Metrics {
 /**
  * Metrics for Prometheus, with Node's own process metrics, event-loop lag among them.
  *
- * @param options the handlers and what goes around them, as they are given to `createChatServer`: their types and events become labels
+ * @param options the handlers and middleware that are given to `createChatServer`: their types and events become labels
  */
 export function prometheusMetrics({ handlers = [], middleware = [] }: MetricsOptions = {}): ScrapedMetrics {
   const types = handlers.map(({ type }) => type);
@@ -124,7 +124,7 @@ export function prometheusMetrics({ handlers = [], middleware = [] }: MetricsOpt
     received: labelled('messages_received_total', 'Messages from clients.', 'type', [...MESSAGE_TYPES, ...types]),
     published: (outcome, seconds) => {
       published(outcome);
-      // What never went out took no time, and would make an outage look fast.
+      // A publish that was never sent took no time, and would make an outage look fast.
       if (outcome !== 'unavailable') publishSeconds(seconds);
     },
     delivered: counter('messages_delivered_total', 'Messages handed to a socket.'),
@@ -175,7 +175,7 @@ function maker(registry: Registry) {
         metric.observe(value);
       };
     },
-    /** A counter by a handler and its event, where all that is not declared counts as `other`. */
+    /** A counter by handler and event; an event that is not declared counts as `other`. */
     events: (
       name: string,
       help: string,
@@ -193,11 +193,11 @@ function maker(registry: Registry) {
         (children.get(JSON.stringify([type, event])) ?? other).inc();
       };
     },
-    /** A counter by one label, whose values outside the list count as `other`. */
+    /** A counter by one label; a value outside the list counts as `other`. */
     labelled: (name: string, help: string, label: string, values: readonly string[]) => {
       const metric = new Counter({ ...base(name, help), labelNames: [label] });
       const other = metric.labels('other');
-      // Made once: prom-client otherwise hashes the labels at every increment.
+      // Made in advance: prom-client would hash the labels at every increment.
       const children = new Map(values.map((value) => [value, metric.labels(value)]));
       for (const child of [other, ...children.values()]) child.inc(0);
       return (value: string) => {

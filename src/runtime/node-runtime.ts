@@ -5,7 +5,7 @@ import type { Runtime } from './runtime.js';
 
 const ID_BYTES = 16;
 
-/** Random bytes are asked for many ids at once: asking costs more than the bytes do. */
+/** Random bytes for many ids: one call costs more than its bytes do. */
 const pool = Buffer.alloc(ID_BYTES * 512);
 let used = pool.length;
 
@@ -17,17 +17,17 @@ function randomBytes(): Buffer {
   return pool.subarray(used, (used += ID_BYTES));
 }
 
-/** RxJS' own scheduler reads the machine's clock, which an operator or NTP may set; its timers do not. */
+/** RxJS' own scheduler reads the machine's clock, which an operator or NTP may set. Its timers are monotonic already. */
 const monotonicScheduler: SchedulerLike = {
   now: () => performance.timeOrigin + performance.now(),
   schedule: asyncScheduler.schedule.bind(asyncScheduler),
 };
 
-/** The real runtime: the system's clock, Node's event loop, random ids and real chance. */
+/** The runtime of the service: the system's clocks, Node's event loop, random ids and numbers. */
 export const nodeRuntime: Runtime = {
   scheduler: monotonicScheduler,
   wallMs: () => Date.now(),
-  // asapScheduler would be a microtask, which comes before the other sockets of this turn were read.
+  // Not asapScheduler: its microtasks run before the other sockets of this turn are read.
   turnEnd$: new Observable((subscriber) => {
     const immediate = setImmediate(() => {
       subscriber.next(undefined);

@@ -1,16 +1,16 @@
 import type { Observable, SchedulerLike } from 'rxjs';
 
 /**
- * What the pure core may not reach for itself: time, ids, chance and the event loop.
- * Production gives `nodeWorld` (runtime-node.ts); a test gives virtual time, counted ids and loaded dice.
+ * Time, ids, random numbers and the event loop, which the core does not access by itself.
+ * The service uses `nodeRuntime`; tests use virtual time, counted ids and fixed random numbers.
  */
 export interface Runtime {
   /**
-   * Every timer, and the clock for ages, intervals, deadlines and durations: `now()` is monotonic, in milliseconds. Setting the
-   * machine's clock does not move it, so it may differ from the time of day, and from the clock of any other machine.
+   * All timers, and the clock for ages, intervals, deadlines and durations. `now()` is monotonic, in milliseconds: setting the
+   * machine's clock does not move it, so it may differ from the time of day, and from other machines.
    */
   readonly scheduler: SchedulerLike;
-  /** The machine's clock, in milliseconds since the epoch: only for times that are shown or were signed. It can step back. */
+  /** The machine's clock, in milliseconds since the epoch, only for times that are shown or were signed. It can go back. */
   readonly wallMs: () => number;
   /** Cold; emits once and completes when the event loop ends the turn it is in. */
   readonly turnEnd$: Observable<unknown>;

@@ -12,6 +12,8 @@ let server: KeyServer;
 let nowMs: number;
 let failures: number;
 let set: KeySet;
+/** Of the fetch that is under way. */
+let timeout: AbortController;
 
 beforeEach(async () => {
   keys = [first];
@@ -20,7 +22,10 @@ beforeEach(async () => {
   failures = 0;
   set = new KeySet({
     url: new URL(server.url),
-    timeoutMs: 300,
+    timeout: () => {
+      timeout = new AbortController();
+      return timeout.signal;
+    },
     now: () => nowMs,
     onFailure: () => {
       failures += 1;
@@ -42,6 +47,11 @@ async function knows(key: SigningKey): Promise<boolean> {
     throw error;
   }
 }
+
+/** The answer of a server that hangs until the time of the fetch is over, which is at once. */
+const hang: KeyServer['answer'] = () => {
+  timeout.abort(new Error('timeout'));
+};
 
 function breakServer(): void {
   server.answer = (response) => response.writeHead(500).end();
@@ -103,7 +113,7 @@ describe('a refresh', () => {
 
   test('keeps 500 waiting and no more', async () => {
     await knows(first);
-    server.answer = () => undefined;
+    server.answer = hang;
     const asked = await Promise.allSettled(Array.from({ length: 600 }, () => set.refresh()));
     const reasons = asked.map((each) => (each.status === 'rejected' ? String(each.reason) : 'done'));
     expect(reasons.filter((reason) => reason.includes('too many'))).toHaveLength(100);
@@ -131,10 +141,11 @@ describe('while keys cannot be fetched', () => {
 
   test('nobody waits for a server that hangs, once it was seen to', async () => {
     await knows(first);
-    server.answer = () => undefined;
+    server.answer = hang;
     nowMs += 10 * MINUTE_MS;
     expect([await knows(first), failures]).toEqual([true, 1]);
     nowMs += 1000;
+    server.answer = () => undefined;
     // The second fetch has not failed yet.
     expect([await knows(first), failures]).toEqual([true, 1]);
   });
@@ -156,8 +167,14 @@ describe('an answer is no key set', () => {
     ['that is an array', (response) => response.end('[]')],
     ['that has no keys', (response) => response.end('{}')],
     ['whose keys are no objects', (response) => response.end('{"keys":[null]}')],
-    ['that never begins', () => undefined],
-    ['that never ends', (response) => response.write('{"keys":[')],
+    ['that never begins', hang],
+    [
+      'that never ends',
+      (response) =>
+        response.write('{"keys":[', () => {
+          timeout.abort(new Error('timeout'));
+        }),
+    ],
     ['that breaks off', (response) => response.writeHead(200, { 'Content-Length': '99' }).end('{"keys":[')],
     ['of more than 256 KiB', (response) => response.end(`{"keys":[]${' '.repeat(256 * 1024)}}`)],
     [

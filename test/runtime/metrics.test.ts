@@ -63,10 +63,10 @@ describe('a label takes only values from a fixed list, the rest is `other`', () 
     expect(ours(after)).toEqual(ours(before));
   });
 
-  test('handlers and what goes around them count the events that they declare', async () => {
+  test('handlers and middleware should count the events that they declare', async () => {
     const options = {
       handlers: [{ type: 'reaction', events: ['added', 'removed'] }],
-      around: [{ name: 'limit', events: ['refused'] }],
+      middleware: [{ name: 'limit', events: ['refused'] }],
     };
     const lines = await scraped(
       [
