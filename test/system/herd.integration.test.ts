@@ -51,10 +51,10 @@ test('6,000 clients that a drain drops are told moments to come back that spread
   expect(waits.filter((ms) => !Number.isInteger(ms) || ms < 0 || ms > RECONNECT_SPREAD_MS)).toEqual([]);
   expectEven(waits.map((ms) => ms / (RECONNECT_SPREAD_MS + 1)));
   // The last close is due near the end of the spread, and no timer is early.
-  const [drainingMs, stoppedMs] = await Promise.all(
-    ['draining', 'stopped'].map(async (msg) => (await service.logged(msg))['time']),
+  const [drainingMs = NaN, stoppedMs = NaN] = await Promise.all(
+    ['draining', 'stopped'].map(async (msg) => new Date((await service.logged(msg))['time'] as string | number).getTime()),
   );
-  expect(Number(stoppedMs) - Number(drainingMs)).toBeGreaterThan(0.95 * CLOSE_SPREAD_MS);
+  expect(stoppedMs - drainingMs).toBeGreaterThan(0.95 * CLOSE_SPREAD_MS);
   // Not one after the other as they came.
   expect(Math.abs(trend(order))).toBeLessThan(SIGMAS / Math.sqrt(CLIENTS));
   // Who is closed first is not who comes back first.
