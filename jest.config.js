@@ -12,10 +12,12 @@ export default {
     '^chat-api$': '<rootDir>/src/index.ts',
     '^chat-api/testing$': '<rootDir>/src/testing/index.ts',
   },
-  // It has a package.json and a build of its own, which are nobody's module here.
+  // Each has a build of its own, and the benchmark a package.json too: Jest must not take them for modules of the tests.
   modulePathIgnorePatterns: ['<rootDir>/bench/', '<rootDir>/simulation/.build/'],
-  // A test that hangs is to end, and one on a machine that does other work as well is not.
-  testTimeout: 60_000,
+  // Tests wait for events. This only ends a test that hangs: it must be longer than any takes on a machine with other work.
+  testTimeout: 600_000,
   // Integration tests wait more than they work; by default Jest would leave one of two cores idle.
   maxWorkers: 2,
+  // `npm run coverage`: of the unit tests, since the built service runs in processes of its own.
+  collectCoverageFrom: ['src/**/*.ts'],
 };

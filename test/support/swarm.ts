@@ -1,8 +1,10 @@
 import { connect, type Socket } from 'node:net';
-import { upgradeRequest } from './raw.js';
+import { clientFrame, upgradeRequest } from './raw.js';
 
 const TEXT = 1;
 const CLOSE = 8;
+const PING = 9;
+const FINAL_PONG = 0x8a;
 
 export interface SwarmOptions {
   readonly port: number;
@@ -15,7 +17,7 @@ export interface SwarmOptions {
   readonly onText?: (nth: number, payload: Buffer) => void;
 }
 
-/** One of very many clients: a socket and a frame reader, nothing else. */
+/** One of very many clients: a socket and a frame reader that answers pings, nothing else. */
 export class SwarmMember {
   readonly socket: Socket;
   closeCode: number | undefined;
@@ -55,6 +57,7 @@ export class SwarmMember {
 
   #take(opcode: number, payload: Buffer): void {
     if (opcode === TEXT) this.#onText(payload);
+    if (opcode === PING && this.socket.writable) this.socket.write(clientFrame(FINAL_PONG, payload));
     if (opcode === CLOSE) {
       this.closeCode = payload.readUInt16BE(0);
       this.socket.end();

@@ -6,8 +6,8 @@ import { startService } from '../support/service.js';
 import { swarm } from '../support/swarm.js';
 
 const CLIENTS = 6000;
-const SHUTDOWN_TIMEOUT_MS = 5000;
-/** Closes take most of that; the rest is for closing handshakes. */
+const SHUTDOWN_TIMEOUT_MS = 30_000;
+/** Closes take most of that; the rest, six seconds, is for the closing handshakes of a busy machine. */
 const CLOSE_SPREAD_MS = 0.8 * SHUTDOWN_TIMEOUT_MS;
 /** One a millisecond, where that is more than five seconds. */
 const RECONNECT_SPREAD_MS = CLIENTS;
@@ -51,10 +51,10 @@ test('6,000 clients that a drain drops are told moments to come back that spread
   expect(waits.filter((ms) => !Number.isInteger(ms) || ms < 0 || ms > RECONNECT_SPREAD_MS)).toEqual([]);
   expectEven(waits.map((ms) => ms / (RECONNECT_SPREAD_MS + 1)));
   // The last close is due near the end of the spread, and no timer is early.
-  const [drainingMs, stoppedMs] = await Promise.all(
+  const [drainingMs = NaN, stoppedMs = NaN] = await Promise.all(
     ['draining', 'stopped'].map(async (msg) => Date.parse(String((await service.logged(msg))['time']))),
   );
-  expect(Number(stoppedMs) - Number(drainingMs)).toBeGreaterThan(0.95 * CLOSE_SPREAD_MS);
+  expect(stoppedMs - drainingMs).toBeGreaterThan(0.95 * CLOSE_SPREAD_MS);
   // Not one after the other as they came.
   expect(Math.abs(trend(order))).toBeLessThan(SIGMAS / Math.sqrt(CLIENTS));
   // Who is closed first is not who comes back first.
