@@ -25,11 +25,11 @@ test.each([
   'other:room:tea',
   'other:global',
   'xchat-api:global',
-])('the channel %p is no room’s', (channel) => {
+])('the channel %p belongs to no room', (channel) => {
   expect(channels.roomOf(channel)).toBeUndefined();
 });
 
-test('the channel of a room without a name is not the global one', () => {
+test('the room prefix without a name belongs to no room', () => {
   expect(channels.roomOf('chat-api:room:')).toBeUndefined();
 });
 

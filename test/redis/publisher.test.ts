@@ -16,9 +16,9 @@ class Scene {
   readonly publisher: RedisPublisher;
   /** The server of the link. */
   server = 'here';
-  /** Whether somebody can be asked who is the master. */
+  /** Whether it is known who is the master. */
   isKnown = true;
-  /** What happened, as `{ms} {what}`. */
+  /** The events, as `{ms} {event}`. */
   readonly log: string[] = [];
   readonly scheduler: TestScheduler;
 
@@ -34,10 +34,10 @@ class Scene {
     });
   }
 
-  live() {
+  start() {
     return this.publisher.session$(this.link).subscribe({
       error: (error: Error) => {
-        this.#note(`over: ${error.message}`);
+        this.#note(`ended: ${error.message}`);
       },
     });
   }
@@ -53,8 +53,8 @@ class Scene {
     });
   }
 
-  /** What all pods were told, as `{ms} since {since} {id}`, each once: `since` by the ages, which have to agree with the times. */
-  get told(): readonly string[] {
+  /** The announced spans, as `{ms} since {since}`, each once. Their ages have to agree with their times. */
+  get announced(): readonly string[] {
     const lines = this.announcements.map(({ ms, id, ageMs, wallMs }) => {
       // An age is written a thousandth older.
       expect(ageMs - (ms - wallMs)).toBeGreaterThanOrEqual(0);
@@ -77,7 +77,7 @@ class Scene {
     timer(ms, this.scheduler).subscribe(act);
   }
 
-  /** Everything that happens before this. */
+  /** The events before a time. */
   until(ms: number): readonly string[] {
     this.scheduler.maxFrames = ms;
     this.scheduler.flush();
@@ -96,44 +96,44 @@ function scene(play: (scene: Scene) => void): void {
 }
 
 describe('a publish', () => {
-  test('is accepted when Redis answers', () => {
+  test('is accepted when Redis replies', () => {
     scene((it) => {
-      it.live();
+      it.start();
       it.publish('hello');
       expect(it.until(100)).toEqual(['1 hello accepted']);
     });
   });
 
-  test('is unavailable while there is no connection, and is not kept for later', () => {
+  test('is unavailable without a connection, and is not queued', () => {
     scene((it) => {
       it.publish('hello');
-      it.live();
+      it.start();
       expect(it.until(100)).toEqual(['0 hello unavailable']);
       expect(it.link.asked).toEqual([]);
     });
   });
 
-  test('that Redis refuses is unavailable, and the connection goes on', () => {
+  test('is unavailable if Redis refuses it, and the session goes on', () => {
     scene((it) => {
-      it.live();
+      it.start();
       it.link.outcome = () => throwError(() => new RefusedError('NOPERM'));
       it.publish('hello');
       expect(it.until(100)).toEqual(['0 hello unavailable']);
     });
   });
 
-  test('whose connection breaks is unconfirmed', () => {
+  test('is unconfirmed if its connection is lost', () => {
     scene((it) => {
-      it.live();
+      it.start();
       it.link.outcome = () => throwError(() => new LinkError('broken'));
       it.publish('hello');
       expect(it.until(100)).toEqual(['0 hello unconfirmed']);
     });
   });
 
-  test('that is not answered in time ends the connection, and what else is under way is unconfirmed too', () => {
+  test('without a reply in time ends the session, and all pending publishes are unconfirmed', () => {
     scene((it) => {
-      it.live();
+      it.start();
       it.at(10, () => {
         it.publish('answered');
       });
@@ -146,17 +146,17 @@ describe('a publish', () => {
       });
       expect(it.until(1000)).toEqual([
         '11 answered accepted',
-        '360 over: a publish was not confirmed within 300 ms',
+        '360 ended: a publish was not confirmed within 300 ms',
         '360 first unconfirmed',
         '360 second unconfirmed',
       ]);
     });
   });
 
-  test('has a deadline of its own, though others are confirmed all the time before it', () => {
+  test('has a deadline of its own, though earlier ones are confirmed all the time', () => {
     scene((it) => {
-      it.live();
-      // A thin line: an answer every 26 ms, where ten publishes come every 100 ms.
+      it.start();
+      // A slow connection: a reply every 26 ms, with ten publishes every 100 ms.
       let freeMs = 0;
       it.link.outcome = () => {
         freeMs = Math.max(freeMs, it.scheduler.now()) + 26;
@@ -168,136 +168,136 @@ describe('a publish', () => {
         });
       }
       const log = it.until(1000);
-      expect(log.find((line) => line.includes('over'))).toBe('400 over: a publish was not confirmed within 300 ms');
-      const told = log.filter((line) => !line.includes('over')).map((line) => line.split(/[ .]/).map(Number));
-      const lateMs = told.map(([toldMs = 0, nth = 0]) => toldMs - 100 * nth);
+      expect(log.find((line) => line.includes('ended'))).toBe('400 ended: a publish was not confirmed within 300 ms');
+      const results = log.filter((line) => !line.includes('ended')).map((line) => line.split(/[ .]/).map(Number));
+      const lateMs = results.map(([settledMs = 0, nth = 0]) => settledMs - 100 * nth);
       expect(Math.max(...lateMs)).toBe(300);
     });
   });
 
-  test('under way when the connection is given up is unconfirmed', () => {
+  test('that is pending when the session is unsubscribed from is unconfirmed', () => {
     scene((it) => {
-      const life = it.live();
+      const session = it.start();
       it.link.outcome = () => NEVER;
       it.publish('hello');
       it.at(50, () => {
-        life.unsubscribe();
+        session.unsubscribe();
       });
       expect(it.until(1000)).toEqual(['50 hello unconfirmed']);
     });
   });
 });
 
-describe('a connection', () => {
-  test('is asked every 1.5 s whether its server is still a master, and is over when it is not', () => {
+describe('a session', () => {
+  test('sends ROLE every 1.5 s, and ends when its server is not a master', () => {
     scene((it) => {
-      it.live();
+      it.start();
       it.at(3500, () => (it.link.role = 'slave'));
-      expect(it.until(10_000)).toEqual(['4501 over: the server is a slave, not a master']);
+      expect(it.until(10_000)).toEqual(['4501 ended: the server is a slave, not a master']);
       expect(it.link.asked).toEqual(['1500 ROLE', '3000 ROLE', '4500 ROLE']);
     });
   });
 
-  test('is over when it is idle and its server does not answer', () => {
+  test('ends when it is idle and its server does not reply', () => {
     scene((it) => {
-      it.live();
+      it.start();
       it.link.outcome = () => NEVER;
-      expect(it.until(10_000)).toEqual(['1800 over: ROLE was not answered within 300 ms']);
+      expect(it.until(10_000)).toEqual(['1800 ended: ROLE was not answered within 300 ms']);
     });
   });
 });
 
-describe('what went to a server that was the master no longer', () => {
-  test('is told to all pods by the next life, since the server was last known to be the master', () => {
+describe('messages published to a demoted master', () => {
+  test('are announced by the next session, since the server was last confirmed as the master', () => {
     scene((it) => {
-      it.live();
+      it.start();
       it.at(3200, () => {
         it.publish('misplaced');
       });
       it.at(3500, () => (it.link.role = 'slave'));
       it.at(5000, () => {
-        it.live();
+        it.start();
       });
       it.until(6000);
-      expect(it.told).toEqual(['5000 since 2625']);
+      expect(it.announced).toEqual(['5000 since 2625']);
     });
   });
 
-  test('is told where the next life leads to another server, whatever ended the one before', () => {
+  test('are announced if the next session is at another server, however the session ended', () => {
     scene((it) => {
-      const life = it.live();
+      const session = it.start();
       it.at(2500, () => {
         it.publish('misplaced');
-        life.unsubscribe();
+        session.unsubscribe();
         it.server = 'there';
-        it.live();
+        it.start();
       });
       it.until(3000);
-      expect(it.told).toEqual(['2500 since 1125']);
+      expect(it.announced).toEqual(['2500 since 1125']);
     });
   });
 
-  test('is told where what it publishes does not arrive, since the last time that it did', () => {
+  test('are announced after a lost canary, since the last canary that arrived', () => {
     scene((it) => {
-      it.live();
+      it.start();
       it.at(3100, () => {
         it.publish('misplaced');
         it.publisher.canaryLost({ ms: 700, wallMs: 700 });
         it.publisher.canaryLost({ ms: 700, wallMs: 700 });
       });
       it.at(4000, () => {
-        it.live();
+        it.start();
       });
-      expect(it.until(5000)).toEqual(['3100 over: what is published does not arrive', '3100 misplaced unconfirmed']);
-      expect(it.told).toEqual(['4000 since 325']);
+      expect(it.until(5000)).toEqual(['3100 ended: what is published does not arrive', '3100 misplaced unconfirmed']);
+      expect(it.announced).toEqual(['4000 since 325']);
     });
   });
 
   test.each([
-    { when: 'before the connection is lost', atMs: 2400, told: ['2500 since 1125'] },
-    { when: 'before its server was known to be the master again', atMs: 1400, told: [] },
-  ])('is told where another connection found that out $when: $told', ({ atMs, told }) => {
+    { when: 'before the session ends', atMs: 2400, announced: ['2500 since 1125'] },
+    { when: 'before its server is confirmed as the master again', atMs: 1400, announced: [] },
+  ])('are announced if another connection notices the demotion $when: $announced', ({ atMs, announced }) => {
     scene((it) => {
-      const life = it.live();
+      const session = it.start();
       it.at(atMs, () => {
         it.publisher.masterDemoted();
       });
       it.at(2500, () => {
         it.publish('misplaced');
-        life.unsubscribe();
-        it.live();
+        session.unsubscribe();
+        it.start();
       });
       it.until(3000);
-      expect(it.told).toEqual(told);
+      expect(it.announced).toEqual(announced);
     });
   });
 
-  test('is told again where it was refused', () => {
+  test('are announced again if Redis refused the announcement', () => {
     scene((it) => {
-      const first = it.live();
+      const first = it.start();
       it.at(500, () => {
         it.publish('misplaced');
         first.unsubscribe();
         it.server = 'there';
         it.link.outcome = () => throwError(() => new RefusedError('OOM'));
-        it.live();
+        it.start();
       });
       it.at(1000, () => (it.link.outcome = () => timer(1, it.scheduler).pipe(ignoreElements())));
       it.until(4000);
       // Refused, with an age of its own each time; then accepted, and repeated.
       expect(it.announcements.map(({ ms, ageMs }) => `${ms} ${ageMs}`)).toEqual(['500 876', '2000 2378', '3500 3879']);
-      expect(it.told).toEqual(['500 since -375']);
+      expect(it.announced).toEqual(['500 since -375']);
     });
   });
 
-  test('is told some times, with a new age each time and one id', () => {
+  test('are announced four times, with a new age each time and one id', () => {
     scene((it) => {
-      const life = it.live();
+      const session = it.start();
       it.at(500, () => {
         it.publish('misplaced');
-        life.unsubscribe();
+        session.unsubscribe();
         it.server = 'there';
-        it.live();
+        it.start();
       });
       it.until(20_000);
       expect(it.announcements.map(({ ms, id, wallMs }) => `${ms} ${id} ${wallMs}`)).toEqual([
@@ -306,26 +306,26 @@ describe('what went to a server that was the master no longer', () => {
         '3500 id-1 -375',
         '5000 id-1 -375',
       ]);
-      expect(it.told).toEqual(['500 since -375']);
+      expect(it.announced).toEqual(['500 since -375']);
     });
   });
 
-  test('is nothing where the connection was lost and the server is the same', () => {
+  test('are none if the connection was lost and the server is the same', () => {
     scene((it) => {
-      const life = it.live();
+      const session = it.start();
       it.at(2500, () => {
         it.publish('hello');
-        life.unsubscribe();
-        it.live();
+        session.unsubscribe();
+        it.start();
       });
       it.until(3000);
-      expect(it.told).toEqual([]);
+      expect(it.announced).toEqual([]);
     });
   });
 
-  test('is nothing where nothing was published since it was known to be the master, canaries aside', () => {
+  test('are none if only canaries were published since it was confirmed as the master', () => {
     scene((it) => {
-      it.live();
+      it.start();
       it.at(2500, () => {
         it.publish('in time');
       });
@@ -334,52 +334,52 @@ describe('what went to a server that was the master no longer', () => {
       });
       it.at(3600, () => (it.link.role = 'slave'));
       it.at(5000, () => {
-        it.live();
+        it.start();
       });
       it.until(6000);
-      expect(it.told).toEqual([]);
+      expect(it.announced).toEqual([]);
     });
   });
 
-  test('reaches back to when somebody could be asked last', () => {
+  test('are announced since the last time at which the master was known', () => {
     scene((it) => {
-      it.live();
+      it.start();
       it.at(4000, () => (it.isKnown = false));
       it.at(9000, () => {
         it.publish('misplaced');
       });
       it.at(9500, () => (it.link.role = 'slave'));
       it.at(11_000, () => {
-        it.live();
+        it.start();
       });
       it.until(12_000);
-      expect(it.told).toEqual(['11000 since 2625']);
+      expect(it.announced).toEqual(['11000 since 2625']);
     });
   });
 
-  test('is told again until Redis has accepted that, with what comes to it meanwhile', () => {
+  test('are announced until Redis has accepted it, together with those of later sessions', () => {
     scene((it) => {
-      const first = it.live();
+      const first = it.start();
       it.at(500, () => {
         it.publish('misplaced');
         first.unsubscribe();
         it.server = 'there';
         it.link.outcome = () => NEVER;
-        const second = it.live();
+        const second = it.start();
         it.at(100, () => {
           it.publish('misplaced too');
           second.unsubscribe();
           it.server = 'elsewhere';
           it.link.outcome = () => timer(1, it.scheduler).pipe(ignoreElements());
-          const third = it.live();
+          const third = it.start();
           it.at(100, () => {
             third.unsubscribe();
-            it.live();
+            it.start();
           });
         });
       });
       it.until(1500);
-      expect(it.told).toEqual(['500 since -375', '600 since -375']);
+      expect(it.announced).toEqual(['500 since -375', '600 since -375']);
     });
   });
 });

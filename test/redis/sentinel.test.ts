@@ -10,9 +10,9 @@ import { ScriptedLink } from '../support/redis-link.js';
 const MASTER = '10.0.0.1:6379';
 const REFUSED = throwError(() => new LinkError('connect ECONNREFUSED'));
 
-/** What comes of asking sentinels whether a server is the master: what they emit, and how they end. */
-function agreement(server: string, link$: (link: ScriptedLink) => Observable<RedisLink>, answer: unknown): readonly unknown[] {
-  const told: unknown[] = [];
+/** What verifying a server emits, and how it ends. */
+function verified(server: string, link$: (link: ScriptedLink) => Observable<RedisLink>, answer: unknown): readonly unknown[] {
+  const seen: unknown[] = [];
   marbles((_, scheduler) => {
     const link = new ScriptedLink(scheduler);
     link.call = () => of(answer);
@@ -27,44 +27,44 @@ function agreement(server: string, link$: (link: ScriptedLink) => Observable<Red
       log: silentLogger,
     });
     const connected = sentinels.connected().subscribe();
-    const agreed = sentinels.verify(server).subscribe({
-      next: (value) => told.push(value),
-      error: (error: unknown) => told.push(error),
-      complete: () => told.push('complete'),
+    const verifying = sentinels.verify(server).subscribe({
+      next: (value) => seen.push(value),
+      error: (error: unknown) => seen.push(error),
+      complete: () => seen.push('complete'),
     });
     scheduler.schedule(() => {
       connected.unsubscribe();
-      agreed.unsubscribe();
+      verifying.unsubscribe();
     }, 1000);
   });
-  return told;
+  return seen;
 }
 
 const reached = (link: ScriptedLink) => concat(of(link), NEVER);
 
-describe('whether a server is the master', () => {
-  test('is agreed by a sentinel that calls it so, and nothing else is said', () => {
-    expect(agreement(MASTER, reached, ['10.0.0.1', '6379'])).toEqual(['complete']);
+describe('a server', () => {
+  test('is verified if the sentinel names it as the master', () => {
+    expect(verified(MASTER, reached, ['10.0.0.1', '6379'])).toEqual(['complete']);
   });
 
-  test('is denied by a sentinel that calls another so', () => {
-    const [error] = agreement(MASTER, reached, ['10.0.0.2', '6379']);
+  test('is demoted if the sentinel names another', () => {
+    const [error] = verified(MASTER, reached, ['10.0.0.2', '6379']);
     expect(error).toBeInstanceOf(DemotedError);
     expect(error).toMatchObject({ message: 'the master is 10.0.0.2:6379 now, not 10.0.0.1:6379' });
   });
 
-  test('is not known where no sentinel answers, which proves nothing', () => {
-    expect(agreement(MASTER, () => REFUSED, undefined)).toEqual(['unknown', 'complete']);
+  test('may be the master or not if no sentinel answers', () => {
+    expect(verified(MASTER, () => REFUSED, undefined)).toEqual(['unknown', 'complete']);
   });
 
-  test('is not known where the sentinels know no such master', () => {
-    expect(agreement(MASTER, reached, null)).toEqual(['unknown', 'complete']);
+  test('may be the master or not if the sentinels do not know the name', () => {
+    expect(verified(MASTER, reached, null)).toEqual(['unknown', 'complete']);
   });
 
   test.each([['OK'], [1], [[]], [['10.0.0.1']], [['10.0.0.1', 6379]], [['', '6379']], [['10.0.0.1', '0']], [[null, null]]])(
-    'is not known from an answer of another form: %j',
+    'may be the master or not after a malformed reply: %j',
     (answer) => {
-      expect(agreement(MASTER, reached, answer)).toEqual(['unknown', 'complete']);
+      expect(verified(MASTER, reached, answer)).toEqual(['unknown', 'complete']);
     },
   );
 });

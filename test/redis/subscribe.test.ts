@@ -8,10 +8,10 @@ import { ScriptedLink } from '../support/redis-link.js';
 
 const TIMEOUT_MS = 300;
 
-/** Channels that are asked for in virtual time, and what came of it. */
+/** Subscribes a link in virtual time. */
 class Scene {
   readonly link: ScriptedLink;
-  /** What happened, as `{ms} {what}`. */
+  /** The events, as `{ms} {event}`. */
   readonly log: string[] = [];
   readonly #scheduler: TestScheduler;
 
@@ -42,13 +42,13 @@ class Scene {
     });
   }
 
-  /** What comes of a channel that is forbidden. */
+  /** Called for a channel without access. */
   forbidden(channel: string): Observable<never> {
     this.#note(`${channel} forbidden`);
     return EMPTY;
   }
 
-  /** Everything that happens before this. */
+  /** The events before a time. */
   until(ms: number): readonly string[] {
     this.#scheduler.maxFrames = ms;
     this.#scheduler.flush();
@@ -70,8 +70,8 @@ function scene(play: (it: Scene) => void): void {
   });
 }
 
-describe('channels that are asked for', () => {
-  test('together are confirmed with one command, and are complete then', () => {
+describe('channels that are subscribed to', () => {
+  test('in one batch are confirmed with one command', () => {
     scene((it) => {
       it.ask(['a', 'b', 'c']);
       expect(it.until(100)).toEqual(['1 a confirmed', '1 b confirmed', '1 c confirmed', '1 complete']);
@@ -79,7 +79,7 @@ describe('channels that are asked for', () => {
     });
   });
 
-  test('apart are asked for at once, and complete with the last', () => {
+  test('in several batches are requested at once, and complete with the last', () => {
     scene((it) => {
       let commands = 0;
       it.link.outcome = () => it.after((commands += 10));
@@ -92,14 +92,14 @@ describe('channels that are asked for', () => {
     });
   });
 
-  test('complete at once where there are none', () => {
+  test('complete at once if there are none', () => {
     scene((it) => {
       it.ask([], { batches: () => [] });
       expect([it.log, it.link.asked]).toEqual([['0 complete'], []]);
     });
   });
 
-  test('are not asked for before somebody waits for the answer', () => {
+  test('are not requested before the observable is subscribed to', () => {
     marbles((_, scheduler) => {
       const link = new ScriptedLink(scheduler);
       const never = { confirmed: () => undefined, isElsewhere: () => false, forbidden: () => EMPTY };
@@ -110,7 +110,7 @@ describe('channels that are asked for', () => {
 });
 
 describe('a Redis that does not answer', () => {
-  test('is waited for as long as the timeout', () => {
+  test('ends the subscription after the timeout', () => {
     scene((it) => {
       it.link.outcome = () => NEVER;
       it.ask(['a']);
@@ -119,7 +119,7 @@ describe('a Redis that does not answer', () => {
     });
   });
 
-  test('is waited for as long as anything comes from it', () => {
+  test('is waited for while bytes come from it', () => {
     scene((it) => {
       it.link.outcome = () => it.after(1000);
       it.ask(['a']);
@@ -136,7 +136,7 @@ describe('a Redis that does not answer', () => {
 });
 
 describe('channels that Redis refuses', () => {
-  test('that are elsewhere are no error, and are not asked for in halves', () => {
+  test('are no error if they are elsewhere, and are not divided into halves', () => {
     scene((it) => {
       it.link.refused = new Set(['b']);
       it.link.refusal = 'MOVED 1 127.0.0.1:7001';
@@ -154,7 +154,7 @@ describe('channels that Redis refuses', () => {
     });
   });
 
-  test('for a user who may not hear one are asked for in halves, one after the other, until that one is known', () => {
+  test('are divided into halves, one after the other, until the one without access is found', () => {
     scene((it) => {
       it.link.refused = new Set(['c']);
       it.ask(['a', 'b', 'c', 'd', 'e']);
@@ -172,7 +172,7 @@ describe('channels that Redis refuses', () => {
     });
   });
 
-  test('are waited for: what comes of a forbidden one comes first', () => {
+  test('wait for the result of the one without access', () => {
     scene((it) => {
       it.link.refused = new Set(['a']);
       it.ask(['a', 'b'], { forbidden: () => it.after(50) });
@@ -180,7 +180,7 @@ describe('channels that Redis refuses', () => {
     });
   });
 
-  test('end it with the error that comes of a forbidden one; the other half is not asked for', () => {
+  test('end with the error of the one without access; the other half is not requested', () => {
     scene((it) => {
       it.link.refused = new Set(['a']);
       it.ask(['a', 'b'], {
@@ -197,7 +197,7 @@ describe('channels that Redis refuses', () => {
     'NOPERM this user has no permissions to run the subscribe command',
     'ERR the channel is NOPERM',
     'LOADING Redis is loading the dataset in memory',
-  ])('for another reason end it: %s', (refusal) => {
+  ])('end with any other error reply: %s', (refusal) => {
     scene((it) => {
       it.link.refused = new Set(['a']);
       it.link.refusal = refusal;

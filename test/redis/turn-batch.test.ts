@@ -2,8 +2,8 @@ import { describe, expect, test } from '@jest/globals';
 import { TurnBatch } from '../../src/redis/turn-batch.js';
 import { marbles, virtualRuntime } from '../support/marbles.js';
 
-/** What a batch hands over, as `{ms} {values}`: a letter is added when it comes, `X` clears. */
-function handedOver(story: string): readonly string[] {
+/** What a batch flushes, as `{ms} {values}`. A letter is added, `X` clears. */
+function flushed(story: string): readonly string[] {
   const used: string[] = [];
   marbles(({ hot, flush }, scheduler) => {
     const { turnEnd$ } = virtualRuntime(scheduler);
@@ -18,23 +18,23 @@ function handedOver(story: string): readonly string[] {
 }
 
 describe('a batch', () => {
-  test('is handed over once at the end of a turn, in the order in which it was added', () => {
-    expect(handedOver('-(abc)')).toEqual(['1 abc']);
+  test('is flushed once at the end of a turn, in order', () => {
+    expect(flushed('-(abc)')).toEqual(['1 abc']);
   });
 
   test('is a new one in each turn', () => {
-    expect(handedOver('-(ab)-(ca)')).toEqual(['1 ab', '6 ca']);
+    expect(flushed('-(ab)-(ca)')).toEqual(['1 ab', '6 ca']);
   });
 
-  test('without anything in it is not handed over', () => {
-    expect(handedOver('-(abX)-c')).toEqual(['7 c']);
+  test('that is empty is not flushed', () => {
+    expect(flushed('-(abX)-c')).toEqual(['7 c']);
   });
 
-  test('that was cleared has what the same turn adds after that, once', () => {
-    expect(handedOver('-(abXcd)')).toEqual(['1 cd']);
+  test('that was cleared flushes what is added later in the same turn', () => {
+    expect(flushed('-(abXcd)')).toEqual(['1 cd']);
   });
 
-  test('takes what is added while it is handed over into the next turn', () => {
+  test('flushes what is added during a flush in the next turn', () => {
     marbles(({ flush }, scheduler) => {
       const { turnEnd$ } = virtualRuntime(scheduler);
       const used: string[] = [];

@@ -1,8 +1,9 @@
-import { startRedis, type TestRedis } from './redis.js';
+import type { Redis } from 'ioredis';
+import { retry, startRedis, type TestRedis } from './redis.js';
 
-const SLOT_COUNT = 16_384;
+const SLOTS = 16_384;
 
-/** Real masters of a Redis Cluster, and as many replicas of the first of them as wanted. */
+/** Real masters of a Redis Cluster, and replicas of the first of them. */
 export interface TestCluster {
   readonly masters: readonly TestRedis[];
   readonly replicas: readonly TestRedis[];
@@ -15,38 +16,28 @@ export interface TestCluster {
 
 export interface TestClusterOptions {
   readonly replicas?: number;
-  /** After so long without an answer a server is taken for dead. */
+  /** A server that does not answer for this long is taken to have failed. */
   readonly nodeTimeoutMs?: number;
+}
+
+/** A server of a cluster: its address, and a client. */
+export interface ClusterServer {
+  readonly address: string;
+  readonly client: Redis;
 }
 
 export async function startCluster({ replicas = 0, nodeTimeoutMs = 1000 }: TestClusterOptions = {}): Promise<TestCluster> {
   const args = [
-    '--cluster-enabled',
-    'yes',
-    '--cluster-node-timeout',
-    String(nodeTimeoutMs),
-    '--cluster-replica-validity-factor',
-    '0',
+    ...['--cluster-enabled', 'yes', '--cluster-node-timeout', String(nodeTimeoutMs)],
+    ...['--cluster-replica-validity-factor', '0'],
   ];
   const all = await Promise.all(Array.from({ length: 3 + replicas }, () => startRedis(undefined, args)));
-  const masters = all.slice(0, 3);
-  const share = Math.ceil(SLOT_COUNT / masters.length);
-  await Promise.all(
-    masters.map(({ client }, nth) =>
-      client.call('CLUSTER', 'ADDSLOTSRANGE', String(nth * share), String(Math.min((nth + 1) * share, SLOT_COUNT) - 1)),
-    ),
-  );
-  await Promise.all(all.map(({ client }, nth) => client.call('CLUSTER', 'SET-CONFIG-EPOCH', String(nth + 1))));
-  const [first, ...others] = all as [TestRedis, ...TestRedis[]];
-  for (const { port } of others) await first.client.call('CLUSTER', 'MEET', '127.0.0.1', String(port));
-  await Promise.all(all.map((server) => until(server, (info) => info.includes(`cluster_known_nodes:${all.length}`))));
-  const firstId = await idOf(first);
-  for (const { client } of all.slice(3)) await untilDone(() => client.call('CLUSTER', 'REPLICATE', firstId));
-  await Promise.all(all.map((server) => until(server, (info) => info.includes('cluster_state:ok'))));
+  const members = all.map(({ port, client }) => ({ address: `127.0.0.1:${port}`, client }));
+  await formCluster(members.slice(0, 3), members.slice(3));
   return {
-    masters,
+    masters: all.slice(0, 3),
     replicas: all.slice(3),
-    servers: masters.map(({ port }) => `127.0.0.1:${port}`),
+    servers: members.slice(0, 3).map(({ address }) => address),
     move: async (slot, from, to) => {
       const [source, target] = [await idOf(from), await idOf(to)];
       await to.client.call('CLUSTER', 'SETSLOT', String(slot), 'IMPORTING', source);
@@ -59,23 +50,32 @@ export async function startCluster({ replicas = 0, nodeTimeoutMs = 1000 }: TestC
   };
 }
 
-async function idOf({ client }: TestRedis): Promise<string> {
-  return String(await client.call('CLUSTER', 'MYID'));
-}
-
-/** Asks until the server says so: it does not tell. */
-async function until({ client }: TestRedis, fits: (info: string) => boolean): Promise<void> {
-  while (!fits(String(await client.call('CLUSTER', 'INFO')))) await new Promise((resolve) => setTimeout(resolve, 20));
-}
-
-/** A server does not replicate one that it has only heard of yet. */
-async function untilDone(act: () => Promise<unknown>): Promise<void> {
-  for (;;) {
-    try {
-      await act();
-      return;
-    } catch {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+/** Joins servers into a cluster: each master gets an equal share of the slots, and the first one the replicas. */
+export async function formCluster(masters: readonly ClusterServer[], replicas: readonly ClusterServer[]): Promise<void> {
+  const all = [...masters, ...replicas];
+  const share = Math.ceil(SLOTS / masters.length);
+  for (const [nth, { client }] of masters.entries()) {
+    const last = Math.min((nth + 1) * share, SLOTS) - 1;
+    await client.call('CLUSTER', 'ADDSLOTSRANGE', String(nth * share), String(last));
   }
+  for (const [nth, { client }] of all.entries()) await client.call('CLUSTER', 'SET-CONFIG-EPOCH', String(nth + 1));
+  const [first, ...others] = all;
+  if (first === undefined) return;
+  for (const { address } of others) await first.client.call('CLUSTER', 'MEET', ...address.split(':'));
+  await Promise.all(all.map((server) => says(server, `cluster_known_nodes:${all.length}`)));
+  const id = await idOf(first);
+  // A server does not replicate one that it knows from gossip alone.
+  for (const { client } of replicas) await retry(() => client.call('CLUSTER', 'REPLICATE', id));
+  await Promise.all(all.map((server) => says(server, 'cluster_state:ok')));
+}
+
+/** Resolves when the server's CLUSTER INFO has that line. */
+export async function says({ client }: Pick<ClusterServer, 'client'>, line: string): Promise<void> {
+  await retry(async () => {
+    if (!String(await client.call('CLUSTER', 'INFO')).includes(line)) throw new Error('not yet');
+  });
+}
+
+async function idOf({ client }: Pick<ClusterServer, 'client'>): Promise<string> {
+  return String(await client.call('CLUSTER', 'MYID'));
 }

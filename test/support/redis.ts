@@ -6,26 +6,26 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 
-/** A real redis-server of a test's own, on a free port, without persistence. */
+/** A real redis-server for one test, on a free port, without persistence. */
 export interface TestRedis {
   readonly port: number;
   readonly url: string;
   readonly process: ChildProcess;
-  /** A client of the test's own, which `stop` closes. */
+  /** A client of the server; `stop` closes it. */
   readonly client: Redis;
   stop(): Promise<void>;
 }
 
 export interface TestRedisOptions {
-  /** What it asks for; nothing where absent. */
+  /** The password of the default user; none if absent. */
   readonly password?: string;
-  /** The file of who vouches for it, where it takes TLS. */
+  /** The certificate authority's file, if the server uses TLS. */
   readonly ca?: string;
-  /** Where it is a sentinel: what it is told to watch. */
+  /** The lines of sentinel.conf, if it is a sentinel. */
   readonly sentinel?: readonly string[];
 }
 
-/** @param port where to start it; a free one where absent */
+/** @param port a free one if absent */
 export async function startRedis(
   port?: number,
   args: readonly string[] = [],
@@ -45,21 +45,17 @@ export async function startRedis(
   client.on('error', () => undefined);
   const stop = async () => {
     client.disconnect();
-    if (process.exitCode === null && process.signalCode === null) {
-      const exited = once(process, 'exit');
-      process.kill('SIGKILL');
-      await exited;
-    }
+    await kill(process);
     await rm(dir, { recursive: true, force: true });
   };
   return { port: at, url, process, client, stop };
 }
 
 /**
- * The rules of a Redis user who may not hear a room. Redis has no rule for all channels but one: neither may the user hear rooms that
- * begin with the same letter.
+ * ACL rules without access to a room's channel. Redis has no rule for all channels but one, so there is none to rooms with the same
+ * first letter either.
  *
- * @param prefix of the pod's channels
+ * @param prefix the channel prefix of the pod
  */
 export function channelsBut(room: string, prefix: string): readonly string[] {
   const others = `[^${room.charAt(0)}]*`;
@@ -75,7 +71,8 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-async function logged(process: ChildProcess, text: string): Promise<void> {
+/** Resolves when a server has written a text to its log. */
+export async function logged(process: ChildProcess, text: string): Promise<void> {
   const { stdout } = process;
   if (stdout === null) throw new Error('stdout is not piped');
   let log = '';
@@ -89,4 +86,24 @@ async function logged(process: ChildProcess, text: string): Promise<void> {
       if (log.includes(text)) resolve();
     });
   });
+}
+
+/** Kills a server, and resolves when it has ended. */
+export async function kill(process: ChildProcess): Promise<void> {
+  if (process.exitCode !== null || process.signalCode !== null) return;
+  const exited = once(process, 'exit');
+  process.kill('SIGKILL');
+  await exited;
+}
+
+/** Repeats until it succeeds. */
+export async function retry(act: () => Promise<unknown>): Promise<void> {
+  for (;;) {
+    try {
+      await act();
+      return;
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
 }

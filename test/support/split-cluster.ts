@@ -1,37 +1,31 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import { kill, logged, retry } from './redis.js';
+import { formCluster, type ClusterServer } from './redis-cluster.js';
 
-const SLOTS = 16_384;
 const FIRST_PORT = 7000;
 
-/** A server of the cluster: where pods reach it, and a client of the test's own. */
-export interface SplitServer {
-  readonly address: string;
-  readonly client: Redis;
-}
-
 /**
- * A real Redis Cluster in two network namespaces: the first master in one, two masters and the replica of the first in the other. One
- * wire joins the namespaces, which carries the cluster bus and the replication; another wire leads from each namespace to the pods.
+ * A real Redis Cluster in two network namespaces: the first master in one, two masters and a replica of the first in the other. A veth
+ * pair connects the namespaces, for the cluster bus and replication. Another connects each namespace to the pods.
  */
 export interface SplitCluster {
-  readonly masters: readonly [SplitServer, SplitServer, SplitServer];
-  /** Of the first master. */
-  readonly replica: SplitServer;
-  /** The namespace of the first master, and its address there. */
+  readonly masters: readonly [ClusterServer, ClusterServer, ClusterServer];
+  /** The replica of the first master. */
+  readonly replica: ClusterServer;
+  /** The namespace of the first master. */
   readonly alone: Space;
-  /** Cuts the wire between the namespaces. Every client port stays open. */
+  /** Cuts the connection between the namespaces. Every client port stays reachable. */
   cut(): void;
-  /** Joins the namespaces again. */
+  /** Connects the namespaces again. */
   join(): void;
   stop(): Promise<void>;
 }
 
-/** Why this machine cannot make network namespaces; undefined where it can. */
+/** Why this machine cannot make network namespaces; undefined if it can. */
 export function whyNoNamespaces(): string | undefined {
   const name = `chat-try-${process.pid}`;
   try {
@@ -44,8 +38,8 @@ export function whyNoNamespaces(): string | undefined {
 }
 
 /**
- * @param nodeTimeoutMs after so long without an answer a server is taken for dead
- * @param aloneTimeoutMs the same for the first master, which notices later that it is alone where this is more
+ * @param nodeTimeoutMs a server that does not answer for this long is taken to have failed
+ * @param aloneTimeoutMs the same for the first master, which notices later that it is alone if this is more
  */
 export async function startSplitCluster(nodeTimeoutMs: number, aloneTimeoutMs: number): Promise<SplitCluster> {
   const network = new Network();
@@ -53,7 +47,7 @@ export async function startSplitCluster(nodeTimeoutMs: number, aloneTimeoutMs: n
   const dir = await mkdtemp(join(tmpdir(), 'chat-api-split-'));
   const processes: ChildProcess[] = [];
   const clients: Redis[] = [];
-  const start = async (space: Space, port: number): Promise<SplitServer> => {
+  const start = async (space: Space, port: number): Promise<ClusterServer> => {
     const args = [
       ...['--port', String(port), '--bind', space.address, '127.0.0.1', '--protected-mode', 'no', '--dir', dir],
       ...['--save', '', '--appendonly', 'no', '--repl-diskless-sync-delay', '0'],
@@ -68,7 +62,7 @@ export async function startSplitCluster(nodeTimeoutMs: number, aloneTimeoutMs: n
     ];
     const child = spawn('ip', ['netns', 'exec', space.name, 'redis-server', ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
     processes.push(child);
-    await ready(child);
+    await logged(child, 'Ready to accept connections');
     const client = new Redis({ host: space.address, port, lazyConnect: true, retryStrategy: () => null });
     client.on('error', () => undefined);
     clients.push(client);
@@ -83,7 +77,10 @@ export async function startSplitCluster(nodeTimeoutMs: number, aloneTimeoutMs: n
   try {
     const masters = [await start(alone, FIRST_PORT), await start(many, FIRST_PORT), await start(many, FIRST_PORT + 1)] as const;
     const replica = await start(many, FIRST_PORT + 2);
-    await form(masters, replica);
+    await formCluster(masters, [replica]);
+    await retry(async () => {
+      if (!(await replica.client.info('replication')).includes('master_link_status:up')) throw new Error('not yet');
+    });
     return {
       masters,
       replica,
@@ -102,62 +99,21 @@ export async function startSplitCluster(nodeTimeoutMs: number, aloneTimeoutMs: n
   }
 }
 
-/** Gives each master its share of the slots, and the first one its replica. */
-async function form(masters: readonly SplitServer[], replica: SplitServer): Promise<void> {
-  const all = [...masters, replica];
-  const share = Math.ceil(SLOTS / masters.length);
-  for (const [nth, { client }] of masters.entries()) {
-    const last = Math.min((nth + 1) * share, SLOTS) - 1;
-    await client.call('CLUSTER', 'ADDSLOTSRANGE', String(nth * share), String(last));
-  }
-  for (const [nth, { client }] of all.entries()) await client.call('CLUSTER', 'SET-CONFIG-EPOCH', String(nth + 1));
-  const [first, ...others] = all;
-  if (first === undefined) return;
-  for (const { address } of others) await first.client.call('CLUSTER', 'MEET', ...address.split(':'));
-  await Promise.all(all.map((server) => says(server, `cluster_known_nodes:${all.length}`)));
-  await until(() => replica.client.call('CLUSTER', 'MYID').then(() => undefined));
-  const id = String(await first.client.call('CLUSTER', 'MYID'));
-  await until(() => replica.client.call('CLUSTER', 'REPLICATE', id));
-  await Promise.all(all.map((server) => says(server, 'cluster_state:ok')));
-  await until(async () => {
-    if (!(await replica.client.info('replication')).includes('master_link_status:up')) throw new Error('not yet');
-  });
-}
-
-/** Resolves when the server's CLUSTER INFO has that line. */
-export async function says({ client }: SplitServer, line: string): Promise<void> {
-  await until(async () => {
-    if (!String(await client.call('CLUSTER', 'INFO')).includes(line)) throw new Error('not yet');
-  });
-}
-
-/** Resolves when the server takes itself for a master. */
-export async function isMaster({ client }: SplitServer): Promise<void> {
-  await until(async () => {
+/** Resolves when the server is a master by its own ROLE. */
+export async function isMaster({ client }: ClusterServer): Promise<void> {
+  await retry(async () => {
     const [role] = (await client.call('ROLE')) as [string];
     if (role !== 'master') throw new Error('not yet');
   });
 }
 
-/** Tries until it succeeds: a server does not tell. */
-async function until(act: () => Promise<unknown>): Promise<void> {
-  for (;;) {
-    try {
-      await act();
-      return;
-    } catch {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
-}
-
 export interface Space {
   readonly name: string;
-  /** Of its servers. */
+  /** The IP address of its servers. */
   readonly address: string;
 }
 
-/** Two namespaces with a wire from each to this one, and a wire between them. */
+/** Two namespaces, each connected to this one, and connected to each other. */
 class Network {
   readonly alone: Space;
   readonly many: Space;
@@ -200,19 +156,19 @@ class Network {
   remove(): void {
     for (const { name } of [this.alone, this.many]) {
       try {
-        // Nothing but what the test started is in there.
+        // Only processes of the test run in the namespace.
         for (const pid of ip('netns', 'pids', name).split('\n')) if (pid !== '') process.kill(Number(pid), 'SIGKILL');
         ip('netns', 'delete', name);
       } catch {
-        // It was not there.
+        // It does not exist.
       }
     }
     for (const here of [1, 5]) {
       try {
-        // A wire ends with its namespace, but some time later.
+        // A veth pair is deleted with its namespace, but some time later.
         ip('link', 'delete', this.#deviceOf(here));
       } catch {
-        // It has ended.
+        // It is deleted already.
       }
     }
   }
@@ -234,25 +190,4 @@ class Network {
 
 function ip(...args: readonly string[]): string {
   return execFileSync('ip', args, { stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8' });
-}
-
-async function ready(child: ChildProcess): Promise<void> {
-  let log = '';
-  await new Promise<void>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('exit', () => {
-      reject(new Error(`redis-server ended: ${log}`));
-    });
-    child.stdout?.on('data', (chunk: Buffer) => {
-      log = (log + chunk.toString()).slice(-10_000);
-      if (log.includes('Ready to accept connections')) resolve();
-    });
-  });
-}
-
-async function kill(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exited = once(child, 'exit');
-  child.kill('SIGKILL');
-  await exited;
 }

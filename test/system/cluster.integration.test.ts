@@ -1,27 +1,25 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { slotOf } from '../../src/redis/cluster/slots.js';
-import { connect, type Client } from '../support/client.js';
-import { Ledger } from '../support/ledger.js';
+import type { Ledger } from '../support/ledger.js';
 import { becomes } from '../support/ready.js';
 import { startCluster, type TestCluster } from '../support/redis-cluster.js';
+import { Deployment } from '../support/redis-pods.js';
 import type { TestRedis } from '../support/redis.js';
-import { startService, type Service } from '../support/service.js';
+import type { Service } from '../support/service.js';
 
 const PUBLISH_TIMEOUT_MS = 300;
-/** From a canary to the next, and what one may take. */
+/** How far a gap may reach back: the interval of canaries, and the longest publish. */
 const REACH_MS = 2000 + 1.25 * PUBLISH_TIMEOUT_MS;
 
-const ends: (() => unknown)[] = [];
+const deployment = new Deployment();
 
-afterEach(async () => {
-  await Promise.all(ends.splice(0).map((end) => end()));
-});
+afterEach(() => deployment.end());
 
-/** What docs/operations.md tells operators to allow. */
+/** The rules of docs/operations.md. */
 const ACL =
   'resetchannels &chat-api:* -@all +client|setname +role +cluster|info +cluster|nodes +cluster|slots +spublish +ssubscribe +sunsubscribe';
 
-/** Two pods on a cluster; traffic in a room of its first server, and in one of its second. */
+/** Two pods on a cluster, with traffic in a room of its first server and in one of its second. */
 interface Scene {
   readonly cluster: TestCluster;
   readonly pods: readonly Service[];
@@ -29,14 +27,14 @@ interface Scene {
   readonly rooms: readonly [string, string];
 }
 
-test('slots that are moved to and fro under traffic: gaps in their rooms alone, and nothing is lost in silence', async () => {
+test('slots that move under traffic cause gaps in their rooms alone, and no message is lost without a gap or an error', async () => {
   const { cluster, pods, ledgers, rooms } = await play(0);
   const [moved, stays] = ledgers;
   const [from, to] = cluster.masters as [TestRedis, TestRedis];
   const slot = slotOf(`chat-api:room:${rooms[0]}`);
   for (const [source, target] of [[from, to] as const, [to, from] as const]) {
     const faultMs = Date.now();
-    // A move under traffic can bring a second gap: a pod's notice of what it had published to the server that owned the slot before.
+    // A move under traffic can cause a second gap: the notice of a pod that published to the server that owned the slot before.
     const before = Math.max(...moved.gaps().map(({ length }) => length));
     await cluster.move(slot, source, target);
     await moved.gapsAre(before + 1);
@@ -55,7 +53,7 @@ test('slots that are moved to and fro under traffic: gaps in their rooms alone, 
   for (const pod of pods) expect(await pod.metric('chat_broker_reconnects_total')).toBe(0);
 });
 
-test('a master killed and its replica promoted under traffic: both pods follow, and the other rooms notice nothing', async () => {
+test('pods follow the promotion of a replica under traffic, and rooms of other masters are not affected', async () => {
   const { cluster, pods, ledgers } = await play(1);
   const [lost, stays] = ledgers;
   const [master] = cluster.masters as [TestRedis];
@@ -81,42 +79,26 @@ test('a master killed and its replica promoted under traffic: both pods follow, 
 
 async function play(replicas: number): Promise<Scene> {
   const cluster = await startCluster({ replicas });
-  ends.push(() => cluster.stop());
+  deployment.onEnd(() => cluster.stop());
   for (const { client } of [...cluster.masters, ...cluster.replicas]) {
     await client.call('ACL', 'SETUSER', 'chat', 'on', '>secret', ...ACL.split(' '));
   }
-  const startPod = async () => {
-    const pod = await startService({
-      REDIS_URL: 'redis://chat:secret@unused',
-      REDIS_CLUSTER_NODES: cluster.servers.join(),
-      PUBLISH_TIMEOUT_MS: String(PUBLISH_TIMEOUT_MS),
-    });
-    ends.push(() => pod.stop('SIGKILL'));
-    await becomes(pod, 200);
-    return pod;
+  const environment = {
+    REDIS_URL: 'redis://chat:secret@unused',
+    REDIS_CLUSTER_NODES: cluster.servers.join(),
+    PUBLISH_TIMEOUT_MS: String(PUBLISH_TIMEOUT_MS),
   };
-  const pods = await Promise.all([startPod(), startPod()] as const);
-  const rooms = [0, 1].map((nth) => roomAt(nth)) as [string, string];
-  const ledgers = (await Promise.all(rooms.map((room) => traffic(room, pods)))) as [Ledger, Ledger];
-  return { cluster, pods, rooms, ledgers };
+  const pods = await Promise.all([deployment.startPod(environment), deployment.startPod(environment)]);
+  const [one, two] = pods;
+  const rooms = [roomAt(0), roomAt(1)] as const;
+  const traffic = (room: string) => deployment.traffic(room, [one, one, two]);
+  return { cluster, pods, rooms, ledgers: await Promise.all([traffic(rooms[0]), traffic(rooms[1])]) };
 }
 
-/** A sender on the first pod and a member on each. */
-async function traffic(room: string, [one, two]: readonly [Service, Service]): Promise<Ledger> {
-  const clients = await Promise.all([one, one, two].map(({ port }) => connect(port, `/ws/${encodeURIComponent(room)}`)));
-  const [sender, ...others] = clients as [Client, ...Client[]];
-  const ledger = new Ledger(room, sender, others);
-  ends.push(() => {
-    ledger.end();
-  });
-  ledger.start();
-  return ledger;
-}
-
-/** A room whose channel the nth of three servers has; the global one's is at the second. */
+/** A room whose slot is at the nth of three servers; that of the global room is at the second. */
 function roomAt(nth: number): string {
   const third = (channel: string) => Math.floor(slotOf(channel) / Math.ceil(16_384 / 3));
   const found = Array.from({ length: 100 }, (_, at) => `room ${at}`).find((room) => third(`chat-api:room:${room}`) === nth);
-  if (found === undefined) throw new Error('none of a hundred rooms is there');
+  if (found === undefined) throw new Error('none of a hundred rooms has its slot there');
   return found;
 }

@@ -1,20 +1,18 @@
 import { afterEach, expect, test } from '@jest/globals';
-import { connect, type Client } from '../support/client.js';
-import { Ledger } from '../support/ledger.js';
+import type { Ledger } from '../support/ledger.js';
 import { becomes, eventually } from '../support/ready.js';
+import { Deployment } from '../support/redis-pods.js';
 import { freePort, startRedis, type TestRedis } from '../support/redis.js';
-import { startService, type Service } from '../support/service.js';
+import type { Service } from '../support/service.js';
 
 const PUBLISH_TIMEOUT_MS = 300;
 const CANARY_INTERVAL_MS = 2000;
 
-const ends: (() => unknown)[] = [];
+const deployment = new Deployment();
 
-afterEach(async () => {
-  await Promise.all(ends.splice(0).map((end) => end()));
-});
+afterEach(() => deployment.end());
 
-test('a failover of the master under traffic: both pods follow, and nothing is lost in silence', async () => {
+test('pods follow a failover under traffic, and no message is lost without a gap or an error', async () => {
   const { master, replica, pods } = await deploy();
   const ledger = await traffic('tea', pods);
   const faultMs = Date.now();
@@ -25,7 +23,7 @@ test('a failover of the master under traffic: both pods follow, and nothing is l
   await Promise.all(pods.map((pod) => becomes(pod, 200)));
   await ledger.stop();
   ledger.check();
-  // Its own, and one for each pod that announces what it may have published to the old master.
+  // That of its pod, and one for each pod that announces publishes in doubt.
   for (const gaps of ledger.gaps()) expect(gaps.length).toBeLessThanOrEqual(1 + pods.length);
   expect(Math.max(...sincesOf(ledger))).toBeLessThanOrEqual(faultMs);
   expectInReach(ledger, faultMs);
@@ -38,9 +36,9 @@ test('a failover of the master under traffic: both pods follow, and nothing is l
   ]);
 });
 
-test('a failover that an operator asks for, of a master that lives, under traffic from both pods: nothing is lost in silence', async () => {
+test('pods follow a manual failover of a live master under traffic, and no message is lost without a gap or an error', async () => {
   const { sentinels, pods } = await deploy();
-  // Whoever leaves the old master later talks meanwhile to whom the other's clients do not hear any more.
+  // The pod that leaves the old master later publishes there what the other pod does not receive.
   const ledgers = await Promise.all([traffic('tea', pods), traffic('milk', [...pods].reverse())]);
   const faultMs = Date.now();
   await sentinels[0]?.client.call('SENTINEL', 'FAILOVER', 'primary');
@@ -54,7 +52,7 @@ test('a failover that an operator asks for, of a master that lives, under traffi
   }
 });
 
-test('a sentinel that answers no more is left for another, and a failover is followed all the same', async () => {
+test('a pod replaces a sentinel that does not answer, and follows a failover afterwards', async () => {
   const { master, sentinels, pods } = await deploy();
   const ledger = await traffic('tea', pods);
   const connected = await Promise.all(sentinels.map(async (sentinel) => (await names(sentinel)).length > 0));
@@ -72,7 +70,7 @@ test('a sentinel that answers no more is left for another, and a failover is fol
   expectInReach(ledger, stoppedMs);
 });
 
-test('a master that the sentinels replaced while it lives is left, though it says that it is a master', async () => {
+test('a pod leaves a master that the sentinels have replaced, though its ROLE is still master', async () => {
   const [first, second] = await Promise.all([serve(), serve()]);
   const sentinel = await watch(first);
   const pod = await startPod([sentinel]);
@@ -84,13 +82,13 @@ test('a master that the sentinels replaced while it lives is left, though it say
   expect(await names(first)).toEqual([]);
 });
 
-test('sentinels that know no such master: not ready, and readyz says why', async () => {
+test('a pod is not ready if the sentinels do not know the master, and readyz says so', async () => {
   const sentinel = await watch(await serve());
   const pod = await startPod([sentinel], { REDIS_SENTINEL_NAME: 'secondary' }, 503);
   await becomes(pod, 503, 'the sentinels know no master called secondary');
 });
 
-test('no sentinel at all: not ready, and readyz says why; ready when there is one', async () => {
+test('a pod is not ready until a sentinel answers, and readyz says so', async () => {
   const port = await freePort();
   const redis = await serve();
   const pod = await startPod([{ port }], {}, 503);
@@ -99,7 +97,7 @@ test('no sentinel at all: not ready, and readyz says why; ready when there is on
   await becomes(pod, 200);
 });
 
-/** A master, its replica, three sentinels of whom two have to agree, and two pods. */
+/** A master, its replica, three sentinels with a quorum of two, and two pods. */
 async function deploy() {
   const master = await serve(undefined, ['--masterauth', 'secret']);
   const replica = await serve(undefined, ['--masterauth', 'secret', '--replicaof', '127.0.0.1', String(master.port)]);
@@ -115,20 +113,13 @@ async function deploy() {
   return { master, replica, sentinels, pods };
 }
 
-/** Somebody on the first pod talks to a member there and two on the second. */
-async function traffic(room: string, [one, two]: readonly Service[]): Promise<Ledger> {
+/** A client of the first pod sends to a member there and to two at the second pod. */
+function traffic(room: string, [one, two]: readonly Service[]): Promise<Ledger> {
   if (one === undefined || two === undefined) throw new Error('there are not two pods');
-  const clients = await Promise.all([one, one, two, two].map(({ port }) => connect(port, `/ws/${room}`)));
-  const [sender, ...others] = clients as [Client, ...Client[]];
-  const ledger = new Ledger(room, sender, others);
-  ends.push(() => {
-    ledger.end();
-  });
-  ledger.start();
-  return ledger;
+  return deployment.traffic(room, [one, one, two, two]);
 }
 
-/** No gap reaches back further than a canary's interval, and what a publish may take; one that a pod announced, twice as far. */
+/** No gap reaches back further than the interval of canaries and the longest publish; one that a pod announced, twice as far. */
 function expectInReach(ledger: Ledger, wrongMs: number): void {
   const reachMs = 2 * (CANARY_INTERVAL_MS + 1.25 * PUBLISH_TIMEOUT_MS);
   for (const sinceMs of sincesOf(ledger)) expect(wrongMs - sinceMs).toBeLessThanOrEqual(reachMs);
@@ -143,13 +134,13 @@ function sincesOf(ledger: Ledger): number[] {
 
 async function serve(port?: number, args?: readonly string[]): Promise<TestRedis> {
   const redis = await startRedis(port, args, { password: 'secret' });
-  ends.push(() => redis.stop());
-  // The sentinels do not know this user.
+  deployment.onEnd(() => redis.stop());
+  // The sentinels have no such user.
   await redis.client.call('ACL', 'SETUSER', 'chat', 'on', '>s3cret', '+@all', '&chat-api:*');
   return redis;
 }
 
-/** A sentinel without a password of its own, which two of three have to agree with. */
+/** A sentinel with a quorum of two, without a password. */
 async function watch({ port: masterPort }: TestRedis, port?: number): Promise<TestRedis> {
   const sentinel = await startRedis(port, [], {
     sentinel: [
@@ -159,28 +150,25 @@ async function watch({ port: masterPort }: TestRedis, port?: number): Promise<Te
       'sentinel failover-timeout primary 3000',
     ],
   });
-  ends.push(() => sentinel.stop());
+  deployment.onEnd(() => sentinel.stop());
   return sentinel;
 }
 
-async function startPod(
+function startPod(
   sentinels: readonly { readonly port: number }[],
   environment: Readonly<Record<string, string>> = {},
   status = 200,
 ): Promise<Service> {
-  const pod = await startService({
+  const base = {
     REDIS_URL: 'redis://chat:s3cret@unused',
     REDIS_SENTINELS: sentinels.map(({ port }) => `127.0.0.1:${port}`).join(),
     REDIS_SENTINEL_NAME: 'primary',
     PUBLISH_TIMEOUT_MS: String(PUBLISH_TIMEOUT_MS),
-    ...environment,
-  });
-  ends.push(() => pod.stop('SIGKILL'));
-  await becomes(pod, status);
-  return pod;
+  };
+  return deployment.startPod({ ...base, ...environment }, status);
 }
 
-/** The names of the connections that pods have at a server; a promotion cuts every connection, also the test's. */
+/** The names of pods' connections to a server. By a client of its own, since a promotion cuts every connection. */
 async function names({ client }: TestRedis): Promise<string[]> {
   const fresh = client.duplicate();
   const list = String(await fresh.client('LIST'));

@@ -11,8 +11,8 @@ function nodes(...lines: readonly string[]): string {
   return `${lines.join('\n')}\n`;
 }
 
-describe('the answer to CLUSTER NODES', () => {
-  test('says which slots each server nodes, and since which epoch; slots that are about to move still belong to their owner', () => {
+describe('the reply to CLUSTER NODES', () => {
+  test('lists the slots and the config epoch of each node; slots that are being migrated belong to their owner', () => {
     expect(readNodes(nodes(A, B, C, D))).toEqual({
       id: 'aaa',
       hasMajority: true,
@@ -35,7 +35,7 @@ describe('the answer to CLUSTER NODES', () => {
     ],
     ['replicas that do not answer', [A, B, C, D.replace('slave', 'slave,fail?')], true],
     ['a server that knows no slots at all', ['aaa :6379@16379 myself,master - 0 0 0 connected'], false],
-  ])('%s: whether the server knows a majority', (_, lines, hasMajority) => {
+  ])('shows whether the server has a majority: %s', (_, lines, hasMajority) => {
     expect(readNodes(nodes(...lines)).hasMajority).toBe(hasMajority);
   });
 
@@ -48,13 +48,13 @@ describe('the answer to CLUSTER NODES', () => {
     ['a slot that is no number', nodes(`${A} slots`)],
     ['a range that ends before it begins', nodes(`${A} 9-8`)],
     ['a slot that there is not', nodes(`${A} 16384`)],
-  ])('%s ends the connection', (_, answer) => {
+  ])('is malformed: %s', (_, answer) => {
     expect(() => readNodes(answer)).toThrow(LinkError);
   });
 });
 
-describe('the answer to CLUSTER SLOTS', () => {
-  test('says where clients connect to each server, replicas too; where it leaves the host open, it is the one that was asked', () => {
+describe('the reply to CLUSTER SLOTS', () => {
+  test('has the address of each node, replicas included; a missing host is that of the server that was asked', () => {
     const rows = [
       [0, 1, ['10.0.0.1', 7000, 'aaa', []], ['b.example', 7001, 'bbb', []]],
       [3, 4, [null, 7002, 'ccc', []], ['', 7003, 'ddd'], ['?', 7004, 'eee']],
@@ -74,12 +74,12 @@ describe('the answer to CLUSTER SLOTS', () => {
     ['a server that is no list', [[0, 1, 'a:1']]],
     ['a port that is no number', [[0, 1, ['a', '1', 'aaa']]]],
     ['no id', [[0, 1, ['a', 1]]]],
-  ])('%s ends the connection', (_, answer) => {
+  ])('is malformed: %s', (_, answer) => {
     expect(() => readEndpoints(answer, 'seed')).toThrow(LinkError);
   });
 });
 
-describe('the answer to CLUSTER INFO', () => {
+describe('the reply to CLUSTER INFO', () => {
   const info = (state: string, assigned: number, failed: number) =>
     `cluster_state:${state}\r\ncluster_slots_assigned:${assigned}\r\ncluster_slots_fail:${failed}\r\ncluster_size:3\r\n`;
 
@@ -88,26 +88,26 @@ describe('the answer to CLUSTER INFO', () => {
     ['a master failed', info('fail', 16_384, 5461), { isOk: false, isCutOff: false }],
     ['slots have no owner', info('fail', 16_383, 0), { isOk: false, isCutOff: false }],
     ['neither, so that no majority is left', info('fail', 16_384, 0), { isOk: false, isCutOff: true }],
-  ])('%s', (_, answer, state) => {
+  ])('gives the state of the cluster: %s', (_, answer, state) => {
     expect(readInfo(answer)).toEqual(state);
   });
 
   test.each([
     ['a number', 1],
     ['another text', 'OK'],
-  ])('%s ends the connection', (_, answer) => {
+  ])('is malformed: %s', (_, answer) => {
     expect(() => readInfo(answer)).toThrow(LinkError);
   });
 });
 
-describe('what MOVED says', () => {
+describe('an error reply', () => {
   test.each([
     ['MOVED 3999 127.0.0.1:6381', { slot: 3999, server: '127.0.0.1:6381' }],
     ['MOVED 3999 ::1:6381', undefined],
     ['MOVED 3999 :6381', undefined],
     ['CLUSTERDOWN The cluster is down', undefined],
     ['MOVED', undefined],
-  ])('%s', (reason, moved) => {
+  ])('may redirect to a server: %s', (reason, moved) => {
     expect(readMoved(reason)).toEqual(moved);
   });
 });

@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { RecentPublishes, readNotice, writeNotice } from '../../../src/redis/cluster/in-doubt.js';
 
-describe('the rooms of late', () => {
-  test('are given once, with the last confirmation of each, where they have moved', () => {
+describe('recent publishes', () => {
+  test('of rooms that have moved are taken once, with the last confirmation of each', () => {
     const rooms = new RecentPublishes();
     rooms.confirmed('tea', 1);
     rooms.confirmed('tea', 3);
@@ -11,11 +11,11 @@ describe('the rooms of late', () => {
     expect([...rooms.take(() => true)]).toEqual([['milk', 2]]);
   });
 
-  test('keep what was confirmed after the time that matters, and forget the rest', () => {
+  test('are forgotten if they were confirmed before a time', () => {
     const rooms = new RecentPublishes();
     rooms.forget(0, 100);
     rooms.confirmed('early', 110);
-    // Nothing is older than that, so all of it is kept.
+    // Nothing is older, so everything is kept.
     rooms.forget(90, 150);
     rooms.confirmed('late', 160);
     rooms.forget(120, 200);
@@ -31,7 +31,7 @@ describe('the rooms of late', () => {
 describe('a notice', () => {
   const notice = { pod: 'id-1', sinceAgeMs: 3000, untilAgeMs: 20, sinceWallMs: 1_800_000_000_000 };
 
-  test('is read as it was written, without fractions', () => {
+  test('is read as it was written, in whole milliseconds', () => {
     expect(readNotice(Buffer.from(writeNotice(notice)))).toEqual(notice);
     expect(readNotice(Buffer.from(writeNotice({ ...notice, untilAgeMs: -0.5, sinceAgeMs: 3000.7 })))).toEqual({
       ...notice,
@@ -48,7 +48,7 @@ describe('a notice', () => {
     'misplaced 1 id-1 9999999999999 20 1800000000000',
     'misplaced 1 id-1 3000 20 1800000000000 more',
     '',
-  ])('is no other text: %j', (text) => {
+  ])('is not read from %j', (text) => {
     expect(readNotice(Buffer.from(text))).toBeUndefined();
   });
 });

@@ -14,20 +14,20 @@ function says(id: string, askedMs: number, ...nodes: readonly ClusterNode[]): Vi
   return { askedMs, view: { id, hasMajority: true, nodes }, serverOf: (one) => `${one.id}:1` };
 }
 
-/** As `first-last server`. */
+/** The owned ranges, as `first-last server`. */
 function ranges(nodes: readonly KnownNode[]): readonly string[] {
   return ownedSlots(nodes).map(({ first, last, server }) => `${first}-${last} ${server}`);
 }
 
-describe('of two servers that claim a slot', () => {
-  test('the one with the greater epoch owns it, whoever was asked last', () => {
+describe('of two nodes that claim a slot', () => {
+  test('the one with the greater config epoch owns it, whichever was asked last', () => {
     const old = says('old', 2, node('old', 1, ALL), node('new', 1, []));
     const others = says('other', 1, node('old', 1, []), node('new', 4, ALL));
     expect(ranges(mergeViews([], [old, others]))).toEqual(['0-16383 new:1']);
     expect(ranges(mergeViews([], [others, old]))).toEqual(['0-16383 new:1']);
   });
 
-  test('with the same epoch, the one that says so itself owns it', () => {
+  test('with equal config epochs, the one that claims it itself owns it', () => {
     const a = says('a', 1, node('a', 1, [HIGH]), node('b', 1, [LOW]));
     const b = says('b', 1, node('a', 1, [HIGH]), node('b', 1, [LOW]));
     const behind = says('c', 2, node('a', 1, ALL), node('b', 1, []));
@@ -35,26 +35,26 @@ describe('of two servers that claim a slot', () => {
   });
 });
 
-describe('what was known before', () => {
+describe('a node that was known before', () => {
   const before = mergeViews([], [says('other', 1, node('old', 1, []), node('new', 4, ALL), node('other', 2, []))]);
 
-  test('is not turned back by a server that is behind', () => {
+  test('is not reverted by a server that lags behind', () => {
     const behind = says('old', 9, node('old', 1, ALL), node('new', 1, []));
     expect(ranges(mergeViews(before, [behind]))).toEqual(['0-16383 new:1']);
   });
 
-  test('is forgotten of a server that nobody knows any more', () => {
+  test('is removed if no view contains it', () => {
     const rebuilt = says('fresh', 9, node('fresh', 1, ALL));
     expect(ranges(mergeViews(before, [rebuilt]))).toEqual(['0-16383 fresh:1']);
   });
 
-  test('counts less than the word of the server itself, which may own less than it did', () => {
+  test('is replaced by its own report, in which it may own fewer slots', () => {
     const less = says('new', 9, node('new', 4, [LOW]));
     expect(ranges(mergeViews(before, [less]))).toEqual(['0-99 new:1']);
   });
 });
 
-test('a server that nobody can connect to nodes nothing', () => {
+test('a node without an address for clients owns no slots', () => {
   const testimony = {
     ...says('a', 1, node('a', 1, [LOW]), node('b', 1, [HIGH])),
     serverOf: ({ id }: ClusterNode) => (id === 'a' ? 'a:1' : undefined),
@@ -62,7 +62,7 @@ test('a server that nobody can connect to nodes nothing', () => {
   expect(ranges(mergeViews([], [testimony]))).toEqual(['0-99 a:1']);
 });
 
-test('neighbouring slots of one owner are one range', () => {
+test('adjacent slots of one owner are one range', () => {
   const slots = [
     { first: 5, last: 5 },
     { first: 0, last: 4 },

@@ -9,17 +9,17 @@ import { marbles, virtualRuntime } from '../../support/marbles.js';
 const TIMEOUT_MS = 300;
 const SHARES = ['0-5460', '5461-10922', '10923-16383'] as const;
 
-/** Three masters `a`, `b` and `c`, and `r`, the replica of `a`: what each of them says. */
+/** The replies of three masters `a`, `b` and `c`, and of `r`, the replica of `a`. */
 class Scene {
   readonly scheduler: TestScheduler;
   readonly topology: RedisTopology;
-  /** Who cannot be reached. */
+  /** The servers that cannot be reached. */
   readonly down = new Set<string>();
-  /** Who has not heard that `r` took the place of `a`; absent: all. */
+  /** The servers that know that `r` has replaced `a`. */
   informed: ReadonlySet<string> = new Set();
-  /** Whom a server takes for dead. */
+  /** The servers that a server takes to have failed. */
   readonly unheard = new Map<string, readonly string[]>();
-  /** Which servers were asked, as `{ms} {server} {question}`. */
+  /** The commands, as `{ms} {server} {subcommand}`. */
   readonly asked: string[] = [];
   readonly #lost$ = new Subject<string>();
 
@@ -47,7 +47,7 @@ class Scene {
     return this;
   }
 
-  /** A server and the connection to it are gone. */
+  /** Stops a server and ends the connection to it. */
   lose(server: string): void {
     this.down.add(server);
     this.#lost$.next(server);
@@ -110,7 +110,7 @@ function scene(play: (scene: Scene) => void, servers?: readonly string[]): void 
 }
 
 describe('the servers of a cluster', () => {
-  test('are all asked, though only one is configured, every 1.5 s; addresses once', () => {
+  test('are all polled every 1.5 s, though only one is configured; CLUSTER SLOTS is sent once', () => {
     scene((it) => {
       it.until(1600);
       expect(
@@ -126,7 +126,7 @@ describe('the servers of a cluster', () => {
     });
   });
 
-  test('that are configured and are no masters are asked only as long as no majority of the masters answers', () => {
+  test('that are configured and not masters are polled only while no majority of the masters answers', () => {
     scene(
       (it) => {
         it.at(1000, () => {
@@ -142,7 +142,7 @@ describe('the servers of a cluster', () => {
     );
   });
 
-  test('that cannot be reached at all leave the status down, with the reason', () => {
+  test('leave the status down with the reason if none can be reached', () => {
     scene((it) => {
       it.down.add('a');
       it.until(100);
@@ -152,7 +152,7 @@ describe('the servers of a cluster', () => {
 });
 
 describe('servers that disagree', () => {
-  test('the newest epoch counts, though a server that says otherwise is asked as well', () => {
+  test('are merged by the greatest config epoch', () => {
     scene((it) => {
       it.at(1000, () => (it.informed = new Set(['b', 'c', 'r'])));
       expect(it.until(1400).ownerOfFirst).toBe('a:1');
@@ -161,7 +161,7 @@ describe('servers that disagree', () => {
     });
   });
 
-  test('one that knows is enough, and losing it turns nothing back', () => {
+  test('do not revert the table when the one with the newest view is lost', () => {
     scene((it) => {
       it.at(1000, () => (it.informed = new Set(['c', 'r'])));
       it.at(1600, () => {
@@ -173,7 +173,7 @@ describe('servers that disagree', () => {
     });
   });
 
-  test('a server that has no majority is not believed', () => {
+  test('are ignored if they have no majority', () => {
     scene((it) => {
       it.unheard.set('a', ['b', 'c']);
       it.down.add('b').add('c');
@@ -187,15 +187,15 @@ describe('servers that disagree', () => {
   });
 });
 
-describe('the moment of which all is known', () => {
-  test('is the last question that a majority has answered, less what news may take', () => {
+describe('the time at which the owners are confirmed', () => {
+  test('is when a majority was asked last, less the time that gossip takes', () => {
     scene((it) => {
       expect(it.until(1400).topology.confirmedAt).toEqual({ ms: 0, wallMs: 0 });
       expect(it.until(1600).topology.confirmedAt).toEqual({ ms: 1100, wallMs: 1100 });
     });
   });
 
-  test('is, when the table changes, still that of the time before', () => {
+  test('is still that of the table before when the table changes', () => {
     scene((it) => {
       const seen: number[] = [];
       it.topology.table$.subscribe(() => seen.push(it.topology.confirmedAt.ms));
@@ -206,7 +206,7 @@ describe('the moment of which all is known', () => {
     });
   });
 
-  test('stands still while no majority answers, and after 5 s the status is down', () => {
+  test('stays the same while no majority answers, and after 5 s the status is down', () => {
     scene((it) => {
       it.at(1600, () => {
         it.lose('b');
@@ -219,8 +219,8 @@ describe('the moment of which all is known', () => {
   });
 });
 
-describe('what a server says when it refuses a slot', () => {
-  test('counts at once, until that server has been asked', () => {
+describe('a redirection', () => {
+  test('changes the table at once, until the server that redirected has reported its view', () => {
     scene((it) => {
       it.at(100, () => it.topology.redirected('MOVED 0 b:1', 'a:1'));
       expect(it.until(200).ownerOfFirst).toBe('b:1');
@@ -228,7 +228,7 @@ describe('what a server says when it refuses a slot', () => {
     });
   });
 
-  test('counts for 10 s where that server cannot be asked', () => {
+  test('is kept for 10 s if that server cannot be asked', () => {
     scene((it) => {
       it.at(100, () => it.topology.redirected('MOVED 0 b:1', 'r:1'));
       expect(it.until(9900).ownerOfFirst).toBe('b:1');
@@ -240,7 +240,7 @@ describe('what a server says when it refuses a slot', () => {
     ['MOVED 0 b:1', true],
     ['CLUSTERDOWN Hash slot not served', true],
     ['NOPERM no permissions', false],
-  ])('%s: whether another server, or the same one later, will take it', (reason, elsewhere) => {
+  ])('tells whether another server, or the same one later, takes the channel: %s', (reason, elsewhere) => {
     scene((it) => {
       expect(it.until(100).topology.redirected(reason, 'a:1')).toBe(elsewhere);
     });

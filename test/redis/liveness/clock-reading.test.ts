@@ -8,7 +8,7 @@ import {
   type Clocks,
 } from '../../../src/redis/liveness/clock-reading.js';
 
-/** A machine whose clocks show what a test says. */
+/** A machine with clocks that a test sets. */
 class Machine implements Clocks {
   ms = 5000;
   dayMs = 1_767_225_600_000;
@@ -21,30 +21,30 @@ class Machine implements Clocks {
   }
 }
 
-describe('a moment', () => {
-  test('is what both clocks show', () => {
+describe('a clock reading', () => {
+  test('has the time of both clocks', () => {
     expect(readClocks(new Machine())).toEqual({ ms: 5000, wallMs: 1_767_225_600_000 });
   });
 
-  test('moves by both clocks', () => {
+  test('is moved back by both clocks', () => {
     expect(readingBefore({ ms: 5000, wallMs: 90_000 }, 300)).toEqual({ ms: 4700, wallMs: 89_700 });
   });
 
-  test('and another one make the earlier of both, by each clock', () => {
+  test('and another have an earlier one, for each clock by itself', () => {
     expect(earlierReading({ ms: 10, wallMs: 900 }, { ms: 20, wallMs: 800 })).toEqual({ ms: 10, wallMs: 800 });
   });
 });
 
-describe('the time of day of a past moment', () => {
+describe('the wall-clock time of a past reading', () => {
   test.each([
     { what: 'as it is', setByMs: 0, earlierByMs: 0 },
     { what: 'forward', setByMs: 3_600_000, earlierByMs: 0 },
     { what: 'back', setByMs: -3_600_000, earlierByMs: 3_600_000 },
-  ])('is the earlier of both readings where the clock was set $what since', ({ setByMs, earlierByMs }) => {
+  ])('is the earlier one if the wall clock was set since: $what', ({ setByMs, earlierByMs }) => {
     const machine = new Machine();
-    const moment = readClocks(machine);
+    const reading = readClocks(machine);
     machine.pass(700);
     machine.dayMs += setByMs;
-    expect(earliestWallMs(moment, machine)).toBe(moment.wallMs - earlierByMs);
+    expect(earliestWallMs(reading, machine)).toBe(reading.wallMs - earlierByMs);
   });
 });

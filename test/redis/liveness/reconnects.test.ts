@@ -8,8 +8,8 @@ import { reconnecting$ } from '../../../src/redis/liveness/reconnects.js';
 import { marbles, virtualRuntime } from '../../support/marbles.js';
 import { ScriptedLink } from '../../support/redis-link.js';
 
-/** How long each retry waited, with these dice, until as many have been seen. */
-function waits(dice: readonly number[], workedAfter = Infinity): readonly number[] {
+/** How long each retry waited, with these random numbers. */
+function waits(randoms: readonly number[], workedAfter = Infinity): readonly number[] {
   const waited: number[] = [];
   marbles((_, scheduler) => {
     let failedMs: number | undefined;
@@ -32,7 +32,7 @@ function waits(dice: readonly number[], workedAfter = Infinity): readonly number
         return concat(timer(10, scheduler), throwError(ended));
       },
       status$,
-      runtime: { ...virtualRuntime(scheduler), random: () => dice[throws++] ?? 0 },
+      runtime: { ...virtualRuntime(scheduler), random: () => randoms[throws++] ?? 0 },
       metrics: noMetrics,
       log: silentLogger,
     }).subscribe();
@@ -40,21 +40,21 @@ function waits(dice: readonly number[], workedAfter = Infinity): readonly number
       sessions.unsubscribe();
     }, 60_000);
     scheduler.schedule(function stop() {
-      if (waited.length >= dice.length) sessions.unsubscribe();
+      if (waited.length >= randoms.length) sessions.unsubscribe();
       else this.schedule(undefined, 1);
     }, 1);
   });
-  return waited.slice(0, dice.length);
+  return waited.slice(0, randoms.length);
 }
 
 test('a retry waits a random part of a time that doubles with each failure, up to 2 s', () => {
   expect(waits([0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5])).toEqual([50, 100, 200, 400, 800, 1000, 1000, 1000]);
 });
 
-test('two pods whose dice differ do not come back together', () => {
+test('two pods with different random numbers do not reconnect together', () => {
   expect(waits([0.1, 0.9, 0.25, 0.75])).toEqual([10, 180, 100, 600]);
 });
 
-test('after a connection that worked, the time begins anew', () => {
+test('after a connection that worked, the backoff begins again', () => {
   expect(waits([0.5, 0.5, 0.5, 0.5, 0.5], 3)).toEqual([50, 100, 200, 50, 100]);
 });
