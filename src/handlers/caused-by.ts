@@ -5,11 +5,11 @@ import type { ClientMessage } from '../protocol/protocol.js';
 type Cause = Pick<ClientMessage, 'id'> | undefined;
 
 /**
- * The effect as a copy that nobody else changes, with what it came of: the message, where it names none itself, and the handler.
- * What is no effect is returned as it is.
+ * A copy of an effect that its handler can no longer change, with its handler and, unless it names a `ref`, the message that caused it.
+ * A value that is not an effect is returned as it is.
  *
- * Each member is read once, in plain JavaScript by a getter that may throw. They are copied one by one: every message passes here,
- * and a spread takes 1.5 µs.
+ * Each member is read once, because a getter may throw or change its value. The members are copied one by one, because a spread takes
+ * 1.5 µs, and every message passes here.
  */
 export function causedBy(effect: Effect, cause: Cause, by?: string): Effect {
   const given = effect as Effect | null | undefined;
@@ -19,7 +19,7 @@ export function causedBy(effect: Effect, cause: Cause, by?: string): Effect {
     case 'reply':
       return repliedBy(given, cause, by);
     case 'transform':
-      return heardBy(given, by);
+      return transformedBy(given, by);
     case 'join':
       return { kind: 'join', ...moved(given, cause, by) };
     case 'leave':
@@ -35,7 +35,7 @@ export function causedBy(effect: Effect, cause: Cause, by?: string): Effect {
 
 /** What is published with an id of its own refers to that, as a client's message does. */
 function publishedBy({ message, as, outside, ref, by: owner }: Publish, cause: Cause, by = owner): Publish {
-  // Nearly always it is what the client said.
+  // Nearly always the client's own message.
   const own = message === cause ? message : copied(message);
   return { kind: 'publish', message: own, as, outside, ref: refOf(ref, own.id === undefined ? cause : own), by };
 }
@@ -49,7 +49,7 @@ function repliedBy({ type, data, id, ref, by: owner }: Reply, cause: Cause, by =
   return { kind: 'reply', type, data, id, ref: refOf(ref, cause ?? { id }), by };
 }
 
-function heardBy({ operator, by: owner }: Transform, by = owner): Transform {
+function transformedBy({ operator, by: owner }: Transform, by = owner): Transform {
   return { kind: 'transform', operator, by };
 }
 

@@ -1,12 +1,12 @@
 import { MAX_ROOMS, byteLength } from './protocol.js';
 
-/** A room's name may take this many bytes of UTF-8. */
+/** The longest name of a room, in bytes of UTF-8. */
 const MAX_ROOM_BYTES = 128;
 
 const CONTROL = /\p{Cc}/u;
 
 /**
- * Whether a text may name a room: 1 to 128 bytes of UTF-8, no control character, no `/`, no white space at either end, neither `.` nor `..`.
+ * Whether a text is a valid room name: 1 to 128 bytes of UTF-8, no control character, no `/`, no white space at either end, neither `.` nor `..`.
  */
 export function isRoomName(name: string): boolean {
   return (
@@ -23,20 +23,20 @@ export function isRoomName(name: string): boolean {
 }
 
 /**
- * Keys of a query that other services read as `room`: as a list (`room[]`, `room[0]`), with bad or double percent-encoding, with white space around, behind an `&` that was
- * written for HTML. Who means a room and is in none speaks to everybody, so that they are refused and not overlooked.
+ * Query keys that were probably meant as `room`: lists (`room[]`, `room[0]`), wrong percent-encoding, surrounding white space, or `&amp;`.
+ * They are refused rather than ignored, because a client without a room sends its messages to everybody.
  */
 const MEANT_AS_ROOM = /^(\s*(amp;)?room\s*|room\s*[[%].*)$/s;
 
-/** Why a request's rooms cannot be joined. */
+/** The rooms in a request are invalid. */
 export class BadRooms extends Error {}
 
 /**
- * The rooms that an upgrade names, each once, in the order named.
+ * The rooms that an upgrade request names, each once, in their order.
  *
- * @param segment what follows `/ws/` in the path, still percent-encoded; undefined where the path names no room
+ * @param segment the part of the path after `/ws/`, still percent-encoded; undefined if the path names no room
  * @param query the query without its `?`, still encoded; every `room=` in it counts
- * @throws BadRooms for a name that is no room's, bad percent-encoding, or more than 100 rooms
+ * @throws BadRooms for an invalid room name, bad percent-encoding, or more than 100 rooms
  */
 export function requestedRooms(segment: string | undefined, query: string): readonly string[] {
   const encoded = segment === undefined ? [] : [segment];
@@ -57,7 +57,7 @@ function splitOnce(text: string, separator: string): [string, string?] {
   return at < 0 ? [text] : [text.slice(0, at), text.slice(at + separator.length)];
 }
 
-/** A key, decoded; as it stands where it cannot be, which is not ours: what else is in a query is not judged. */
+/** A decoded key, or the key itself if it cannot be decoded: other parts of the query are not checked. */
 function keyOf(text: string): string {
   try {
     return decodeURIComponent(text);
