@@ -7,57 +7,56 @@ import type { ClientMessage } from '../protocol/protocol.js';
 
 /** A message that its handler's schema has checked. */
 export interface HandledMessage<D> extends ClientMessage {
-  /** As the schema has it. */
+  /** Of the schema's type. */
   readonly data: D;
 }
 
-/** What a handler may know and use: of one connection. */
+/** The connection that a handler works for, and the resources that it may use. */
 export interface HandlerContext<E extends string = string> {
   readonly connectionId: string;
-  /** Who is talking: `from` of what the connection publishes. */
+  /** The client's identity: `from` of the messages that the connection publishes. */
   readonly identity: string;
-  /** The rooms that the connection is in: at once those of the present, then after each change. */
+  /** The rooms that the connection is in: the current ones on subscription, then after each change. */
   readonly rooms$: Observable<readonly string[]>;
-  /** Every timer and the clock (`now()`, in milliseconds since the epoch); nothing else may tell the time, so that tests can run it. */
+  /** The scheduler for all timers, and the clock: `now()` in milliseconds since the epoch. Tests replace it by virtual time. */
   readonly scheduler: SchedulerLike;
-  /** A fresh UUIDv7 (RFC 9562). */
+  /** Returns a new UUIDv7 (RFC 9562). */
   readonly newId: () => string;
-  /** Uniform in [0, 1). */
+  /** Returns a random number, uniform in [0, 1). */
   readonly random: () => number;
-  /** Names the handler and the connection in each line. Never with a token or a message's content. */
+  /** Adds the handler and the connection to each line. Do not log tokens or the content of messages. */
   readonly log: Logger;
   /** Counts one of the handler's `events`, in `chat_handler_events_total{type,event}`. */
   readonly count: (event: E) => void;
 }
 
-/** One message type: its check and its operator. Made by `handler`. */
+/** A message type with its schema and operator. Made by `handler`. */
 export interface Handler {
   readonly type: string;
-  /** What `data` must be: a JSON Schema. */
+  /** The JSON Schema of `data`. */
   readonly schema: TSchema;
-  /** What it counts. */
+  /** The names that `count` accepts. */
   readonly events: readonly string[];
-  /** What is wrong with a message's data, or undefined. */
+  /** Checks a message's data. Returns the reason if it is invalid, otherwise undefined. */
   readonly check: (data: unknown) => string | undefined;
-  /** The operator, of checked messages of one connection. */
+  /** The operator on the checked messages of one connection. */
   readonly operate: (message$: Observable<ClientMessage>, context: HandlerContext) => Observable<Effect>;
 }
 
-/** What a handler, or what goes around all, may say of itself. */
+/** Options of a handler or middleware. */
 export interface HandlerOptions<E extends string> {
-  /** The names that it may count, which is a fixed list since each makes a time series: `['added', 'removed']`. */
+  /** The names that it may count, such as `['added', 'removed']`. Fixed, because each is a Prometheus time series. */
   readonly events?: readonly E[];
 }
 
 /**
- * A message type as an operator: of one connection, its messages of that type in order, to effects.
+ * Defines a message type: an operator from one connection's messages of that type, in order, to effects.
  *
- * @param schema what `data` must be; a message that does not fit gets `invalid_message`, with the path of what is wrong, and never
- *   reaches the operator
- * @param operate called with the first message of the type and subscribed to as long as the connection lives. An error costs the
- *   message it came with an `error` (`unavailable`), and the next message makes the operator anew; after five in a row the handler
- *   rests for 10 s. One that completes is done: later messages are ignored. For work that ends later, `perMessage` keeps an
- *   error to its own message
+ * @param schema the type of `data`; a message that does not match is answered by `invalid_message`, with the path of the mismatch, and does
+ *   not reach the operator
+ * @param operate called at the first message of the type, and subscribed to until the connection ends. If it errors, the current message
+ *   is answered by an `error` (`unavailable`), and the next message restarts the operator; after five errors in a row the handler pauses
+ *   for 10 s. After it completes, later messages are ignored. For asynchronous work, `perMessage` limits an error to its own message
  */
 export function handler<S extends TSchema, const E extends string = never>(
   type: string,
@@ -75,7 +74,7 @@ export function handler<S extends TSchema, const E extends string = never>(
       const [problem] = validator.Errors(data);
       return `data${problem?.instancePath ?? ''} ${problem?.message ?? 'does not fit'}`;
     },
-    // The check stands between the connection and the operator, so what arrives has the schema's type.
+    // Messages are checked before they reach the operator, so they have the schema's type.
     operate: operate as Handler['operate'],
   };
 }

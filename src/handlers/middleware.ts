@@ -3,27 +3,27 @@ import type { Effect } from './effect.js';
 import type { HandlerContext, HandlerOptions } from './handler.js';
 import type { ClientMessage } from '../protocol/protocol.js';
 
-/** All that is handled: from messages to what their handlers want done. */
+/** All handlers (and inner middleware) as one operator: from messages to effects. */
 export type Handle = OperatorFunction<ClientMessage, Effect>;
 
-/** What goes around all handlers of a connection. Made by `wrap`. */
+/** An operator around all handlers of a connection. Made by `middleware`. */
 export interface Middleware {
   readonly name: string;
-  /** What it counts. */
+  /** The names that `count` accepts. */
   readonly events: readonly string[];
-  /** The operator, around `handle`. */
+  /** The operator. It pipes messages through `handle`. */
   readonly operate: (message$: Observable<ClientMessage>, handle: Handle, context: HandlerContext) => Observable<Effect>;
 }
 
 /**
- * An operator around all handlers of a connection, for what concerns every message type: limits, auditing, moderation.
+ * Defines an operator around all handlers of a connection, for concerns of every message type: limits, auditing, moderation.
  *
- * It stands before the handlers, `message$.pipe(filter(…), handle)`, and after them, `message$.pipe(handle, map(…))`. Of several, the
- * first is the outermost. Messages that fail their check never come to it; what it changes is checked again.
+ * It can act before the handlers, `message$.pipe(filter(…), handle)`, and after them, `message$.pipe(handle, map(…))`. The first middleware
+ * is the outermost. It gets only messages that passed their check; messages that it changes are checked again.
  *
- * @param name stands in the log, and as `type` in `chat_handler_events_total`
- * @param operate called with the connection's first message. `handle` keeps the handlers' state: pipe through it once. An error
- *   costs the message it came with an `error`, and the state of this wrap and of all that is in it; the next message makes them anew
+ * @param name used in the log, and as `type` in `chat_handler_events_total`
+ * @param operate called at the connection's first message. Pipe through `handle` once, since it keeps the handlers' state. If it errors,
+ *   the current message is answered by an `error`, and the next message restarts this middleware and everything inside it
  */
 export function middleware<const E extends string = never>(
   name: string,

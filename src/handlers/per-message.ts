@@ -7,22 +7,22 @@ import type { ClientMessage } from '../protocol/protocol.js';
 
 /** The bounds of `perMessage`. */
 export interface PerMessageOptions {
-  /** So many messages are worked on at once; 1, the default, keeps them in order. */
+  /** The most messages that are processed at once. The default 1 keeps them in order. */
   readonly concurrency?: number;
-  /** So many wait meanwhile, 32 if not said; one more gets `unavailable`. */
+  /** The most messages that wait, 32 by default. One more is answered by `unavailable`. */
   readonly queue?: number;
 }
 
 const QUEUE = 32;
 
 /**
- * Work that ends later, message by message: what `mergeMap` is to other streams.
+ * Asynchronous work for each message: a bounded `mergeMap`, in which a failure affects only its own message.
  *
- * It is bounded, and what goes wrong with a message costs that message alone an `error`, with its own `ref`: `unavailable` where the
- * stream or promise errors, which is logged too, and where too many wait. What it emits and names no `ref` has that of its message.
+ * A message is answered by `unavailable`, with its own `ref`, if its stream or promise errors, which is also logged, or if too many
+ * messages wait. Effects without a `ref` get that of their message.
  *
- * @param project a message's effects: an Observable, a promise of one effect, or an array. Give what may never end a `timeout` on the
- *   context's scheduler
+ * @param project returns a message's effects as an Observable, a promise of one effect, or an array. Add a `timeout` on the context's
+ *   scheduler if it might never complete
  */
 export function perMessage<M extends ClientMessage>(
   project: (message: M) => ObservableInput<Effect>,
@@ -37,7 +37,7 @@ export function perMessage<M extends ClientMessage>(
   });
 }
 
-/** What a handler's failure tells the sender; the log hears of the error itself. */
+/** The rejection for a handler's failure. `error` is only logged. */
 export function failure(error: unknown, ref: string | undefined): Rejection {
   return { ...reject('unavailable', 'the handler failed', ref), error };
 }

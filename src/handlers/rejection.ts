@@ -1,13 +1,13 @@
 import { isWithin, type ErrorCode } from '../protocol/protocol.js';
 
-/** Why a message goes no further; becomes the sender's `error`. */
+/** The refusal of a message; the sender gets it as an `error`. */
 export interface Rejection {
   readonly kind: 'rejection';
   readonly code: ErrorCode;
   readonly reason: string;
-  /** The offending message's id, where it had a usable one. */
+  /** The `id` of the refused message, if usable. */
   readonly ref?: string | undefined;
-  /** The failure behind it, for the log alone. */
+  /** The cause. It is logged, not sent. */
   readonly error?: unknown;
 }
 
@@ -15,16 +15,16 @@ export interface Rejection {
 const MAX_REF_BYTES = 128;
 
 /**
- * Tells the sender, and nobody else, that its message goes no further.
+ * Refuses a message. Only its sender gets an `error`.
  *
- * @param reason for whoever reads the client's log
- * @param ref the message's `id`; where a handler gives none, that of the message which was being handled
+ * @param reason a text for the developers of the client
+ * @param ref the `id` of the message; by default, that of the message that is being handled
  */
 export function reject(code: ErrorCode, reason: string, ref?: string): Rejection {
   return { kind: 'rejection', code, reason, ref };
 }
 
-/** The id that an error may refer to: a string of at most 128 bytes. */
+/** The id if an error may repeat it: a string of at most 128 bytes. */
 export function usableRef(id: unknown): string | undefined {
   return typeof id === 'string' && isWithin(MAX_REF_BYTES, id) ? id : undefined;
 }

@@ -1,12 +1,12 @@
 import { byteLength } from './protocol.js';
 
-/** A room's name may take this many bytes of UTF-8. */
+/** The longest name of a room, in bytes of UTF-8. */
 const MAX_ROOM_BYTES = 128;
 
 const CONTROL = /\p{Cc}/u;
 
 /**
- * Whether a text may name a room: 1 to 128 bytes of UTF-8, no control character, no `/`, no white space at either end, neither `.` nor `..`.
+ * Whether a text is a valid room name: 1 to 128 bytes of UTF-8, no control character, no `/`, no white space at either end, neither `.` nor `..`.
  */
 export function isRoomName(name: string): boolean {
   return (

@@ -1,25 +1,24 @@
 /**
- * The words of the wire, shared by server and clients: no Node API in here.
- * docs/protocol.md explains them to people who write clients.
+ * The protocol, shared by server and clients. Uses no Node API. docs/protocol.md documents it for developers of clients.
  */
 
-/** The room of messages that go to every connection; no room can be called so. */
+/** The room of messages to every connection. Not a valid room name. */
 export const GLOBAL_ROOM = '';
 
-/** `from` of the server's own messages; no identity may be called so. */
+/** `from` of the server's own messages. Not a valid identity. */
 export const SERVER_ID = 'server';
 
-/** The only WebSocket subprotocol (RFC 6455 section 1.9) that is ever chosen. */
+/** The only WebSocket subprotocol (RFC 6455 section 1.9) that the server selects. */
 export const SUBPROTOCOL = 'chat-api';
 
-/** A browser offers its token as a subprotocol that begins so, beside the one above; it is never chosen. */
+/** The prefix of the subprotocol in which a browser sends its token, beside the one above. It is never selected. */
 export const SUBPROTOCOL_TOKEN_PREFIX = 'bearer.';
 
-/** What everybody receives: one such JSON object per text frame. */
+/** A message from the server: one JSON object per text frame. */
 export interface Envelope {
   readonly id: string;
   readonly type: string;
-  /** Absent on a global message and on what is meant for one connection. */
+  /** Absent on global messages and on messages to one connection. */
   readonly room?: string | undefined;
   readonly from: string;
   readonly data: unknown;
@@ -27,7 +26,7 @@ export interface Envelope {
   readonly timestamp: string;
 }
 
-/** What a client may send; other members are ignored and not passed on. */
+/** A message from a client. Other members are ignored and not passed on. */
 export interface ClientMessage {
   readonly type: string;
   readonly room?: string | undefined;
@@ -35,13 +34,13 @@ export interface ClientMessage {
   readonly id?: string | undefined;
 }
 
-/** Message types that only the server or other backend services may send. */
+/** Message types that clients must not send: only the server and other backend services do. */
 export const SERVER_TYPES: ReadonlySet<string> = new Set(['presence', 'notification', 'system', 'error']);
 
-/** Message types between one connection and its pod, which never travel through the broker. */
+/** Message types between one connection and its pod. They are never published. */
 export const PRIVATE_TYPES: ReadonlySet<string> = new Set(['ping', 'pong', 'error', 'system']);
 
-/** What `data.code` of an `error` may be; docs/protocol.md says what each means and what to do. */
+/** The values of `data.code` of an `error`. docs/protocol.md explains them. */
 export const ERROR_CODES = [
   'invalid_json',
   'invalid_message',
@@ -54,7 +53,6 @@ export const ERROR_CODES = [
   'unconfirmed',
 ] as const;
 
-/** One of them. */
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
 /** Close codes (RFC 6455 section 7.4). 4000–4499 mean "reconnect", 4500–4999 "do not". */
@@ -72,19 +70,19 @@ export const CloseCode = {
 
 export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode];
 
-/** A connection may be in this many rooms at once. */
+/** The most rooms that a connection may be in at once. */
 export const MAX_ROOMS = 100;
 
-/** JSON may be nested this deep, the message itself being the first level: deeper text parses but cannot be written again. */
+/** The deepest nesting of a message's JSON, the message being the first level. Deeper JSON could be parsed but not serialized again. */
 export const MAX_DEPTH = 64;
 
-/** No pod can be configured to take a larger message, in bytes. */
+/** The largest value of `MAX_MESSAGE_BYTES`. */
 export const LARGEST_MESSAGE_BYTES = 16 * 1024 * 1024;
 
-/** What the server adds around a client's message may take this many bytes. */
+/** The most bytes that the server adds to a client's message. */
 export const ENVELOPE_BYTES = 1024;
 
-/** This many bad messages in a row close the connection: its client is broken, not unlucky. */
+/** The number of invalid messages in a row that closes the connection. */
 export const MAX_BAD_MESSAGES = 10;
 
 let lastMs = 0;
@@ -92,7 +90,7 @@ let lastTimestamp = '1970-01-01T00:00:00.000Z';
 
 /** Milliseconds since the epoch as the `timestamp` of an envelope. */
 export function timestamp(ms: number): string {
-  // A busy pod asks many times in one millisecond.
+  // Cached, because a busy pod calls this many times per millisecond.
   if (ms !== lastMs) {
     lastTimestamp = new Date(ms).toISOString();
     lastMs = ms;
@@ -101,29 +99,29 @@ export function timestamp(ms: number): string {
 }
 
 /**
- * An envelope as JSON, member by member, so that nothing else of the object can leak into it. It has every member: no data is `{}`.
+ * An envelope as JSON, without other members of the object. Undefined `data` becomes `{}`.
  *
- * @throws whatever JSON.stringify does, and TypeError for data that JSON has no word for
+ * @throws what JSON.stringify throws, and TypeError for `data` that JSON cannot represent
  */
 export function writeEnvelope({ id, type, room, from, data, timestamp }: Envelope): string {
   const place = room === undefined ? '' : `"room":${quoted(room)},`;
-  const told = `"data":${written(data ?? {})}`;
-  return `{"id":${quoted(id)},"type":${quoted(type)},${place}"from":${quoted(from)},${told},"timestamp":${quoted(timestamp)}}`;
+  const content = `"data":${written(data ?? {})}`;
+  return `{"id":${quoted(id)},"type":${quoted(type)},${place}"from":${quoted(from)},${content},"timestamp":${quoted(timestamp)}}`;
 }
 
-/** An envelope with another timestamp, which is its last member. */
+/** A serialized envelope with another timestamp, which is its last member. */
 export function restamped(envelope: string, before: string, now: string): string {
   return `${envelope.slice(0, envelope.length - before.length - '"}'.length)}${now}"}`;
 }
 
-/** JSON makes `null` of `NaN`, of a date that is none, of an object whose `toJSON` says so; and no envelope has such data. */
+/** Refuses data that JSON.stringify turns into `null`, such as `NaN` or an invalid date: no envelope has such data. */
 function written(data: unknown): string {
   const text = JSON.stringify(data) as string | undefined;
-  if (text === undefined || text === 'null') throw new TypeError(`data that is a ${typeof data}, for which JSON has no word`);
+  if (text === undefined || text === 'null') throw new TypeError(`data that is a ${typeof data}, which JSON cannot represent`);
   return text;
 }
 
-// Nothing in it that JSON would escape; most names are of this kind, and looking is cheaper than escaping.
+// Most names match this and need no escaping; testing them is faster than JSON.stringify.
 const PLAIN = /^[\w :.-]*$/;
 
 function quoted(text: string): string {
@@ -132,10 +130,10 @@ function quoted(text: string): string {
 
 const encoder = new TextEncoder();
 
-/** UTF-8 takes at most so many bytes for a UTF-16 code unit. */
+/** The most bytes of UTF-8 per UTF-16 code unit. */
 const MAX_BYTES_PER_UNIT = 3;
 
-/** The beginning of a text that takes at most so many bytes of UTF-8. */
+/** The longest beginning of a text that takes at most `bytes` bytes of UTF-8. */
 export function atMost(bytes: number, text: string): string {
   if (text.length * MAX_BYTES_PER_UNIT <= bytes) return text;
   const { read } = encoder.encodeInto(text, new Uint8Array(bytes));
@@ -147,7 +145,7 @@ export function byteLength(text: string): number {
   return encoder.encode(text).length;
 }
 
-/** Whether a text takes at most so many bytes of UTF-8; most are so short that nothing need be counted. */
+/** Whether a text takes at most `bytes` bytes of UTF-8. Short texts are not encoded. */
 export function isWithin(bytes: number, text: string): boolean {
   return text.length * MAX_BYTES_PER_UNIT <= bytes || (text.length <= bytes && byteLength(text) <= bytes);
 }

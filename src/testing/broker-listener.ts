@@ -2,19 +2,19 @@ import assert from 'node:assert/strict';
 import { Subject, Subscription, filter, firstValueFrom, lastValueFrom, startWith, throwError, timeout } from 'rxjs';
 import type { Broker, BrokerEvent, BrokerStatus } from '../broker/broker.js';
 
-/** What a listener noticed, in the order in which it came. */
+/** An event that a listener observed. */
 export type Noticed =
   | BrokerEvent
   | { readonly kind: 'status'; readonly status: BrokerStatus }
   | { readonly kind: 'confirmation'; readonly room: string; readonly confirmed: boolean };
 
-/** What should come is waited for this long, where nothing else is said. */
+/** How long to wait for an expected event, by default. */
 export const PATIENCE_MS = 10_000;
 
-/** A pod of which a test sees everything: subscribed to a broker's events and status from its first moment to `end`. */
+/** Records everything that a broker emits: subscribed to its events and status from its construction to `end`. */
 export class Listener {
   readonly broker: Broker;
-  /** Everything noticed so far, in order. */
+  /** All observed events, in order. */
   readonly noticed: Noticed[] = [];
   readonly #texts = new Map<string, string[]>();
   readonly #rooms = new Map<string, Subscription>();
@@ -46,7 +46,7 @@ export class Listener {
     return this.#texts.get(room) ?? [];
   }
 
-  /** The status that was told last. */
+  /** The last status. */
   get status(): BrokerStatus | undefined {
     return this.noticed.filter((one) => one.kind === 'status').at(-1)?.status;
   }

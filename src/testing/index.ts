@@ -1,6 +1,5 @@
 /**
- * `chat-api/testing`: what extensions are tested with. It needs no test runner, no socket and no Redis: a test that does not come
- * true throws.
+ * `chat-api/testing`: tests for extensions. It needs no test runner, no socket and no Redis: a failed test throws.
  */
 export { type ContractCase, type ContractSetup, type Outage, brokerContract } from './brokerContract.js';
 export { Including, including } from './diagram/difference.js';

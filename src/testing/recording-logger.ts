@@ -4,11 +4,11 @@ import type { LogLine, Logger } from '../runtime/log.js';
 export interface Logged {
   readonly level: 'debug' | 'info' | 'warn' | 'error' | 'fatal';
   readonly event: string;
-  /** What stands in the line beside it; `err` is what failed. */
+  /** The fields of the line; `err` is an error. */
   readonly details: Readonly<Record<string, unknown>>;
 }
 
-/** A logger that tells what it is told. */
+/** A logger that passes each line to a callback. */
 export function recordingLogger(logged: (line: Logged) => void, common: object = {}): Logger {
   const at =
     (level: Logged['level']): LogLine =>

@@ -1,12 +1,12 @@
 import { Subscription, type SchedulerAction } from 'rxjs';
 import { TestScheduler } from 'rxjs/testing';
 
-/** So many timers of no delay are let run; one that begins itself anew would never end. */
+/** The most timers without delay that are run: one that restarts itself would never end. */
 const MAX_AT_ONCE = 1000;
 
 /**
- * Catches timers that were not given the scheduler they should be on: while it runs, RxJS' own schedulers start theirs here,
- * where they never fire. What is to happen at once still does, since that is how RxJS throws an error that nobody handled.
+ * Catches timers that do not use the test's scheduler: while it runs, timers of RxJS' own schedulers are recorded and never fire.
+ * Timers without delay still run, because RxJS throws unhandled errors in them.
  */
 export class Strays extends TestScheduler {
   /** The delays of the timers that were caught, in milliseconds. */
@@ -27,7 +27,7 @@ export class Strays extends TestScheduler {
     return this.run(test);
   }
 
-  /** What went astray, in words; empty where nothing did. */
+  /** The caught timers as text; empty if there are none. */
   settle(): readonly string[] {
     const delays = this.delaysMs.slice();
     try {

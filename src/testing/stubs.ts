@@ -61,7 +61,7 @@ export class Stubs {
     return source$.pipe(log.noted());
   }
 
-  /** What a row says of a hot stream; if that is not made yet, nobody can hear it. */
+  /** Emits a value of a row on its hot stream, if that exists already. */
   give(name: string, mark: Mark): void {
     const stub = this.hot.get(name);
     if (stub) tell(stub.value$, mark, stub);

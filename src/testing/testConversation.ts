@@ -53,7 +53,7 @@ export interface Conversation {
 const LINGER_MS = 2000;
 
 /**
- * Tests what connections hear of each other, with aligned rows, in virtual time: whole pods of the service, over an in-process broker.
+ * Tests the messages between connections with aligned rows, in virtual time: whole pods of the service, over an in-process broker.
  *
  * Rows: for each connection its name, where `^` connects (without one, it is there from the beginning), letters are said, and `!` is
  * the loss of its socket; `<name> hears`; `<name> reads`, where `!` fills its socket and `^` empties it. For each pod its name, where
@@ -75,8 +75,8 @@ const LINGER_MS = 2000;
  *   },
  * );
  *
- * @throws MarbleError with the diagrams, expected under actual, where they hear something else; where something is left
- *   behind; where a timer was started in real time
+ * @throws MarbleError with the actual and expected diagrams if they differ; if a timer or a subscription is left behind; if a timer was
+ *   started in real time
  */
 export function testConversation(diagram: string, conversation: Conversation | ((kit: Kit) => Conversation)): TestReport {
   return virtualTest(testConversation, (strays) => {
@@ -116,7 +116,7 @@ function startPods(test: VirtualTest, conversation: Conversation, { log, metrics
   return pods;
 }
 
-/** What can be said of a pod. */
+/** The rows of a pod. */
 function addRows(test: VirtualTest, name: string, pod: TestPod): void {
   test.input(name, {
     legend: new Legend({}),

@@ -7,10 +7,10 @@ import type { TestReport } from './report.js';
 import { VirtualTest, virtualTest, type Kit } from './virtual-test.js';
 
 /**
- * Tests a message type with aligned rows, in virtual time: what a client says, and what the handler wants done.
+ * Tests a handler with aligned rows, in virtual time: the messages of a client, and the effects of the handler.
  *
- * Messages pass the service's own checks, and errors are contained as they are there: what does not fit the schema, and what the
- * handler fails on, is a `reject` in the row of effects.
+ * Messages pass the service's own checks, and errors are handled as in the service: a message that does not match the schema, or on which
+ * the handler fails, gives a `reject` in the row `effects`.
  *
  * Rows: `says`, whose `!` is the end of the connection; `effects`, whose `|` is the handler's completion; `subs`, when the handler is
  * subscribed to its messages (`^`) and no longer (`!`); `rooms`, where the connection is; and those of `hot` and `cold` streams.
@@ -26,9 +26,9 @@ import { VirtualTest, virtualTest, type Kit } from './virtual-test.js';
  *   { says: { k: { data: {} } }, effects: { t: publish({ type: 'typing' }) } },
  * );
  *
- * @param subject the handler, or what makes it of the kit
- * @throws MarbleError with the diagrams, expected under actual, where it does something else; where it leaves a timer or a
- *   subscription behind; where a timer was started in real time
+ * @param subject the handler, or a function that makes it of the kit
+ * @throws MarbleError with the actual and expected diagrams if they differ; if a timer or a subscription is left behind; if a timer was
+ *   started in real time
  */
 export function testHandler(subject: Handler | ((kit: Kit) => Handler), diagram: string, legend: HandlerLegend = {}): TestReport {
   return virtualTest(testHandler, (strays) => {

@@ -8,18 +8,18 @@ import { HandlerTest, completing, type HandlerLegend } from './handler-test.js';
 import type { TestReport } from './report.js';
 import { VirtualTest, virtualTest, type Kit } from './virtual-test.js';
 
-/** What the letters of a wrap's diagram stand for, and what is inside it. */
+/** The values of the letters in a middleware's diagram, and the handlers inside it. */
 export interface MiddlewareLegend extends HandlerLegend {
-  /** What it goes around; the built-in handlers where absent. The first has the messages that name no type. */
+  /** The handlers inside; by default the built-in ones. Messages without a type are of the first one's type. */
   readonly handlers?: readonly Handler[];
 }
 
 /**
- * Tests what goes around all handlers, with aligned rows, in virtual time: what a client says, and what is to be done in the end.
- * The rows are those of `testHandler`; `subs` is when the wrap is subscribed to its messages.
+ * Tests a middleware with aligned rows, in virtual time: the messages of a client, and the effects that result.
+ * The rows are those of `testHandler`; `subs` shows when the middleware is subscribed to its messages.
  *
  * @example
- * testWrap(
+ * testMiddleware(
  *   rateLimit({ messages: 2, perMs: 1000 }),
  *   `
  *     says     -abc- 1s d
@@ -28,7 +28,7 @@ export interface MiddlewareLegend extends HandlerLegend {
  *   …
  * );
  *
- * @param subject the wrap, or what makes it of the kit
+ * @param subject the middleware, or a function that makes it of the kit
  * @throws MarbleError as `testHandler` does
  */
 export function testMiddleware(

@@ -5,16 +5,16 @@ import { COMPLETE, ERROR } from './diagram/rows.js';
 import { SubscriptionLog } from './diagram/subscription-log.js';
 import { VirtualTest, virtualTest, type Kit } from './virtual-test.js';
 
-/** What the letters of an operator's diagram stand for; absent: themselves. */
+/** The values of the letters in an operator's diagram. By default a letter is its own value. */
 export interface OperatorLegend<T, R> {
   readonly source?: Readonly<Record<string, T>>;
   readonly output?: Readonly<Record<string, R | Including>>;
-  /** What `#` stands for: the source errors with it, and the output should. */
+  /** The error that `#` stands for, in the source and in the output. */
   readonly error?: unknown;
 }
 
 /**
- * Tests an operator with aligned rows, in virtual time: what goes in, what comes out, and when it lets go of its source.
+ * Tests an operator with aligned rows, in virtual time: its input, its output, and its subscription to the source.
  *
  * Rows: `source`, hot; `output`; `subs`, when the source is subscribed to (`^`) and no longer (`!`); `unsub`, whose `!` ends
  * the subscription to the output; and those of `hot` and `cold` streams. After the last row the test goes on until nothing is due.
@@ -29,9 +29,9 @@ export interface OperatorLegend<T, R> {
  *   `,
  * );
  *
- * @param operator made anew for the test; given the kit
- * @throws MarbleError with the diagrams, expected under actual, where it does something else; where it leaves a timer or a
- *   subscription behind; where a timer was started in real time
+ * @param operator a function that makes the operator of the kit
+ * @throws MarbleError with the actual and expected diagrams if they differ; if a timer or a subscription is left behind; if a timer was
+ *   started in real time
  */
 export function testOperator<T, R>(
   operator: (kit: Kit) => OperatorFunction<T, R>,

@@ -417,12 +417,12 @@ describe('senders, told of what is not so', () => {
 });
 
 describe('isolation', () => {
-  test('sees a message that is not what was said', async () => {
+  test('sees a message with altered content', async () => {
     await alteringWhatArrives((text) => text.replace(/"content":"[^"]*"/, '"content":"altered"'));
     expect(await firstViolation('isolation')).toMatch(/^isolation: received chat .*: it is not what was sent there/);
   });
 
-  test('sees an answer to what somebody else said', async () => {
+  test('sees an answer to the message of another client', async () => {
     await breaking<typeof import('../../src/hub/server-message.js')>('hub/server-message.js', ({ serverBatch }) => ({
       serverBatch: (message: Parameters<typeof serverBatch>[0], runtime: Parameters<typeof serverBatch>[1]) =>
         serverBatch(message.type === 'pong' ? { ...message, id: 'another' } : message, runtime),
@@ -446,7 +446,7 @@ describe('isolation', () => {
   });
 });
 
-describe('manners: a welcome first, nothing after the close', () => {
+describe('protocol: one welcome first, and nothing after the close', () => {
   test('sees a welcome that never comes', async () => {
     const lost = every(20);
     await patching('hub/room.js', 'Member', (member: Receive) => {
@@ -483,7 +483,7 @@ describe('manners: a welcome first, nothing after the close', () => {
     expect(await firstViolation('protocol')).toMatch(/^protocol: received two welcomes/);
   });
 
-  test('sees a member that hears after its close', async () => {
+  test('sees a message after the close', async () => {
     await breaking<typeof import('../../src/connection/connection.js')>('connection/connection.js', ({ connection }) => ({
       connection: (...args: Parameters<typeof connection>) => {
         let last: Outbound | undefined;
@@ -527,7 +527,7 @@ describe('bounds', () => {
   });
 });
 
-describe('lines: told in time, and no more under way than Redis keeps', () => {
+describe('backlog: publishes settled in time, and no more of them under way than Redis keeps', () => {
   test('pass thin lines with the code as it is', async () => {
     expect(await firstViolationIn(thinLines)).toBe('nothing');
   });
@@ -634,7 +634,7 @@ describe('causes: no alarm without one', () => {
   });
 });
 
-describe('remains: nothing lives on', () => {
+describe('leftovers: nothing is left at the end', () => {
   test('sees a room that is never left', async () => {
     await patching('hub/room.js', 'Room', (room: { release: () => void }) => {
       room.release = () => undefined;

@@ -3,7 +3,7 @@ import Type from 'typebox';
 import { reply } from '../effect.js';
 import { handler } from '../handler.js';
 
-/** A client's own heartbeat, for those that cannot send WebSocket pings: answered with the same `id` and `data`. */
+/** A heartbeat for clients that cannot send WebSocket pings: answered by `pong` with the same `id` and `data`. */
 export const ping = handler('ping', Type.Unknown(), (message$) =>
   message$.pipe(map(({ id, data }) => reply({ type: 'pong', id, data: data ?? {} }))),
 );

@@ -2,5 +2,5 @@ import { ignoreElements } from 'rxjs';
 import Type from 'typebox';
 import { handler } from '../handler.js';
 
-/** Nothing to do: that it came is the sign of life. */
+/** The answer of a client to a ping. Its arrival is all that counts. */
 export const pong = handler('pong', Type.Unknown(), (message$) => message$.pipe(ignoreElements()));
