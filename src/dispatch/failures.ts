@@ -2,21 +2,21 @@ import type { Logger } from '../runtime/log.js';
 import type { Metrics } from '../runtime/metrics.js';
 import type { Runtime } from '../runtime/runtime.js';
 
-/** A handler's failures are logged at most once in so long, however many connections they come on; all are counted. */
+/** A handler's failures are logged at most once in this time, over all connections; all are counted. */
 const LOG_INTERVAL_MS = 10_000;
 
-interface Told {
+interface LogEntry {
   readonly atMs: number;
-  /** Failures since, which the log was spared. */
+  /** Failures since then, which were not logged. */
   unlogged: number;
 }
 
-/** Where the failures of all handlers of a pod are reported. */
+/** Counts and logs the failures of all handlers of a pod. */
 export class Failures {
   readonly #metrics: Metrics;
   readonly #log: Logger;
   readonly #scheduler: Runtime['scheduler'];
-  readonly #told = new Map<string, Told>();
+  readonly #logged = new Map<string, LogEntry>();
 
   constructor(metrics: Metrics, log: Logger, { scheduler }: Runtime) {
     this.#metrics = metrics;
@@ -24,22 +24,22 @@ export class Failures {
     this.#scheduler = scheduler;
   }
 
-  /** @param type the handler's, or the name of what goes around all */
+  /** @param type the handler's type, or a middleware's name */
   report(type: string, error: unknown, connection: string): void {
     this.#metrics.handlerFailed(type);
-    const told = this.#told.get(type);
+    const last = this.#logged.get(type);
     const nowMs = this.#scheduler.now();
-    if (told && nowMs - told.atMs < LOG_INTERVAL_MS) {
-      told.unlogged += 1;
+    if (last && nowMs - last.atMs < LOG_INTERVAL_MS) {
+      last.unlogged += 1;
       return;
     }
-    this.#told.set(type, { atMs: nowMs, unlogged: 0 });
-    const before = told?.unlogged ? { unlogged: told.unlogged } : {};
+    this.#logged.set(type, { atMs: nowMs, unlogged: 0 });
+    const before = last?.unlogged ? { unlogged: last.unlogged } : {};
     const details = { type, connection, ...before };
     try {
       this.#log.error({ err: error, ...details }, 'handler failed');
     } catch {
-      // An error can be made so that to read it throws.
+      // An error may throw when it is read.
       this.#log.error(details, 'handler failed');
     }
   }
