@@ -3,7 +3,6 @@ import { checked } from '../dispatch/check.js';
 import { dispatched } from '../dispatch/dispatch.js';
 import { OwnContext } from '../dispatch/handler-context.js';
 import { BufferOverflowError, boundedBuffer, type Consumer } from '../operators/boundedBuffer.js';
-import { branch } from '../operators/branch.js';
 import { HeartbeatTimeoutError, heartbeat } from '../operators/heartbeat.js';
 import { OperatorSubscriber } from '../operators/operator-subscriber.js';
 import { CloseCode } from '../protocol/protocol.js';
@@ -14,9 +13,9 @@ import { TokenExpiredError, untilExpired } from './expiry.js';
 import { memberEvents } from './member-events.js';
 import { PublishWindow, held } from './publish-window.js';
 import { ConnectionRooms } from './rooms.js';
-import { textOnly } from './text-only.js';
+import { textFrames } from './text-frames.js';
 import { OutboundTransforms, transformed } from './transform.js';
-import { closeSocket, isText, type CloseSocket, type Inbound, type Outbound } from './transport.js';
+import { closeSocket, type CloseSocket, type Inbound, type Outbound } from './transport.js';
 
 /** The owner of the transform that the pod gives its connections. */
 const POD_TRANSFORM = 'transform';
@@ -44,9 +43,8 @@ export function connection(inbound$: Observable<Inbound>, socket: Consumer, cont
     const answers$ = inbound$.pipe(
       untilExpired(access, pod.runtime),
       heartbeat(pod.heartbeat, publishWindow),
-      textOnly(),
       drained(pod.runtime, publishWindow),
-      branch(isText, () =>
+      textFrames(() =>
         pipe(
           held(publishWindow),
           checked(context, rooms),

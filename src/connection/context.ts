@@ -15,7 +15,7 @@ import type { SendBuffer } from './send-buffer.js';
  */
 export type OutboundTransform = (context: HandlerContext) => MonoTypeOperatorFunction<Envelope> | undefined;
 
-/** What all connections of a process share. */
+/** The parts that all connections of a process share. */
 export interface Pod extends DispatchPod {
   readonly limits: Limits;
   readonly transform?: OutboundTransform | undefined;

@@ -4,31 +4,30 @@ import { OperatorSubscriber } from '../operators/operator-subscriber.js';
 import { CloseCode } from '../protocol/protocol.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { PublishWindow } from './publish-window.js';
-import { PAUSE, closeSocket, type Drain, type Outbound, type Text } from './transport.js';
+import { PAUSE, closeSocket, type Binary, type Drain, type Outbound, type Text } from './transport.js';
+
+type Answerable = Text | Binary | Outbound;
 
 /**
  * A drain sends `shutdown`, stops the reading, and closes the connection (1001) at its time, once the publishes under way have
  * settled. A second drain changes nothing.
  */
-export function drained(
-  runtime: Runtime,
-  publishWindow: PublishWindow,
-): OperatorFunction<Text | Drain | Outbound, Text | Outbound> {
+export function drained(runtime: Runtime, publishWindow: PublishWindow): OperatorFunction<Drain | Answerable, Answerable> {
   return (inbound$) =>
     new Observable((subscriber) => inbound$.subscribe(new DrainSubscriber(subscriber, runtime, publishWindow)));
 }
 
-class DrainSubscriber extends OperatorSubscriber<Text | Drain | Outbound, Text | Outbound> {
+class DrainSubscriber extends OperatorSubscriber<Drain | Answerable, Answerable> {
   readonly #runtime: Runtime;
   readonly #publishWindow: PublishWindow;
 
-  constructor(output: Subscriber<Text | Outbound>, runtime: Runtime, publishWindow: PublishWindow) {
+  constructor(output: Subscriber<Answerable>, runtime: Runtime, publishWindow: PublishWindow) {
     super(output);
     this.#runtime = runtime;
     this.#publishWindow = publishWindow;
   }
 
-  protected override take(inbound: Text | Drain | Outbound): void {
+  protected override take(inbound: Drain | Answerable): void {
     if (inbound.kind !== 'drain') this.output.next(inbound);
     else if (!this.#publishWindow.draining) drain$(inbound, this.#runtime, this.#publishWindow).subscribe(this.output);
   }

@@ -1,6 +1,5 @@
 import { Observable, type OperatorFunction, type Subscriber } from 'rxjs';
-import type { Outcome } from '../dispatch/dispatch.js';
-import { failedMessage } from '../dispatch/isolation.js';
+import { failedMessage, type Outcome } from '../dispatch/dispatch.js';
 import type { Join, Leave, Reply } from '../handlers/effect.js';
 import { reject, type Rejection } from '../handlers/rejection.js';
 import { errorBatch, serverBatch, systemBatch } from '../hub/server-message.js';

@@ -1,22 +1,22 @@
 import { Subject, type Observable } from 'rxjs';
 
-/** Once it is full, a pod reads again when this part of the bound is free. */
+/** A pod that was full reads again when this part of the bound is free. */
 const FREE_SHARE = 0.1;
 
-/** A message that waits takes some memory beside its text. */
+/** The memory of a waiting message beside its text. */
 const MESSAGE_OVERHEAD_BYTES = 128;
 
-/** V8 keeps a text with one byte or two for each UTF-16 code unit. */
+/** V8 stores a text with one or two bytes for each UTF-16 code unit. */
 const MAX_BYTES_PER_UNIT = 2;
 
-/** The memory that a text takes while it waits, in bytes, at the most. */
+/** The most memory that a text takes while it waits, in bytes. */
 export function heldBytesOf(text: string): number {
   return text.length * MAX_BYTES_PER_UNIT + MESSAGE_OVERHEAD_BYTES;
 }
 
 /**
- * What clients have said that waits in a pod: for a welcome, for a connection's publish window, or for the broker. While it is
- * full, the pod reads from no client and lets nobody in (spec: `MAX_HELD_BYTES`).
+ * The bytes of all messages that wait in a pod: for a welcome, for a connection's publish window, or for the broker. While it is
+ * full, the pod reads no socket and accepts no connection (spec: `MAX_HELD_BYTES`).
  */
 export class HeldBytes {
   readonly #maxBytes: number;
@@ -41,7 +41,7 @@ export class HeldBytes {
     return this.#changed$;
   }
 
-  /** @param bytes negative for what no longer waits */
+  /** @param bytes negative for messages that wait no longer */
   add(bytes: number): void {
     this.#bytes += bytes;
     const isFull = this.#bytes >= this.#maxBytes || (this.#isFull && this.#bytes > this.#maxBytes * (1 - FREE_SHARE));

@@ -1,4 +1,4 @@
-/** The bounds of every connection; spec's table of limits says what each means. */
+/** The bounds of every connection, each explained in spec's table of limits. */
 export interface Limits {
   readonly maxMessageBytes: number;
   readonly sendBufferMessages: number;

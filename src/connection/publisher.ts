@@ -1,11 +1,10 @@
-import { validate } from 'uuid';
+import { validate as isUuid } from 'uuid';
 import { PublishError } from '../broker/broker.js';
-import type { CurrentRooms } from '../dispatch/context.js';
-import { destination } from '../dispatch/destination.js';
+import { destination } from '../dispatch/check.js';
 import type { Publish } from '../handlers/effect.js';
-import { refusedToPublish } from './grants.js';
 import { heldBytesOf } from './held-bytes.js';
 import type { PublishWindow } from './publish-window.js';
+import type { ConnectionRooms } from './rooms.js';
 import { reject, type Rejection } from '../handlers/rejection.js';
 import type { ConnectionContext } from './context.js';
 import { GLOBAL_ROOM, isWithin, restamped, timestamp, writeEnvelope } from '../protocol/protocol.js';
@@ -31,20 +30,20 @@ interface ErrorOutput {
 }
 
 /**
- * What a connection publishes: at most a publish window of it under way, and as much again that waits, in order. One message may
- * lead to several publishes, so the last before the window closes may bring more than fits. The bytes under way are bounded too,
- * here for the connection and in `PublishBudget` for the pod.
+ * Publishes the messages of a connection: at most a publish window of them is under way, and as many again wait, in order. A message
+ * may cause several publishes, so the last one before the window closes may bring more than fits. The bytes under way are bounded
+ * too, here for the connection and in `PublishBudget` for the pod.
  */
 export class Publisher implements Waiter {
   readonly #context: ConnectionContext;
   readonly #publishWindow: PublishWindow;
-  readonly #rooms: Pick<CurrentRooms, 'rooms'>;
+  readonly #rooms: ConnectionRooms;
   readonly #errors: ErrorOutput;
   #underWay = 0;
   #underWayBytes = 0;
   #waiting: PendingPublish[] | undefined;
 
-  constructor(context: ConnectionContext, publishWindow: PublishWindow, rooms: Pick<CurrentRooms, 'rooms'>, errors: ErrorOutput) {
+  constructor(context: ConnectionContext, publishWindow: PublishWindow, rooms: ConnectionRooms, errors: ErrorOutput) {
     this.#context = context;
     this.#publishWindow = publishWindow;
     this.#rooms = rooms;
@@ -56,7 +55,7 @@ export class Publisher implements Waiter {
   }
 
   publish(effect: Publish): void {
-    const pending = this.#pendingPublish(effect);
+    const pending = this.#prepare(effect);
     if ('kind' in pending) this.#errors.sendError({ ...pending, ref: effect.ref });
     else this.#begin(pending);
   }
@@ -72,7 +71,7 @@ export class Publisher implements Waiter {
 
   /** A publish has failed. */
   failed(error: unknown, ref: string | undefined): void {
-    // A broker promises no other error; where one breaks its promise, somebody has to know.
+    // A broker promises no other error.
     if (!(error instanceof PublishError)) this.#context.pod.log.error({ err: error }, 'broker failed');
     this.#errors.sendError(asRejection(error, ref));
   }
@@ -82,19 +81,19 @@ export class Publisher implements Waiter {
     const next = this.#waiting?.[0];
     if (next && this.#hasWindow(next)) {
       this.#waiting?.shift();
-      this.#send(this.#stampedNow(next));
+      this.#send(next);
     }
     this.#sendWaiting();
   }
 
-  #pendingPublish(effect: Publish): PendingPublish | Rejection {
+  #prepare(effect: Publish): PendingPublish | Rejection {
     const { message, outside, ref } = effect;
     const room = outside === true ? elsewhere(message.room) : destination(message.room, this.#rooms.rooms);
     if (typeof room !== 'string') return room;
-    const refused = refusedToPublish(room, this.#context);
+    const refused = this.#rooms.refusalToPublish(room);
     if (refused) return refused;
     const { maxPublicationBytes, runtime } = this.#context.pod;
-    const id = isUuid(message.id) ? message.id : runtime.newId();
+    const id = message.id !== undefined && isUuid(message.id) ? message.id : runtime.newId();
     const stamp = timestamp(runtime.wallMs());
     const envelope = this.#envelopeOf(effect, room, id, stamp);
     if (!isWithin(maxPublicationBytes, envelope)) return reject('invalid_message', 'grows too large when written out');
@@ -113,16 +112,6 @@ export class Publisher implements Waiter {
     });
   }
 
-  /**
-   * The same with the time at which it is sent: it may have waited for long, and the `since` of a gap reaches back as far as a
-   * publish can be under way. All times are of one length, so its size stays.
-   */
-  #stampedNow(pending: PendingPublish): PendingPublish {
-    const now = timestamp(this.#context.pod.runtime.wallMs());
-    if (now === pending.timestamp) return pending;
-    return { ...pending, envelope: restamped(pending.envelope, pending.timestamp, now), timestamp: now };
-  }
-
   #begin(pending: PendingPublish): void {
     const { limits, held } = this.#context.pod;
     const waiting = this.#waiting?.length ?? 0;
@@ -132,23 +121,20 @@ export class Publisher implements Waiter {
     }
     this.#publishWindow.begun();
     held.add(heldBytesOf(pending.envelope));
-    if (waiting === 0 && this.#hasWindow(pending) && this.#isAdmitted(pending)) {
-      this.#send(pending);
-    } else {
-      (this.#waiting ??= []).push(pending);
-      this.#sendWaiting();
-    }
+    (this.#waiting ??= []).push(pending);
+    this.#sendWaiting();
   }
 
-  /** As many as may go; whoever waits for the pod waits for its turn. */
+  /** Sends as many as may go. If the pod's budget is used up, waits for its turn. */
   #sendWaiting(): void {
+    const { budget } = this.#context.pod.hub;
     let next = this.#waiting?.[0];
-    while (next && this.#hasWindow(next) && this.#isAdmitted(next)) {
+    while (next && this.#hasWindow(next) && budget.admits(next.cost, this.#underWay === 0)) {
       this.#waiting?.shift();
-      this.#send(this.#stampedNow(next));
+      this.#send(next);
       next = this.#waiting?.[0];
     }
-    if (next && this.#hasWindow(next)) this.#context.pod.hub.budget.wait(this);
+    if (next && this.#hasWindow(next)) budget.wait(this);
     this.#publishWindow.queue(next !== undefined);
   }
 
@@ -157,21 +143,23 @@ export class Publisher implements Waiter {
     return this.#underWay < this.#context.pod.limits.publishWindow && this.#underWayBytes + cost <= CONNECTION_BYTES;
   }
 
-  #isAdmitted({ cost }: PendingPublish): boolean {
-    return this.#context.pod.hub.budget.admits(cost, this.#underWay === 0);
-  }
-
+  /**
+   * An envelope is stamped when it is sent: it may have waited for long, and the `since` of a gap reaches back only as far as a
+   * publish can be under way. All timestamps have one length, so its size stays.
+   */
   #send(pending: PendingPublish): void {
-    const { room, envelope, cost } = pending;
+    const { hub, runtime } = this.#context.pod;
+    const now = timestamp(runtime.wallMs());
+    const envelope = now === pending.timestamp ? pending.envelope : restamped(pending.envelope, pending.timestamp, now);
     this.#underWay += 1;
-    this.#underWayBytes += cost;
-    this.#context.pod.hub.publish(room, envelope, new PublishUnderWay(this, pending));
+    this.#underWayBytes += pending.cost;
+    hub.publish(pending.room, envelope, new PublishUnderWay(this, pending));
   }
 }
 
 /**
- * A publish under way. Nothing comes of it but an error: what is published returns from the broker, as it does to everybody else.
- * It was said, so it outlives its connection.
+ * A publish under way, which outlives its connection. Only its failure is reported to the sender: on success the message itself
+ * returns from the broker, as it does to everybody else.
  */
 class PublishUnderWay extends RoundTrip {
   readonly #publisher: Publisher;
@@ -197,10 +185,6 @@ class PublishUnderWay extends RoundTrip {
 
 function elsewhere(room: string | undefined): string | Rejection {
   return room !== undefined && isRoomName(room) ? room : reject('invalid_message', 'not a room name');
-}
-
-function isUuid(id: string | undefined): id is string {
-  return id !== undefined && validate(id);
 }
 
 function asRejection(error: unknown, ref: string | undefined): Rejection {

@@ -1,4 +1,5 @@
 import { BehaviorSubject, Observable, defer, type Subscriber } from 'rxjs';
+import type { Grant } from '../auth/grant.js';
 import type { CurrentRooms } from '../dispatch/context.js';
 import type { Cause } from '../handlers/effect.js';
 import { reject, type Rejection } from '../handlers/rejection.js';
@@ -6,10 +7,9 @@ import type { MembershipChange } from '../hub/room.js';
 import { isRoomName } from '../protocol/names.js';
 import { GLOBAL_ROOM, MAX_ROOMS } from '../protocol/protocol.js';
 import type { ConnectionContext } from './context.js';
-import { refusedToJoin } from './grants.js';
 import type { PublishWindow } from './publish-window.js';
 
-/** The rooms that a connection is in or has asked for, and the changes that it wants of the hub. */
+/** The rooms that a connection is in, has asked for, or may use, and the changes that it wants of the hub. */
 export class ConnectionRooms implements CurrentRooms {
   readonly #context: ConnectionContext;
   readonly #publishWindow: PublishWindow;
@@ -48,7 +48,7 @@ export class ConnectionRooms implements CurrentRooms {
   /** @returns why the connection may not join all of them; undefined where it may */
   refusalToJoin(rooms: readonly string[]): Rejection | undefined {
     if (!rooms.every(isRoomName)) return reject('invalid_message', 'not a room name');
-    const refused = refusedToJoin(rooms, this.#context);
+    const refused = this.#refused((grant) => rooms.every((room) => grant.mayJoin(room)));
     if (refused) return refused;
     if (this.#publishWindow.draining) return reject('unavailable', 'the pod goes away');
     const { hub, held } = this.#context.pod;
@@ -57,6 +57,11 @@ export class ConnectionRooms implements CurrentRooms {
     return this.#rooms.length + (this.#joining?.size ?? 0) + more.length > MAX_ROOMS
       ? reject('forbidden', `a connection may be in ${MAX_ROOMS} rooms`)
       : undefined;
+  }
+
+  /** @returns why the connection may not publish to a room; undefined where it may */
+  refusalToPublish(room: string): Rejection | undefined {
+    return this.#refused((grant) => (room === GLOBAL_ROOM ? grant.mayPublishGlobally() : grant.mayPublish(room)));
   }
 
   /** Asks the hub for those that the connection neither is in nor has asked for. */
@@ -90,6 +95,18 @@ export class ConnectionRooms implements CurrentRooms {
   /** The hub has taken the connection out of rooms. */
   left(rooms: readonly string[]): void {
     this.#change(this.#rooms.filter((room) => !rooms.includes(room)));
+  }
+
+  /** A grant may be an application's own code. If it throws, nothing is done, and the connection goes on. */
+  #refused(isGranted: (grant: Grant) => boolean): Rejection | undefined {
+    const { pod, id, access } = this.#context;
+    if (access === undefined) return undefined;
+    try {
+      return isGranted(access.grant) ? undefined : reject('forbidden', 'the token does not grant this');
+    } catch (error) {
+      pod.log.error({ err: error, connection: id }, 'authorization failed');
+      return reject('unavailable', 'it is not known whether this is granted');
+    }
   }
 
   #change(rooms: readonly string[]): void {

@@ -6,7 +6,7 @@ import { gapBatch } from '../hub/server-message.js';
 import type { Outbound } from './transport.js';
 import type { Runtime } from '../runtime/runtime.js';
 
-/** The bounds of what waits for a full socket, and what gives when they are reached (spec: "The life of a connection", 4). */
+/** The bounds of the messages that wait for a full socket, and the policy at an overflow (spec: "The life of a connection", 4). */
 export type SendBuffer = BoundedBufferOptions<Outbound>;
 
 export function sendBuffer(limits: Limits, metrics: Metrics, runtime: Runtime): SendBuffer {
@@ -21,26 +21,26 @@ export function sendBuffer(limits: Limits, metrics: Metrics, runtime: Runtime): 
   };
 }
 
-/** A close waits its turn behind what was said before, and takes no room there. */
+/** A close waits behind the messages before it, and counts against no bound. */
 const NO_WEIGHT: Weight = { messages: 0, bytes: 0 };
 
 function weigh(item: Outbound): Weight | undefined {
   return item.kind === 'batch' ? item : item.kind === 'shut' ? NO_WEIGHT : undefined;
 }
 
-/** What stands where messages were dropped, and since when some may be missing. The buffers of a pod share their options, so it is kept here. */
+/** A gap that stands where messages were dropped, with its `since`. The buffers of a pod share their options, so it is kept here. */
 interface Gap extends Batch {
   readonly sinceMs: number;
 }
 
-/** Only what was published may go; the server's own word stays. */
+/** Drops published messages only; the server's own messages stay. */
 function dropOldest(runtime: Runtime): DropOldest<Outbound> {
   return {
     mayDrop: (item) => item.kind === 'batch' && item.publishedAtMs !== undefined,
     withoutOldest: (item) => withoutOldest(item as Batch),
     gap: (dropped, present) => {
       const sinceMs = (dropped as Batch).publishedAtMs ?? runtime.wallMs();
-      // What took long to reach Redis can be older than what came before it: nothing older than `since` may be missing.
+      // A message that took long to reach Redis can be older than those before it: nothing older than `since` may be missing.
       if (present && sinceMs >= (present as Gap).sinceMs) return present;
       const gap: Gap = { ...gapBatch('slow_consumer', sinceMs, runtime), sinceMs };
       return gap;

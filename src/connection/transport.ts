@@ -67,7 +67,3 @@ export const RESUME = { kind: 'resume' } as const;
 export function closeSocket(code: number, reason: string, now = false): CloseSocket {
   return { kind: 'shut', code, reason, now };
 }
-
-export function isText(value: Text | Outbound): value is Text {
-  return value.kind === 'text';
-}

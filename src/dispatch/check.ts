@@ -13,7 +13,6 @@ import {
   type ClientMessage,
 } from '../protocol/protocol.js';
 import type { CurrentRooms, DispatchContext } from './context.js';
-import { destination } from './destination.js';
 
 /** A message that its handler may take, or why it goes no further. */
 export type Checked = ClientMessage | Rejection;
@@ -143,6 +142,22 @@ function unwritable(value: unknown, levels: number): string | undefined {
     if (problem !== undefined) return problem;
   }
   return undefined;
+}
+
+/**
+ * Where a message goes (spec: "Where a message goes"): to the room it names; if it names none, to the connection's one room;
+ * from a connection in no room, or with an empty name, to everybody.
+ *
+ * @param named the message's `room`
+ * @param rooms the rooms the sender is in
+ * @returns a room's name, `GLOBAL_ROOM`, or why it goes nowhere: `room_required`, `not_in_room`
+ */
+export function destination(named: string | undefined, rooms: readonly string[]): string | Rejection {
+  if (named === GLOBAL_ROOM) return GLOBAL_ROOM;
+  if (named !== undefined) return rooms.includes(named) ? named : reject('not_in_room', 'the connection is not in that room');
+  const [only] = rooms;
+  if (only === undefined) return GLOBAL_ROOM;
+  return rooms.length === 1 ? only : reject('room_required', 'the connection is in several rooms: name one');
 }
 
 const SOME_ID = '00000000-0000-7000-8000-000000000000';

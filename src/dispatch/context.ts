@@ -6,16 +6,15 @@ import type { Logger } from '../runtime/log.js';
 import type { Metrics } from '../runtime/metrics.js';
 import type { Runtime } from '../runtime/runtime.js';
 
-/** What checking and handling the messages of one connection needs to know. */
+/** The parts of one connection that checking and handling its messages need. */
 export interface DispatchContext {
-  /** The connection's. */
   readonly id: string;
   /** `from` of what it publishes. */
   readonly identity: string;
   readonly pod: DispatchPod;
 }
 
-/** What all connections of a process share, as far as handling needs it. */
+/** The parts of a pod that checking and handling messages need. */
 export interface DispatchPod {
   readonly handlers: ReadonlyMap<string, Handler>;
   readonly middleware: readonly Middleware[];
@@ -28,7 +27,7 @@ export interface DispatchPod {
 
 /** The rooms that a connection is in. */
 export interface CurrentRooms {
-  /** In the order in which it came into them. */
+  /** In the order in which it joined them. */
   readonly rooms: readonly string[];
   /** The present ones, then those after each change. */
   readonly rooms$: Observable<readonly string[]>;

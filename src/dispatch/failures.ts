@@ -3,7 +3,7 @@ import type { Logger } from '../runtime/log.js';
 import type { Metrics } from '../runtime/metrics.js';
 import type { Runtime } from '../runtime/runtime.js';
 
-/** A handler's failures are logged at most once in so long, however many connections they come on; all are counted. */
+/** A handler's failures are logged at most once in this time, over all connections; all are counted. */
 const LOG_INTERVAL_MS = 10_000;
 
 /** Where the failures of all handlers of a pod are reported. */
@@ -18,7 +18,7 @@ export class Failures {
     this.#throttle = new LogThrottle({ intervalMs: LOG_INTERVAL_MS, now: () => scheduler.now() });
   }
 
-  /** @param type the handler's, or the name of what goes around all */
+  /** @param type the handler's type, or a middleware's name */
   report(type: string, error: unknown, connection: string): void {
     this.#metrics.handlerFailed(type);
     const passed = this.#throttle.pass(type);
@@ -27,7 +27,7 @@ export class Failures {
     try {
       this.#log.error({ err: error, ...details }, 'handler failed');
     } catch {
-      // An error can be made so that to read it throws.
+      // An error may throw when it is read.
       this.#log.error(details, 'handler failed');
     }
   }

@@ -3,17 +3,17 @@ import type { HandlerContext } from '../handlers/handler.js';
 import type { Logger } from '../runtime/log.js';
 import type { CurrentRooms, DispatchContext } from './context.js';
 
-/** What one handler of one connection may use, each made when it is asked for. */
+/** The context of one handler, or middleware, of one connection. Its members are made when they are asked for. */
 export class OwnContext implements HandlerContext {
   readonly #connection: DispatchContext;
-  readonly #membership: Pick<CurrentRooms, 'rooms$'>;
+  readonly #rooms: Pick<CurrentRooms, 'rooms$'>;
   readonly #type: string;
   #log: Logger | undefined;
 
-  /** @param type the handler's, or the name of what goes around all */
-  constructor(connection: DispatchContext, membership: Pick<CurrentRooms, 'rooms$'>, type: string) {
+  /** @param type the handler's type, or the middleware's name */
+  constructor(connection: DispatchContext, rooms: Pick<CurrentRooms, 'rooms$'>, type: string) {
     this.#connection = connection;
-    this.#membership = membership;
+    this.#rooms = rooms;
     this.#type = type;
   }
 
@@ -26,7 +26,7 @@ export class OwnContext implements HandlerContext {
   }
 
   get rooms$(): Observable<readonly string[]> {
-    return this.#membership.rooms$;
+    return this.#rooms.rooms$;
   }
 
   get scheduler(): HandlerContext['scheduler'] {
@@ -45,7 +45,7 @@ export class OwnContext implements HandlerContext {
     return (this.#log ??= this.#connection.pod.log.child({ handler: this.#type, connection: this.#connection.id }));
   }
 
-  /** A function of its own, so that it can be taken out of its context. */
+  /** Bound, so that it can be taken out of its context. */
   get count(): HandlerContext['count'] {
     const { metrics } = this.#connection.pod;
     const type = this.#type;

@@ -50,7 +50,8 @@ export function checkedEffect(effect: Effect, message: Message, by?: string): Ef
 function checkedPublish({ message, as, outside, ref, by: owner }: Publish, cause: Message, by = owner): Publish {
   // Nearly always the message that the client sent.
   const own = message === cause ? message : copyOf(message);
-  if (!isType(own.type) || UNPUBLISHED_TYPES.has(own.type)) throw new Error(`a publish of type ${shown(own.type)}`);
+  if (typeof own.type !== 'string' || own.type === '' || UNPUBLISHED_TYPES.has(own.type))
+    throw new Error(`a publish of type ${shown(own.type)}`);
   if (!isTextOrAbsent(own.room)) throw new Error('a publish to a room that is no name');
   if (as !== undefined && !isSubject(as)) throw new Error('a sender who cannot be called so');
   // A message with an id of its own is what an error refers to.

@@ -1,43 +1,25 @@
 import { describe, expect, test } from '@jest/globals';
-import {
-  EMPTY,
-  NEVER,
-  concat,
-  concatMap,
-  filter,
-  ignoreElements,
-  map,
-  mergeMap,
-  of,
-  throwError,
-  timer,
-  type Observable,
-} from 'rxjs';
+import { EMPTY, NEVER, concat, filter, ignoreElements, map, throwError, timer, type Observable } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
-import Type from 'typebox';
 import type { Grant } from '../../src/auth/grant.js';
 import { PublishError, type Broker } from '../../src/broker/broker.js';
 import { memoryBroker } from '../../src/broker/memory.js';
 import { readConfig } from '../../src/config/config.js';
-import { connection } from '../../src/connection/connection.js';
-import { reply } from '../../src/handlers/effect.js';
-import { handler } from '../../src/handlers/handler.js';
-import { builtInHandlers } from '../../src/handlers/built-in/index.js';
+import type { ConnectionContext, Pod } from '../../src/connection/context.js';
+import type { Inbound } from '../../src/connection/transport.js';
+import { transform } from '../../src/handlers/effect.js';
+import type { Envelope } from '../../src/protocol/protocol.js';
 import { silentLogger, type Logger } from '../../src/runtime/log.js';
 import { noMetrics, type Metrics } from '../../src/runtime/metrics.js';
-import type { ConnectionContext, Pod } from '../../src/connection/context.js';
-import { presence } from '../../src/hub/presence.js';
-import type { Inbound } from '../../src/connection/transport.js';
-import { closed, error, welcome } from '../../src/testing/heard.js';
+import { error, welcome } from '../../src/testing/heard.js';
 import type { SaidMessage } from '../../src/testing/said.js';
 import { testConversation } from '../../src/testing/testConversation.js';
-import { ScriptedBroker } from '../support/broker.js';
+import { act, acting } from '../support/acting.js';
 import { ask, text } from '../support/ask.js';
+import { ScriptedBroker } from '../support/broker.js';
 import { rowConsumer } from '../support/consumer.js';
 import { marbles, virtualRuntime } from '../support/marbles.js';
-import { inRooms, readable, virtualPod } from '../support/pod.js';
-
-const LAST = '2024-01-15T10:30:00.000Z';
+import { inRooms, virtualPod } from '../support/pod.js';
 
 function chat(content: string, more: object = {}): Inbound {
   return text({ type: 'chat', data: { content }, ...more });
@@ -48,88 +30,12 @@ function say(content: string, more: object = {}): SaidMessage {
   return { type: 'chat', data: { content }, ...more };
 }
 
-const alive: Inbound = { kind: 'alive' };
-const drain: Inbound = { kind: 'drain', closeInMs: 5, reconnectInMs: 1234 };
-
 /** A pod whose broker is scripted. */
 function scripted(scheduler: TestScheduler, environment: Record<string, string> = {}) {
   const broker = new ScriptedBroker();
   const limits = readConfig(environment);
   return { broker, pod: virtualPod(scheduler, { broker, limits }) };
 }
-
-describe('joining', () => {
-  test('the first frame is a welcome, sent when the last of the rooms is confirmed', () => {
-    marbles(({ hot, expectObservable }, scheduler) => {
-      const { broker, pod } = scripted(scheduler);
-      broker.confirm = (room) => timer(room === 'b' ? 5 : 1, scheduler).pipe(map(() => true));
-      const actual$ = ask(hot<Inbound>('-'), inRooms(pod, 'ada', ['a', 'b']));
-      expectObservable(actual$, '10ms !').toBe('5ms w', { w: 'welcome' });
-    });
-  });
-
-  test('what the client said before the welcome is handled after it, in order', () => {
-    marbles(({ hot, expectObservable }, scheduler) => {
-      const { broker, pod } = scripted(scheduler);
-      broker.confirm = () => timer(5, scheduler).pipe(map(() => true));
-      const inbound$ = hot<Inbound>('-ab', { a: text({ type: 'ping', id: 'p', data: 1 }), b: text('nope') });
-      const actual$ = ask(inbound$, inRooms(pod, 'ada', ['a']));
-      expectObservable(actual$, '10ms !').toBe('-P---(wpeR)', {
-        P: 'pause',
-        w: 'welcome',
-        p: 'pong',
-        e: 'error invalid_json',
-        R: 'resume',
-      });
-    });
-  });
-
-  test('the first message before the welcome pauses the socket, which is read again once all that it brought is handled', () => {
-    marbles(({ cold, expectObservable }, scheduler) => {
-      const { broker, pod } = scripted(scheduler);
-      broker.confirm = () => timer(50, scheduler).pipe(map(() => true));
-      const inbound$ = cold<Inbound>('m'.repeat(32), { m: text({ type: 'pong' }) });
-      const actual$ = ask(inbound$, inRooms(pod, 'ada', ['a']));
-      expectObservable(actual$, '60ms !').toBe('p 49ms (wr)', { p: 'pause', w: 'welcome', r: 'resume' });
-    });
-  });
-
-  test('a connection whose subscription is not confirmed hears nothing of its room', () => {
-    marbles(({ cold, expectObservable }, scheduler) => {
-      const { broker, pod } = scripted(scheduler);
-      broker.confirm = (room) => (room === '' ? [true] : NEVER);
-      cold('-d').subscribe(() => {
-        broker.deliver('a', 'early');
-        broker.deliver('', 'early too');
-      });
-      expectObservable(ask(NEVER, inRooms(pod, 'ada', ['a'])), '10ms !').toBe('-');
-    });
-  });
-});
-
-describe('presence', () => {
-  test('of the joiner comes before anything that it said before its welcome', () => {
-    marbles(({ hot, expectObservable }, scheduler) => {
-      const { broker, pod } = scripted(scheduler);
-      broker.confirm = () => timer(5, scheduler).pipe(map(() => true));
-      broker.accept = (room, payload) => {
-        broker.events$.next({ kind: 'publication', room, payload: Buffer.from(payload) });
-        return [];
-      };
-      const telling = presence(pod, 100).subscribe();
-      timer(9, scheduler).subscribe(() => {
-        telling.unsubscribe();
-      });
-      const actual$ = ask(hot<Inbound>('-c', { c: chat('early') }), inRooms(pod, 'ada', ['tea']));
-      expectObservable(actual$, '9ms !').toBe('-p---(wrb)', {
-        p: 'pause',
-        w: 'welcome',
-        r: 'resume',
-        b: 'presence online ada + chat early',
-      });
-    });
-  });
-});
 
 describe('talking', () => {
   test('a chat comes back to its sender and to everybody in the room, and to nobody else', () => {
@@ -199,53 +105,6 @@ describe('talking', () => {
           a: { ...owned, id: 'id-2', data: { content: 'x' }, timestamp: '1970-01-01T00:00:00.001Z' },
           b: { ...owned, id: uuid, data: { content: 'y' }, timestamp: '1970-01-01T00:00:00.002Z' },
         },
-      },
-    );
-  });
-
-  test('a binary frame closes with 1003', () => {
-    marbles(({ hot, expectObservable, expectSubscriptions }, scheduler) => {
-      const inbound$ = hot<Inbound>('--b--', { b: { kind: 'binary' } });
-      expectObservable(ask(inbound$, inRooms(virtualPod(scheduler), 'ada'))).toBe('w-(s|)', { w: 'welcome', s: 'shut 1003' });
-      expectSubscriptions(inbound$.subscriptions).toBe('^-!');
-    });
-  });
-
-  test('what follows a binary frame is not heard, while the close waits for a socket that takes no more', () => {
-    marbles(({ hot, expectObservable, flush }, scheduler) => {
-      const { broker, pod } = scripted(scheduler);
-      const inbound$ = hot<Inbound>('-cb-cb--', { c: chat('x'), b: { kind: 'binary' } });
-      const actual$ = ask(inbound$, inRooms(pod, 'ada', ['tea']), rowConsumer(hot, '-f-----t'));
-      expectObservable(actual$).toBe('w------(s|)', { w: 'welcome', s: 'shut 1003' });
-      flush();
-      expect(broker.published).toHaveLength(1);
-    });
-  });
-
-  test('the tenth bad message in a row gets its error and then the close 4500; what follows is not handled', () => {
-    testConversation(
-      `
-        ada        -bbbbbbbbbb---p
-        ada hears  weeeeeeeee(ex)-
-      `,
-      {
-        connections: { ada: {} },
-        says: { b: 'nope', p: { type: 'ping' } },
-        hears: { w: welcome, e: error('invalid_json'), x: closed(4500) },
-      },
-    );
-  });
-
-  test('a good message starts the count of bad ones again, and one that goes nowhere is no bad one', () => {
-    testConversation(
-      `
-        ada        -bbbbbbbbbpbbbbbbbbbnbbbbbbbbb
-        ada hears  weeeeeeeeepeeeeeeeeeneeeeeeeee
-      `,
-      {
-        connections: { ada: {} },
-        says: { b: 'nope', p: { type: 'ping' }, n: say('x', { room: 'nowhere' }) },
-        hears: { w: welcome, e: error('invalid_json'), p: { type: 'pong' }, n: error('not_in_room') },
       },
     );
   });
@@ -352,246 +211,6 @@ describe('a publish whose connection has ended', () => {
   });
 });
 
-describe('the heartbeat', () => {
-  test('a ping every 25 s, the first after a part of that by chance', () => {
-    marbles(({ cold, expectObservable }, scheduler) => {
-      const inbound$ = cold<Inbound>('10s a 20s a 20s a', { a: alive });
-      expectObservable(ask(inbound$, inRooms(virtualPod(scheduler), 'ada')), '70s !').toBe('w 12999ms p 24999ms p 24999ms p', {
-        w: 'welcome',
-        p: 'ping',
-      });
-    });
-  });
-
-  test('a connection that says nothing for 60 s is closed with 4001, then and not before', () => {
-    marbles(({ cold, expectObservable }, scheduler) => {
-      const inbound$ = cold<Inbound>('-a', { a: alive });
-      const expected = 'w 12999ms p 24999ms p 22999ms (s|)';
-      expectObservable(ask(inbound$, inRooms(virtualPod(scheduler), 'ada'))).toBe(expected, {
-        w: 'welcome',
-        p: 'ping',
-        s: 'shut 4001 now',
-      });
-    });
-  });
-
-  test('any frame is a sign of life', () => {
-    marbles(({ cold, expectObservable }, scheduler) => {
-      const inbound$ = cold<Inbound>('59s a 59s b 59s c 59s -', { a: alive, b: text('nope'), c: text({ type: 'pong' }) });
-      const actual$ = ask(inbound$, inRooms(virtualPod(scheduler), 'ada')).pipe(
-        concatMap((row) => (row === 'ping' ? [] : of(row))),
-      );
-      expectObservable(actual$, '230s !').toBe('w 118s e', { w: 'welcome', e: 'error invalid_json' });
-    });
-  });
-
-  test('while the socket is not read, the clock of the timeout stands still', () => {
-    marbles(({ cold, expectObservable }, scheduler) => {
-      const { broker, pod } = scripted(scheduler, { PUBLISH_WINDOW: '1' });
-      broker.returns = true;
-      broker.accept = () => timer(100_000, scheduler).pipe(ignoreElements());
-      const actual$ = ask(cold<Inbound>('-c', { c: chat('x') }), inRooms(pod, 'ada', ['tea'])).pipe(
-        concatMap((row) => (row === 'ping' ? [] : of(row))),
-      );
-      expectObservable(actual$).toBe('wp 99999ms (cr) 60995ms (s|)', {
-        w: 'welcome',
-        p: 'pause',
-        c: 'chat x',
-        r: 'resume',
-        s: 'shut 4001 now',
-      });
-    });
-  });
-
-  test('the clock goes on once the last is said, whatever was held: a close that is never read ends with 4001', () => {
-    marbles(({ cold, hot, expectObservable }, scheduler) => {
-      const { broker, pod } = scripted(scheduler, { PUBLISH_WINDOW: '2' });
-      broker.confirm = () => timer(20, scheduler).pipe(map(() => true));
-      const inbound$ = cold<Inbound>('b'.repeat(14), { b: text('bad') });
-      const actual$ = ask(inbound$, inRooms(pod, 'ada', ['tea']), rowConsumer(hot, 'f')).pipe(
-        concatMap((row) => (row === 'ping' ? [] : of(row))),
-      );
-      const expected = 'p 19ms r 60979ms (s|)';
-      expectObservable(actual$, '100s !').toBe(expected, { p: 'pause', r: 'resume', s: 'shut 4001 now' });
-    });
-  });
-});
-
-describe('a slow consumer', () => {
-  test('is closed with 4000 when the 257th message has to wait', () => {
-    marbles(({ cold, hot, expectObservable }, scheduler) => {
-      const { broker, pod } = scripted(scheduler);
-      cold(`---${'d'.repeat(257)}`).subscribe(() => {
-        broker.deliver('tea', 'x');
-      });
-      const actual$ = ask(NEVER, inRooms(pod, 'ada', ['tea']), rowConsumer(hot, '-f'));
-      expectObservable(actual$).toBe('w 258ms (s|)', { w: 'welcome', s: 'shut 4000' });
-    });
-  });
-
-  test('is not harmed by a turn that brings more than its buffer while its socket takes it', () => {
-    marbles(({ cold, expectObservable }, scheduler) => {
-      const { broker, pod } = scripted(scheduler);
-      cold('--d').subscribe(() => {
-        for (let i = 0; i < 1000; i++) broker.deliver('tea', 'x');
-      });
-      const all = Array.from({ length: 1000 }, () => 'chat x').join(' + ');
-      expectObservable(ask(NEVER, inRooms(pod, 'ada', ['tea'])), '9ms !').toBe('w-a', { w: 'welcome', a: all });
-    });
-  });
-
-  test('that is back in time gets what waited, in order', () => {
-    marbles(({ cold, hot, expectObservable }, scheduler) => {
-      const { broker, pod } = scripted(scheduler);
-      cold('--abc').subscribe((content) => {
-        broker.deliver('tea', content);
-      });
-      const actual$ = ask(NEVER, inRooms(pod, 'ada', ['tea']), rowConsumer(hot, '-f-----t'));
-      expectObservable(actual$, '20ms !').toBe('w------(abc)', { w: 'welcome', a: 'chat a', b: 'chat b', c: 'chat c' });
-    });
-  });
-
-  test('with drop-oldest, loses the oldest and is told by one gap since the first lost message', () => {
-    marbles(({ cold, hot, expectObservable }, scheduler) => {
-      const { broker, pod } = scripted(scheduler, { SLOW_CONSUMER_POLICY: 'drop-oldest', SEND_BUFFER_MESSAGES: '2' });
-      cold('--abcd').subscribe((content) => {
-        broker.deliver('tea', content, LAST);
-      });
-      const actual$ = ask(NEVER, inRooms(pod, 'ada', ['tea']), rowConsumer(hot, '-f-----t'));
-      expectObservable(actual$, '20ms !').toBe('w------(gcd)', {
-        w: 'welcome',
-        g: 'gap slow_consumer',
-        c: 'chat c',
-        d: 'chat d',
-      });
-    });
-  });
-
-  test('with drop-oldest, is told of a gap since the earliest of all that was lost, whatever came first', () => {
-    marbles(({ cold, hot, expectObservable }, scheduler) => {
-      const { broker, pod } = scripted(scheduler, { SLOW_CONSUMER_POLICY: 'drop-oldest', SEND_BUFFER_MESSAGES: '2' });
-      const earlier = '1969-12-31T23:59:59.000Z';
-      cold('--abcd', { a: LAST, b: earlier, c: LAST, d: LAST }).subscribe((timestamp) => {
-        broker.deliver('tea', 'late', timestamp);
-      });
-      const since$ = connection(NEVER, rowConsumer(hot, '-f-----t'), inRooms(pod, 'ada', ['tea'])).pipe(
-        mergeMap((outbound) => [readable(outbound)].flat()),
-        map((message) => (message as { data?: { since?: string } }).data?.since),
-        filter((since) => since !== undefined),
-      );
-      expectObservable(since$, '20ms !').toBe('-------s', { s: earlier });
-    });
-  });
-
-  test("with drop-oldest, is closed all the same when what waits is the server's own word", () => {
-    marbles(({ cold, hot, expectObservable }, scheduler) => {
-      const { pod } = scripted(scheduler, { SLOW_CONSUMER_POLICY: 'drop-oldest', SEND_BUFFER_MESSAGES: '2' });
-      const actual$ = ask(cold('--ppp', { p: text({ type: 'ping' }) }), inRooms(pod, 'ada'), rowConsumer(hot, '-f'));
-      expectObservable(actual$).toBe('w---(s|)', { w: 'welcome', s: 'shut 4000' });
-    });
-  });
-});
-
-describe('a handler that fails', () => {
-  const faulty = handler('faulty', Type.Unknown(), (message$) =>
-    message$.pipe(
-      map(({ data }) => {
-        if (data === 'throw') throw new Error('a bug');
-        return reply({ type: 'fine', data: {} });
-      }),
-    ),
-  );
-
-  test('costs the message it failed on an error, and nothing else', () => {
-    testConversation(
-      `
-        ada        -abc
-        ada hears  wabc
-      `,
-      {
-        connections: { ada: {} },
-        says: { a: { type: 'faulty', data: 'throw', id: 'one' }, b: { type: 'faulty' }, c: { type: 'ping' } },
-        hears: { w: welcome, a: error('unavailable', 'one'), b: { type: 'fine', data: {} }, c: { type: 'pong' } },
-        handlers: [...builtInHandlers, faulty],
-      },
-    );
-  });
-});
-
-describe('a drain', () => {
-  test('is told, stops the reading, and closes with 1001 when its time has come', () => {
-    marbles(({ hot, expectObservable }, scheduler) => {
-      const inbound$ = hot<Inbound>('--dp', { d: drain, p: text({ type: 'ping' }) });
-      expectObservable(ask(inbound$, inRooms(virtualPod(scheduler), 'ada', ['tea']))).toBe('w-(dp) -(s|)', {
-        w: 'welcome',
-        d: 'shutdown',
-        p: 'pause',
-        s: 'shut 1001',
-      });
-    });
-  });
-
-  test('waits for publishes to come back', () => {
-    marbles(({ hot, expectObservable }, scheduler) => {
-      const { broker, pod } = scripted(scheduler);
-      broker.returns = true;
-      broker.accept = () => timer(50, scheduler).pipe(ignoreElements());
-      const inbound$ = hot<Inbound>('-cd', { c: chat('x'), d: drain });
-      expectObservable(ask(inbound$, inRooms(pod, 'ada', ['tea']))).toBe('w-(dp) 45ms (cs|)', {
-        w: 'welcome',
-        c: 'chat x',
-        d: 'shutdown',
-        p: 'pause',
-        s: 'shut 1001',
-      });
-    });
-  });
-
-  test('flushes what waits before the close', () => {
-    marbles(({ cold, hot, expectObservable }, scheduler) => {
-      const { broker, pod } = scripted(scheduler);
-      cold('--m').subscribe(() => {
-        broker.deliver('tea', 'last');
-      });
-      const actual$ = ask(hot<Inbound>('---d', { d: drain }), inRooms(pod, 'ada', ['tea']), rowConsumer(hot, '-f 98ms t'));
-      expectObservable(actual$).toBe('w--p 96ms (lds|)', {
-        w: 'welcome',
-        p: 'pause',
-        l: 'chat last',
-        d: 'shutdown',
-        s: 'shut 1001',
-      });
-    });
-  });
-
-  test('says nothing but the close to one that was not welcomed yet', () => {
-    marbles(({ hot, expectObservable }, scheduler) => {
-      const { broker, pod } = scripted(scheduler);
-      broker.confirm = () => NEVER;
-      expectObservable(ask(hot<Inbound>('--d', { d: drain }), inRooms(pod, 'ada', ['tea']))).toBe('--p----(s|)', {
-        p: 'pause',
-        s: 'shut 1001',
-      });
-    });
-  });
-
-  test('tells it too to one that is welcomed only after it has begun, behind the welcome, and handles nothing that it said', () => {
-    marbles(({ hot, expectObservable, flush }, scheduler) => {
-      const { broker, pod } = scripted(scheduler);
-      broker.confirm = (room) => (room === 'tea' ? timer(3, scheduler).pipe(map(() => true)) : [true]);
-      const inbound$ = hot<Inbound>('-cd', { c: chat('x'), d: drain });
-      expectObservable(ask(inbound$, inRooms(pod, 'ada', ['tea']))).toBe('-p-(wd)(s|)', {
-        p: 'pause',
-        w: 'welcome',
-        d: 'shutdown',
-        s: 'shut 1001',
-      });
-      flush();
-      expect(broker.published).toEqual([]);
-    });
-  });
-});
-
 describe('the end', () => {
   test('leaves the rooms at once, the broker after the linger of 1 s, and no timer', () => {
     marbles(({ expectObservable, hot, flush }, scheduler) => {
@@ -690,3 +309,45 @@ describe('with a token', () => {
     });
   });
 });
+
+describe('the outbound transform of a pod', () => {
+  test('is applied from the first message on, to the connections that it wants, and before those of handlers', () => {
+    marbles(({ hot, cold, expectObservable }, scheduler) => {
+      const said = '    -ab-ab-';
+      const e1 = hot('  ---h---', { h: act('it') });
+      const unsub = '   -------!';
+      const expected = 'wAB--B-';
+      const others = '  wab-ab-';
+
+      const shouted = map((envelope: Envelope) => ({ ...envelope, data: { content: contentOf(envelope).toUpperCase() } }));
+      const withoutA = filter((envelope: Envelope) => contentOf(envelope) !== 'A');
+      const broker = new ScriptedBroker();
+      const pod = virtualPod(scheduler, {
+        broker,
+        handlers: [acting({ it: () => [transform(withoutA)] })],
+        transform: ({ identity }) => (identity === 'ada' ? shouted : undefined),
+      });
+      cold(said).subscribe((content) => {
+        broker.deliver('tea', content);
+      });
+      const heard = { w: 'welcome', a: 'chat a', b: 'chat b', A: 'chat A', B: 'chat B' };
+      expectObservable(ask(e1, inRooms(pod, 'ada', ['tea'])), unsub).toBe(expected, heard);
+      expectObservable(ask(NEVER, inRooms(pod, 'ben', ['tea'])), unsub).toBe(others, heard);
+    });
+  });
+
+  test('closes the connection with 1011 if it throws', () => {
+    marbles(({ expectObservable }, scheduler) => {
+      const pod = virtualPod(scheduler, {
+        transform: () => {
+          throw new Error('a bug');
+        },
+      });
+      expectObservable(ask(NEVER, inRooms(pod, 'ada', ['tea']))).toBe('(s|)', { s: 'shut 1011' });
+    });
+  });
+});
+
+function contentOf({ data }: Envelope): string {
+  return (data as { content: string }).content;
+}

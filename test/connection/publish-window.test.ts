@@ -6,32 +6,32 @@ import { marbles } from '../support/marbles.js';
 
 const IS = { t: true, f: false };
 
-/** What may happen to an intake, each as a letter; a digit is how many bytes wait to be handled. */
-const HAPPENINGS: Readonly<Record<string, (intake: PublishWindow) => void>> = {
-  w: (intake) => {
-    intake.welcome();
+/** The calls of a publish window, each as a letter; a digit is the number of bytes that wait to be handled. */
+const HAPPENINGS: Readonly<Record<string, (publishWindow: PublishWindow) => void>> = {
+  w: (publishWindow) => {
+    publishWindow.welcome();
   },
-  d: (intake) => {
-    intake.drain();
+  d: (publishWindow) => {
+    publishWindow.drain();
   },
-  q: (intake) => {
-    intake.queue(true);
+  q: (publishWindow) => {
+    publishWindow.queue(true);
   },
-  Q: (intake) => {
-    intake.queue(false);
+  Q: (publishWindow) => {
+    publishWindow.queue(false);
   },
-  p: (intake) => {
-    intake.begun();
+  p: (publishWindow) => {
+    publishWindow.begun();
   },
-  c: (intake) => {
-    intake.settled();
+  c: (publishWindow) => {
+    publishWindow.settled();
   },
 };
 
-function happen(intake: PublishWindow, what: string): void {
+function happen(publishWindow: PublishWindow, what: string): void {
   const happening = HAPPENINGS[what];
-  if (happening) happening(intake);
-  else intake.hold(Number(what));
+  if (happening) happening(publishWindow);
+  else publishWindow.hold(Number(what));
 }
 
 /** What a stream says when it is subscribed to. */
@@ -47,21 +47,21 @@ interface Rows {
   readonly paused: string;
 }
 
-/** Tells an intake with a window of two the story, and compares what it says. */
-function expectIntake({ story, open, paused }: Rows): void {
+/** Makes the calls of a story on a window of two, and compares its streams. */
+function expectStreams({ story, open, paused }: Rows): void {
   marbles(({ hot, expectObservable }, scheduler) => {
-    const intake = new PublishWindow(2, scheduler.now, new HeldBytes(1000));
+    const publishWindow = new PublishWindow(2, scheduler.now, new HeldBytes(1000));
     hot(story).subscribe((what) => {
-      happen(intake, what);
+      happen(publishWindow, what);
     });
-    expectObservable(intake.open$).toBe(open, IS);
-    expectObservable(intake.paused$).toBe(paused, IS);
+    expectObservable(publishWindow.open$).toBe(open, IS);
+    expectObservable(publishWindow.paused$).toBe(paused, IS);
   });
 }
 
-describe('an intake', () => {
+describe('a publish window', () => {
   test('is closed until the welcome, but the socket is read', () => {
-    expectIntake({
+    expectStreams({
       story: ' ---w---',
       open: '  f--t---',
       paused: 'f------',
@@ -69,7 +69,7 @@ describe('an intake', () => {
   });
 
   test('leaves the socket unread while anything waits for the welcome', () => {
-    expectIntake({
+    expectStreams({
       story: ' -1-2-3-w-0-',
       open: '  f------t---',
       paused: 'ft-------f-',
@@ -77,7 +77,7 @@ describe('an intake', () => {
   });
 
   test('closes, and leaves the socket unread, while a publish waits for earlier ones', () => {
-    expectIntake({
+    expectStreams({
       story: ' -w-q-q-Q-Q-',
       open: '  ft-f---t---',
       paused: 'f--t---f---',
@@ -85,7 +85,7 @@ describe('an intake', () => {
   });
 
   test('closes, and leaves the socket unread, while as many publishes as the window are unconfirmed', () => {
-    expectIntake({
+    expectStreams({
       story: ' -w-p-p-c-p-c-c-',
       open: '  ft---f-t-f-t---',
       paused: 'f----t-f-t-f---',
@@ -93,7 +93,7 @@ describe('an intake', () => {
   });
 
   test('leaves the socket unread while a message waits, whatever room the window has', () => {
-    expectIntake({
+    expectStreams({
       story: ' -w-p-1-0-1-c-0--',
       open: '  ft--------------',
       paused: 'f----t-f-t---f--',
@@ -101,7 +101,7 @@ describe('an intake', () => {
   });
 
   test('is not closed by what waits: that is what it is to let through', () => {
-    expectIntake({
+    expectStreams({
       story: ' -w-5---0-',
       open: '  ft-------',
       paused: 'f--t---f-',
@@ -109,7 +109,7 @@ describe('an intake', () => {
   });
 
   test('says only what is new', () => {
-    expectIntake({
+    expectStreams({
       story: ' -w-w-3-4-p-2-0-c',
       open: '  ft--------------',
       paused: 'f----t-------f--',
@@ -117,7 +117,7 @@ describe('an intake', () => {
   });
 
   test('is closed and leaves the socket unread for good once the pod goes away', () => {
-    expectIntake({
+    expectStreams({
       story: ' -w-p-d-c-w-0-',
       open: '  ft---f-------',
       paused: 'f----t-------',
@@ -125,7 +125,7 @@ describe('an intake', () => {
   });
 
   test('is never opened by a welcome that comes after the pod began to go away', () => {
-    expectIntake({
+    expectStreams({
       story: ' -d-w-',
       open: '  f----',
       paused: 'ft---',
@@ -134,22 +134,22 @@ describe('an intake', () => {
 
   test('tells of the welcome once: when it is said, or at once where it was', () => {
     marbles(({ hot, expectObservable }, scheduler) => {
-      const intake = new PublishWindow(2, scheduler.now, new HeldBytes(1000));
+      const publishWindow = new PublishWindow(2, scheduler.now, new HeldBytes(1000));
       hot('--w-d-w').subscribe((what) => {
-        happen(intake, what);
+        happen(publishWindow, what);
       });
-      expectObservable(intake.welcomed$).toBe('--(t|)', IS);
-      expectObservable(intake.welcomed$, '----^').toBe('----(t|)', IS);
+      expectObservable(publishWindow.welcomed$).toBe('--(t|)', IS);
+      expectObservable(publishWindow.welcomed$, '----^').toBe('----(t|)', IS);
     });
   });
 
   test('knows whether the welcome was said', () => {
-    const intake = new PublishWindow(2, () => 0, new HeldBytes(1000));
-    expect(intake.welcomed).toBe(false);
-    intake.welcome();
-    expect(intake.welcomed).toBe(true);
-    intake.drain();
-    expect(intake.welcomed).toBe(true);
+    const publishWindow = new PublishWindow(2, () => 0, new HeldBytes(1000));
+    expect(publishWindow.welcomed).toBe(false);
+    publishWindow.welcome();
+    expect(publishWindow.welcomed).toBe(true);
+    publishWindow.drain();
+    expect(publishWindow.welcomed).toBe(true);
   });
 
   test.each([
@@ -157,43 +157,43 @@ describe('an intake', () => {
     { window: 32, publishes: 31, open: true },
     { window: 32, publishes: 32, open: false },
   ])('with a window of $window and $publishes unconfirmed publishes is open: $open', ({ window, publishes, open }) => {
-    const intake = new PublishWindow(window, () => 0, new HeldBytes(1000));
-    intake.welcome();
-    for (let count = 0; count < publishes; count += 1) intake.begun();
-    expect(present(intake.open$)).toBe(open);
-    expect(intake.isPaused).toBe(!open);
+    const publishWindow = new PublishWindow(window, () => 0, new HeldBytes(1000));
+    publishWindow.welcome();
+    for (let count = 0; count < publishes; count += 1) publishWindow.begun();
+    expect(present(publishWindow.open$)).toBe(open);
+    expect(publishWindow.isPaused).toBe(!open);
   });
 
   test('comes to rest right when those it tells answer at once', () => {
-    const intake = new PublishWindow(2, () => 0, new HeldBytes(1000));
+    const publishWindow = new PublishWindow(2, () => 0, new HeldBytes(1000));
     let waiting = 5;
-    intake.hold(waiting);
+    publishWindow.hold(waiting);
     // As the connection does: what waits is let through, and each message is published.
-    intake.open$.subscribe((open) => {
-      while (open && present(intake.open$) && waiting > 0) {
-        intake.begun();
+    publishWindow.open$.subscribe((open) => {
+      while (open && present(publishWindow.open$) && waiting > 0) {
+        publishWindow.begun();
         waiting -= 1;
-        intake.hold(waiting);
+        publishWindow.hold(waiting);
       }
     });
-    intake.welcome();
-    expect([waiting, present(intake.open$), intake.isPaused]).toEqual([3, false, true]);
-    for (let count = 0; count < 3; count += 1) intake.settled();
-    expect([waiting, present(intake.open$), intake.isPaused]).toEqual([0, false, true]);
-    intake.settled();
-    expect([present(intake.open$), intake.isPaused]).toEqual([true, false]);
+    publishWindow.welcome();
+    expect([waiting, present(publishWindow.open$), publishWindow.isPaused]).toEqual([3, false, true]);
+    for (let count = 0; count < 3; count += 1) publishWindow.settled();
+    expect([waiting, present(publishWindow.open$), publishWindow.isPaused]).toEqual([0, false, true]);
+    publishWindow.settled();
+    expect([present(publishWindow.open$), publishWindow.isPaused]).toEqual([true, false]);
   });
 });
 
-describe("an intake's clock", () => {
+describe("a publish window's clock", () => {
   /** What it says at each `?` of the story. */
   function pausedMs(story: string): number[] {
     const read: number[] = [];
     marbles(({ hot, flush }, scheduler) => {
-      const intake = new PublishWindow(2, scheduler.now, new HeldBytes(1000));
+      const publishWindow = new PublishWindow(2, scheduler.now, new HeldBytes(1000));
       hot(story).subscribe((what) => {
-        if (what === '?') read.push(intake.pausedMs);
-        else happen(intake, what);
+        if (what === '?') read.push(publishWindow.pausedMs);
+        else happen(publishWindow, what);
       });
       flush();
     });
@@ -216,18 +216,18 @@ describe("an intake's clock", () => {
     expect(pausedMs('-w-pp 4ms 3 4ms p-?')).toEqual([12]);
   });
 
-  /** The same of a story in which the pod fills up (`F`), is so no longer (`E`), and the intake looks (`l`). */
+  /** The same of a story in which the pod fills up (`F`), is so no longer (`E`), and the window looks (`l`). */
   function pausedMsInPod(story: string): number[] {
     const read: number[] = [];
     marbles(({ hot, flush }, scheduler) => {
       const held = new HeldBytes(1000);
-      const intake = new PublishWindow(2, scheduler.now, held);
+      const publishWindow = new PublishWindow(2, scheduler.now, held);
       hot(story).subscribe((what) => {
-        if (what === '?') read.push(intake.pausedMs);
+        if (what === '?') read.push(publishWindow.pausedMs);
         else if (what === 'F') held.add(1000);
         else if (what === 'E') held.add(-1000);
-        else if (what === 'l') intake.look();
-        else happen(intake, what);
+        else if (what === 'l') publishWindow.look();
+        else happen(publishWindow, what);
       });
       flush();
     });
@@ -255,77 +255,81 @@ describe("an intake's clock", () => {
   });
 });
 
-describe("an intake's streams", () => {
+describe("a publish window's streams", () => {
   test('say nothing of a full pod, which sees to its sockets itself', () => {
     const held = new HeldBytes(1000);
-    const intake = new PublishWindow(2, () => 0, held);
-    intake.welcome();
+    const publishWindow = new PublishWindow(2, () => 0, held);
+    publishWindow.welcome();
     held.add(1000);
-    intake.look();
-    expect([present(intake.open$), present(intake.paused$), intake.isPaused]).toEqual([true, false, false]);
+    publishWindow.look();
+    expect([present(publishWindow.open$), present(publishWindow.paused$), publishWindow.isPaused]).toEqual([true, false, false]);
   });
 
   test('begin with the present answer, whenever they are asked for', () => {
-    const intake = new PublishWindow(2, () => 0, new HeldBytes(1000));
-    const say = () => [present(intake.open$), present(intake.paused$), present(intake.settled$)];
+    const publishWindow = new PublishWindow(2, () => 0, new HeldBytes(1000));
+    const say = () => [present(publishWindow.open$), present(publishWindow.paused$), present(publishWindow.settled$)];
     expect(say()).toEqual([false, false, true]);
-    intake.welcome();
-    intake.begun();
+    publishWindow.welcome();
+    publishWindow.begun();
     expect(say()).toEqual([true, false, undefined]);
-    intake.begun();
+    publishWindow.begun();
     expect(say()).toEqual([false, true, undefined]);
   });
 
   test('asked for late begin with the present answer too', () => {
-    const intake = new PublishWindow(2, () => 0, new HeldBytes(1000));
-    intake.welcome();
-    intake.begun();
-    intake.begun();
-    expect([present(intake.open$), present(intake.paused$), present(intake.settled$)]).toEqual([false, true, undefined]);
-    expect(intake.isPaused).toBe(true);
+    const publishWindow = new PublishWindow(2, () => 0, new HeldBytes(1000));
+    publishWindow.welcome();
+    publishWindow.begun();
+    publishWindow.begun();
+    expect([present(publishWindow.open$), present(publishWindow.paused$), present(publishWindow.settled$)]).toEqual([
+      false,
+      true,
+      undefined,
+    ]);
+    expect(publishWindow.isPaused).toBe(true);
   });
 });
 
-describe("an intake's settled$", () => {
+describe("a publish window's settled$", () => {
   test('says once, and at once, that nothing is unconfirmed', () => {
     marbles(({ hot, expectObservable }, scheduler) => {
-      const intake = new PublishWindow(2, scheduler.now, new HeldBytes(1000));
+      const publishWindow = new PublishWindow(2, scheduler.now, new HeldBytes(1000));
       const story = '   ---p-c-';
       const asked = '   -^     ';
       const expected = '-(x|)  ';
 
       hot(story).subscribe((what) => {
-        happen(intake, what);
+        happen(publishWindow, what);
       });
-      expectObservable(intake.settled$, asked).toBe(expected, { x: true });
+      expectObservable(publishWindow.settled$, asked).toBe(expected, { x: true });
     });
   });
 
   test('waits for the last confirmation', () => {
     marbles(({ hot, expectObservable }, scheduler) => {
-      const intake = new PublishWindow(2, scheduler.now, new HeldBytes(1000));
+      const publishWindow = new PublishWindow(2, scheduler.now, new HeldBytes(1000));
       const story = '   -p-p-c---c-p-c';
       const asked = '   --^           ';
       const expected = '---------(x|) ';
 
       hot(story).subscribe((what) => {
-        happen(intake, what);
+        happen(publishWindow, what);
       });
-      expectObservable(intake.settled$, asked).toBe(expected, { x: true });
+      expectObservable(publishWindow.settled$, asked).toBe(expected, { x: true });
     });
   });
 
   test('comes while the pod goes away too, and asks nothing of what waits', () => {
     marbles(({ hot, expectObservable }, scheduler) => {
-      const intake = new PublishWindow(2, scheduler.now, new HeldBytes(1000));
+      const publishWindow = new PublishWindow(2, scheduler.now, new HeldBytes(1000));
       const story = '   -w-p-3-d-c----';
       const asked = '   -------^      ';
       const expected = '---------(x|) ';
 
       hot(story).subscribe((what) => {
-        happen(intake, what);
+        happen(publishWindow, what);
       });
-      expectObservable(intake.settled$, asked).toBe(expected, { x: true });
+      expectObservable(publishWindow.settled$, asked).toBe(expected, { x: true });
     });
   });
 });

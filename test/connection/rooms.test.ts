@@ -1,16 +1,14 @@
 import { describe, expect, test } from '@jest/globals';
-import { NEVER, concat, delay, filter, map, mergeMap, of, throwError, timer } from 'rxjs';
+import { NEVER, delay, filter, map, timer } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 import Type from 'typebox';
-import { RoomRefusedError } from '../../src/broker/broker.js';
-import { readConfig } from '../../src/config/config.js';
 import type { Grant } from '../../src/auth/grant.js';
+import { readConfig } from '../../src/config/config.js';
+import type { Inbound } from '../../src/connection/transport.js';
+import { builtInHandlers } from '../../src/handlers/built-in/index.js';
 import { join, leave, reply } from '../../src/handlers/effect.js';
 import { handler } from '../../src/handlers/handler.js';
-import { builtInHandlers } from '../../src/handlers/built-in/index.js';
 import { MAX_ROOMS } from '../../src/protocol/protocol.js';
-import { presence } from '../../src/hub/presence.js';
-import type { Inbound } from '../../src/connection/transport.js';
 import { act, acting } from '../support/acting.js';
 import { ask, text } from '../support/ask.js';
 import { ScriptedBroker } from '../support/broker.js';
@@ -229,64 +227,6 @@ describe('join', () => {
   });
 });
 
-describe('a room that the broker refuses', () => {
-  /** A pod whose broker takes 3 ms to refuse the tea room, and confirms the others. */
-  function refusing(scheduler: TestScheduler, environment: Record<string, string> = {}) {
-    const broker = new ScriptedBroker();
-    broker.returns = true;
-    broker.confirm = (room) => {
-      if (room !== 'tea') return [true];
-      return timer(3, scheduler).pipe(
-        map(() => {
-          throw new RoomRefusedError('no permission');
-        }),
-      );
-    };
-    return virtualPod(scheduler, { broker, handlers: HANDLERS, limits: readConfig(environment) });
-  }
-
-  test('closes with 1008 who came for it', () => {
-    marbles(({ expectObservable }, scheduler) => {
-      const pod = refusing(scheduler);
-      expectObservable(ask(NEVER, inRooms(pod, 'ada', ['milk', 'tea']))).toBe('---(s|)', { s: 'shut 1008' });
-      expectObservable(ask(NEVER, inRooms(pod, 'ben', ['milk'])), '9ms !').toBe('w', HEARD);
-    });
-  });
-
-  test('costs who wants to join it an error with the message’s id, and nothing else', () => {
-    marbles(({ hot, expectObservable }, scheduler) => {
-      const e1 = hot('  -j---t-c-', INBOUND);
-      const unsub = '   ---------!';
-      const expected = 'w---fn-c-';
-
-      const heard = { ...HEARD, f: 'error forbidden j' };
-      expectObservable(ask(e1, inRooms(refusing(scheduler), 'ada', ['milk'])), unsub).toBe(expected, heard);
-    });
-  });
-
-  test('counts in the publish window no longer', () => {
-    marbles(({ hot, expectObservable }, scheduler) => {
-      const e1 = hot('  -jc-------', INBOUND);
-      const unsub = '   ----------!';
-      const pod = refusing(scheduler, { PUBLISH_WINDOW: '1' });
-      const heard = { ...HEARD, f: 'error forbidden j', p: 'pause', r: 'resume' };
-      expectObservable(ask(e1, inRooms(pod, 'ada', ['milk'])), unsub).toBe('wp--(fcr)', heard);
-    });
-  });
-
-  test('closes who was in it, where the broker has changed its mind', () => {
-    marbles(({ expectObservable }, scheduler) => {
-      const broker = new ScriptedBroker();
-      broker.confirm = (room) =>
-        room === 'tea'
-          ? concat(of(true), timer(3, scheduler).pipe(mergeMap(() => throwError(() => new RoomRefusedError('no')))))
-          : [true];
-      const pod = virtualPod(scheduler, { broker });
-      expectObservable(ask(NEVER, inRooms(pod, 'ada', ['tea']))).toBe('w--(s|)', { ...HEARD, s: 'shut 1008' });
-    });
-  });
-});
-
 describe('a pod that is full', () => {
   test('of rooms lets nobody join more, but those that it hears already', () => {
     marbles(({ hot, expectObservable }, scheduler) => {
@@ -411,24 +351,6 @@ describe('who watches rooms$', () => {
       expectObservable(ask(e1, inRooms(pod, 'ada', ['tea'])), unsub).toBe(expected, HEARD);
       flush();
       expect(members).toEqual([1]);
-    });
-  });
-});
-
-describe('presence', () => {
-  test('tells the room who comes and goes while they are connected', () => {
-    marbles(({ hot, expectObservable }, scheduler) => {
-      const e1 = hot('  ----j---l--', INBOUND);
-      const unsub = '   -----------!';
-
-      const pod = virtualPod(scheduler, { handlers: HANDLERS });
-      const telling = presence(pod, 100).subscribe();
-      timer(10, scheduler).subscribe(() => {
-        telling.unsubscribe();
-      });
-      const heard = { w: 'welcome', b: 'presence online ben', a: 'presence online ada', o: 'presence offline ada' };
-      ask(e1, inRooms(pod, 'ada')).subscribe();
-      expectObservable(ask(NEVER, inRooms(pod, 'ben', ['tea'])), unsub).toBe('(wb)a---o', heard);
     });
   });
 });

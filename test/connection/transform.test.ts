@@ -96,7 +96,6 @@ const HEARD = {
   p: 'pong',
   g: 'gap handler',
   G: 'gap subscription',
-  s: 'shut 1011',
 };
 
 /** The batches of publications that a connection in the tea room is given to write. */
@@ -394,42 +393,6 @@ describe('an operator that fails', () => {
       expectObservable(ask(e1, inRooms(pod, 'ada', ['tea'])), unsub).toBe(expected, HEARD);
       flush();
       expect(lines).toEqual([{ type: 'do', connection: 'ada' }]);
-    });
-  });
-});
-
-describe('how the pod has its connections hear', () => {
-  test('counts from the first message on, for whom it says, before what handlers want', () => {
-    marbles(({ hot, cold, expectObservable }, scheduler) => {
-      const said = '    -ab-ab-';
-      const e1 = hot('  ---h---', SAID);
-      const unsub = '   -------!';
-      const expected = 'wAB--B-';
-      const others = '  wab-ab-';
-
-      const { broker, pod } = hearing(
-        scheduler,
-        { it: without('A') },
-        { transform: ({ identity }) => (identity === 'ada' ? shouted : undefined) },
-      );
-      saying(cold(said, CONTENTS), broker);
-      expectObservable(ask(e1, inRooms(pod, 'ada', ['tea'])), unsub).toBe(expected, HEARD);
-      expectObservable(ask(NEVER, inRooms(pod, 'ben', ['tea'])), unsub).toBe(others, HEARD);
-    });
-  });
-
-  test('that cannot be found out closes the connection', () => {
-    marbles(({ expectObservable }, scheduler) => {
-      const { pod } = hearing(
-        scheduler,
-        {},
-        {
-          transform: () => {
-            throw new Error('a bug');
-          },
-        },
-      );
-      expectObservable(ask(NEVER, inRooms(pod, 'ada', ['tea']))).toBe('(s|)', HEARD);
     });
   });
 });
