@@ -1,11 +1,7 @@
-import { readFileSync, readdirSync } from 'node:fs';
-import { basename, dirname, join, relative } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { basename } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import ts from 'typescript';
+import { examine, fileOf, sources, type Source } from './support/sources.js';
 
-const SRC = fileURLToPath(new URL('../src', import.meta.url));
-const SIMULATION = fileURLToPath(new URL('../simulation', import.meta.url));
 const MAX_LINES = 400;
 
 /** Where the outside runtime is touched; each with what it needs it for. Everything else in src is the pure core. */
@@ -88,114 +84,7 @@ const PURE_VALUES: ReadonlyMap<string, readonly string[]> = new Map([
 
 const FORBIDDEN_NAMES = ['types.ts', 'utils.ts', 'helpers.ts', 'interfaces.ts', 'common.ts'];
 
-interface Import {
-  readonly from: string;
-  /** What it brings beside types; empty where it brings types alone. */
-  readonly values: readonly string[];
-}
-
-interface Source {
-  /** Relative to src. */
-  readonly path: string;
-  readonly text: string;
-  readonly imports: readonly Import[];
-  /** Every name in it but those of members. */
-  readonly names: ReadonlySet<string>;
-  /** What the file does or uses that has an effect outside it or an outcome that differs from run to run. */
-  readonly impurities: readonly string[];
-}
-
-const IMPURE_NAMES: ReadonlySet<string> = new Set([
-  ...['setTimeout', 'setInterval', 'setImmediate', 'queueMicrotask', 'Promise', 'process', 'performance', 'crypto', 'console'],
-  ...['fetch', 'globalThis', 'eval', 'require'],
-  ...['asyncScheduler', 'asapScheduler', 'queueScheduler', 'animationFrameScheduler', 'firstValueFrom', 'lastValueFrom'],
-]);
-
-/** Not the name of a thing of one's own: the member of an object, of a class or of an interface. */
-function isMemberName(node: ts.Identifier): boolean {
-  const { parent } = node;
-  return (
-    (ts.isPropertyAccessExpression(parent) && parent.name === node) ||
-    ((ts.isPropertyAssignment(parent) || ts.isClassElement(parent) || ts.isTypeElement(parent)) && parent.name === node)
-  );
-}
-
-function impurity(node: ts.Node): string | undefined {
-  if (ts.isAwaitExpression(node) || node.kind === ts.SyntaxKind.AwaitKeyword) return 'await';
-  if (node.kind === ts.SyntaxKind.AsyncKeyword) return 'async';
-  if (ts.isNewExpression(node)) return /^new Date(\(\s*\))?$/.test(node.getText()) ? 'new Date()' : undefined;
-  if (ts.isCallExpression(node)) return impureCall(node);
-  if (ts.isPropertyAccessExpression(node)) return impureMember(node);
-  return ts.isIdentifier(node) && IMPURE_NAMES.has(node.text) && !isMemberName(node) ? node.text : undefined;
-}
-
-function impureCall({ expression }: ts.CallExpression): string | undefined {
-  if (expression.kind === ts.SyntaxKind.ImportKeyword) return 'import()';
-  return expression.getText() === 'Date' ? 'Date()' : undefined;
-}
-
-function impureMember({ expression, name }: ts.PropertyAccessExpression): string | undefined {
-  const access = `${expression.getText()}.${name.text}`;
-  if (access === 'Date.now' || access === 'Math.random') return access;
-  return ['then', 'nextTick'].includes(name.text) ? `.${name.text}` : undefined;
-}
-
-function importOf(node: ts.Node): Import | undefined {
-  const isImport = ts.isImportDeclaration(node);
-  if (!isImport && !ts.isExportDeclaration(node)) return undefined;
-  const { moduleSpecifier } = node;
-  if (moduleSpecifier === undefined || !ts.isStringLiteral(moduleSpecifier)) return undefined;
-  const { text: from } = moduleSpecifier;
-  return { from, values: isImport ? importedValues(node) : exportedValues(node) };
-}
-
-function importedValues({ importClause }: ts.ImportDeclaration): readonly string[] {
-  if (importClause === undefined) return ['side effects'];
-  if (importClause.phaseModifier === ts.SyntaxKind.TypeKeyword) return [];
-  const { name, namedBindings } = importClause;
-  return [...(name ? [name.text] : []), ...(namedBindings ? boundValues(namedBindings) : [])];
-}
-
-function exportedValues({ exportClause, isTypeOnly }: ts.ExportDeclaration): readonly string[] {
-  if (isTypeOnly) return [];
-  return exportClause === undefined ? ['*'] : boundValues(exportClause);
-}
-
-function boundValues(bindings: ts.NamedImportBindings | ts.NamedExportBindings): readonly string[] {
-  if (ts.isNamespaceImport(bindings) || ts.isNamespaceExport(bindings)) return ['*'];
-  return bindings.elements.filter(({ isTypeOnly }) => !isTypeOnly).map(({ name, propertyName }) => (propertyName ?? name).text);
-}
-
-function examine(path: string, text: string): Source {
-  const imports: Import[] = [];
-  const impurities = new Set<string>();
-  const names = new Set<string>();
-  const visit = (node: ts.Node): void => {
-    const imported = importOf(node);
-    if (imported) imports.push(imported);
-    if (ts.isIdentifier(node) && !isMemberName(node)) names.add(node.text);
-    const impure = impurity(node);
-    if (impure !== undefined) impurities.add(impure);
-    ts.forEachChild(node, visit);
-  };
-  visit(ts.createSourceFile(path, text, ts.ScriptTarget.ES2023, true));
-  return { path, text, imports, names, impurities: [...impurities] };
-}
-
-/** All of src, and the simulation, whose paths begin with `../simulation/`. */
-const sources: readonly Source[] = [SRC, SIMULATION].flatMap((root) =>
-  readdirSync(root, { recursive: true, encoding: 'utf8' })
-    .filter((path) => path.endsWith('.ts') && !path.startsWith('.build'))
-    .map((path) => examine(relative(SRC, join(root, path)), readFileSync(join(root, path), 'utf8'))),
-);
-
 const core = sources.filter(({ path }) => !EDGES.has(path));
-
-/** The file of src that an import means; undefined for a package. */
-function fileOf({ path }: Source, { from }: Import): string | undefined {
-  if (!from.startsWith('.')) return undefined;
-  return relative(SRC, join(SRC, dirname(path), from)).replace(/\.js$/, '.ts');
-}
 
 /** All files that running one file brings in, itself too. */
 function reached(path: string, seen = new Set<string>()): ReadonlySet<string> {
@@ -339,15 +228,15 @@ describe('the folders', () => {
 });
 
 describe('the edges', () => {
-  test('ws is imported by websocket.ts alone', () => {
+  test('ws is imported by gateway/websocket.ts alone', () => {
     expect(importersOf('ws')).toEqual(['gateway/websocket.ts']);
   });
 
-  test('ioredis is imported by redis-link.ts alone', () => {
+  test('ioredis is imported by redis/link.ts alone', () => {
     expect(importersOf('ioredis')).toEqual(['redis/link.ts']);
   });
 
-  test('jose is imported by auth.ts and key-set.ts alone', () => {
+  test('jose is imported by auth/verify.ts and auth/key-set.ts alone', () => {
     expect(new Set(importersOf('jose'))).toEqual(new Set(['auth/verify.ts', 'auth/key-set.ts']));
   });
 
@@ -362,7 +251,7 @@ describe('the edges', () => {
 describe('clocks', () => {
   const clock = (what: string) => ['Date.now', 'new Date()', 'Date()', 'performance'].includes(what);
 
-  test('are read by runtime-node.ts alone, edges too: all others ask the Runtime', () => {
+  test('are read by runtime/node-runtime.ts alone, edges too: all others ask the Runtime', () => {
     const own = sources.filter(
       ({ path }) => path !== 'runtime/node-runtime.ts' && !path.startsWith('testing/') && !path.startsWith('../'),
     );
