@@ -4,7 +4,16 @@ import tseslint from 'typescript-eslint';
 
 export default defineConfig(
   // The peers are measured as they were given.
-  { ignores: ['dist/', 'docs/api/', 'coverage/', 'bench/.build/', 'simulation/.build/', 'bench/peers/{bare-ws,naive-rxjs,socketio}.mjs'] },
+  {
+    ignores: [
+      'dist/',
+      'docs/api/',
+      'coverage/',
+      'bench/.build/',
+      'simulation/.build/',
+      'bench/peers/{bare-ws,naive-rxjs,socketio}.mjs',
+    ],
+  },
   js.configs.recommended,
   {
     files: ['**/*.ts'],
