@@ -19,7 +19,7 @@ export interface Reply {
   readonly by?: string | undefined;
 }
 
-/** A message from this connection to a room; `dispatch/destination.ts` chooses the room if none is named. */
+/** A message from this connection to a room; `destination` in dispatch/check.ts chooses the room if none is named. */
 export interface Publish {
   readonly kind: 'publish';
   readonly message: ClientMessage;

@@ -630,7 +630,7 @@ describe('causes: no alarm without one', () => {
         welcome.call(this);
       };
     });
-    expect(await firstViolation()).toMatch(/^(causes: was closed with 1011|remains: connection failed)/);
+    expect(await firstViolation()).toMatch(/^(causes: was closed with 1011|leftovers: connection failed)/);
   });
 });
 

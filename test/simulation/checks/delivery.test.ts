@@ -39,7 +39,7 @@ function lateMessage({ hears, hearsLater, unread }: Told): CheckStage {
   return stage;
 }
 
-const TOO_SHORT = expect.stringMatching(/^never heard chat late .* and no gap reaches back the 7300 ms that it took$/);
+const TOO_SHORT = expect.stringMatching(/^never received chat late .* and no gap reaches back the 7300 ms that it took$/);
 
 describe('a message that came too late for any gap', () => {
   test('is no violation where its sender was told', () => {
@@ -131,7 +131,7 @@ describe('a message that came too late for any gap, whose sender reads slowly', 
 
 describe('presence that a replica took, and that a connection has not heard', () => {
   const CLIENT = 'client';
-  const NEVER_HEARD = expect.stringMatching(/^never heard presence .*, which a replica had taken, nor any gap about it$/);
+  const NEVER_HEARD = expect.stringMatching(/^never received presence .*, which a replica had taken, nor any gap about it$/);
 
   /** It is sent at 1,000 ms, while masters change. @param happens what becomes of its publish, and that the replica takes it */
   function presence(happens: (stage: CheckStage, message: Envelope) => void): CheckStage {
