@@ -5,7 +5,7 @@ import type { MachineClock } from '../machine-clock.js';
 import { madeMs } from '../pod.js';
 import type { Check, CheckOptions } from './check.js';
 
-/** The canary's interval, and how long it may be away (spec: "Redis"). */
+/** The canary's interval, and how long it may be away. */
 const CANARY_MS = 2000;
 /** A clock that is set shows in a `since` for as long as pods remember what it showed. */
 const REMEMBERED_MS = 120_000;

@@ -20,7 +20,7 @@ export type BrokerEvent = Publication | Gap;
 /** Whether publishing and receiving work, and if not, why. */
 export type BrokerStatus = { readonly up: true } | { readonly up: false; readonly reason: string };
 
-/** A publish failed: `unavailable` was not published, `unconfirmed` may have been (spec: error codes). */
+/** A publish failed: `unavailable` was not published, `unconfirmed` may have been (docs/protocol.md, "Errors"). */
 export class PublishError extends Error {
   readonly code: 'unavailable' | 'unconfirmed';
 

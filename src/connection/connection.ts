@@ -17,16 +17,16 @@ import { textFrames } from './text-frames.js';
 import { OutboundTransforms, transformed } from './transform.js';
 import { closeSocket, type CloseSocket, type Inbound, type Outbound } from './transport.js';
 
-/** The owner of the transform that the pod gives its connections. */
+/** The key of the pod's own transform in `OutboundTransforms`, and its name in the log. */
 const POD_TRANSFORM = 'transform';
 
 /**
- * One connection: from what its client sends and its pod orders to what its socket is to do, without the socket.
+ * One connection, without its socket: turns frames of the client and orders of the pod into commands for the socket.
  *
  * It begins when subscribed to. It ends with a `CloseSocket`, or when unsubscribed from because the socket is gone; either way it
  * leaves its rooms and no timer remains. It never errors.
  *
- * @param socket whether it takes more
+ * @param socket tells whether the socket accepts data
  */
 export function connection(inbound$: Observable<Inbound>, socket: Consumer, context: ConnectionContext): Observable<Outbound> {
   const { pod, id, identity, access } = context;
@@ -54,7 +54,7 @@ export function connection(inbound$: Observable<Inbound>, socket: Consumer, cont
       ),
     );
 
-    // `merge` of the two, which never complete, without the subscribers that it would make.
+    // Like `merge(received$, answers$)`, without its extra subscribers: neither completes. Rooms first, since `change$` needs a member.
     received$.subscribe(subscriber);
     answers$.subscribe(subscriber);
   }).pipe(boundedBuffer(socket, pod.sendBuffer), untilClosed(context));

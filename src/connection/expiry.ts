@@ -10,7 +10,7 @@ export class TokenExpiredError extends Error {}
 /**
  * Errors with `TokenExpiredError` at the first tick at which the token has expired. Without a token, nothing is done.
  *
- * It goes by the wall clock, as the token does, and keeps no timer: one of 30 days would fire at once.
+ * It uses the wall clock, as the token does, and ticks rather than a timer: a timer of more than 24.8 days would fire at once.
  */
 export function untilExpired(access: Access | undefined, { wallMs }: Runtime): MonoTypeOperatorFunction<Inbound> {
   return (inbound$) =>

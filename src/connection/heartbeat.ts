@@ -4,7 +4,7 @@ import type { Runtime } from '../runtime/runtime.js';
 import type { Limits } from './limits.js';
 import { PING, type Alive, type Inbound, type Tick } from './transport.js';
 
-/** The heartbeat of all connections of a pod (spec: "The life of a connection", 5). */
+/** The heartbeat of all connections of a pod (docs/protocol.md, "Heartbeat"). */
 export type ConnectionHeartbeat = HeartbeatOptions<Inbound, typeof PING, Tick, Alive>;
 
 /** The pod's one timer for the heartbeats of all connections, and the clock that they go by. */

@@ -16,7 +16,7 @@ export function heldBytesOf(text: string): number {
 
 /**
  * The bytes of all messages that wait in a pod: for a welcome, for a connection's publish window, or for the broker. While it is
- * full, the pod reads no socket and accepts no connection (spec: `MAX_HELD_BYTES`).
+ * full, the pod reads no socket and accepts no connection (`MAX_HELD_BYTES`).
  */
 export class HeldBytes {
   readonly #maxBytes: number;

@@ -1,4 +1,4 @@
-/** The bounds of every connection, each explained in spec's table of limits. */
+/** The bounds of every connection, each explained in README's table of variables. */
 export interface Limits {
   readonly maxMessageBytes: number;
   readonly sendBufferMessages: number;

@@ -26,8 +26,8 @@ function weigh({ text }: Text): number {
  * The flow control of one connection, as streams.
  *
  * While a message waits to be handled, the socket is not read. So when Redis or the welcome stalls, TCP holds the client back and
- * nothing queues without bound. Publishes under way and rooms that are not confirmed yet share the window (spec:
- * `PUBLISH_WINDOW`). Each stream is made when it is first asked for: a client that only listens needs none.
+ * nothing queues without bound. Publishes under way and rooms that are not confirmed yet share the window
+ * (`PUBLISH_WINDOW`). Each stream is made when it is first asked for: a client that only listens needs none.
  */
 export class PublishWindow implements Reading {
   #open$: BehaviorSubject<boolean> | undefined;

@@ -6,7 +6,7 @@ import { gapBatch } from '../hub/server-message.js';
 import type { Outbound } from './transport.js';
 import type { Runtime } from '../runtime/runtime.js';
 
-/** The bounds of the messages that wait for a full socket, and the policy at an overflow (spec: "The life of a connection", 4). */
+/** The bounds of the messages that wait for a full socket, and the policy at an overflow (docs/protocol.md, "Limits"). */
 export type SendBuffer = BoundedBufferOptions<Outbound>;
 
 export function sendBuffer(limits: Limits, metrics: Metrics, runtime: Runtime): SendBuffer {
@@ -28,7 +28,7 @@ function weigh(item: Outbound): Weight | undefined {
   return item.kind === 'batch' ? item : item.kind === 'shut' ? NO_WEIGHT : undefined;
 }
 
-/** A gap that stands where messages were dropped, with its `since`. The buffers of a pod share their options, so it is kept here. */
+/** A gap in the place of dropped messages, with its `since`. */
 interface Gap extends Batch {
   readonly sinceMs: number;
 }

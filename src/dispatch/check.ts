@@ -107,7 +107,7 @@ export function checkForHandler(message: ClientMessage, handlers: ReadonlyMap<st
 }
 
 /**
- * One text frame's content as a message, with the members that spec names and no others.
+ * Parses the text of one frame as a message; keeps only `type`, `room`, `data` and `id`.
  * Errors: `invalid_json` where it is not JSON, `invalid_message` where it is not such an object.
  */
 export function parseMessage(text: string): Checked {
@@ -145,7 +145,7 @@ function unwritable(value: unknown, levels: number): string | undefined {
 }
 
 /**
- * Where a message goes (spec: "Where a message goes"): to the room it names; if it names none, to the connection's one room;
+ * Where a message goes (docs/protocol.md, "Where a message goes"): to the room it names; if it names none, to the connection's one room;
  * from a connection in no room, or with an empty name, to everybody.
  *
  * @param named the message's `room`

@@ -81,7 +81,7 @@ const REST_MS = 10_000;
 /** Errors further apart than this are not in a row. */
 const IN_A_ROW_MS = 60_000;
 
-/** Of an error's reason, which is for a log. */
+/** The longest reason of a rejection that is sent to a client; clients show it in their logs. */
 const MAX_REASON_BYTES = 1024;
 
 interface Trouble {
@@ -141,7 +141,7 @@ class Isolation {
     }
   }
 
-  /** The handler of an effect that a middleware passes on; where it names no handler that there is, the middleware. */
+  /** The owner of an effect that a middleware emits: the handler or middleware that `by` names, or this middleware if there is none. */
   #ownerOf(effect: Effect, name: string): string {
     const { by } = (effect as Partial<Publish> | null | undefined) ?? {};
     const { handlers, middleware } = this.#context.pod;

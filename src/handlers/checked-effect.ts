@@ -93,7 +93,7 @@ function checkedRejection({ code, reason, ref, error }: Rejection, cause: Messag
   return { kind: 'rejection', code, reason, ref: refOf(ref, cause), error };
 }
 
-/** An error never repeats more of an id than spec allows. */
+/** An error never repeats more of an id than docs/protocol.md allows. */
 function refOf(given: unknown, cause: Message): string | undefined {
   return usableRef(given) ?? usableRef(cause?.id);
 }

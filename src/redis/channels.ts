@@ -1,6 +1,6 @@
 import { GLOBAL_ROOM } from '../protocol/protocol.js';
 
-/** The Redis channels of rooms (spec: "Redis"): `{prefix}:room:{room}`, and `{prefix}:global`. */
+/** The Redis channels of rooms (docs/protocol.md, "Publishing from other services"): `{prefix}:room:{room}`, and `{prefix}:global`. */
 export interface RoomChannels {
   channelOf(room: string): string;
   /** The channel on which pods announce publishes in doubt (see `PublishesInDoubt`). */

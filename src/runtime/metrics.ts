@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import { ERROR_CODES } from '../protocol/protocol.js';
 
-/** The broker accepted a publish, or it failed with this code (spec: error codes). */
+/** The broker accepted a publish, or it failed with this code (docs/protocol.md, "Errors"). */
 export type PublishOutcome = 'ok' | 'unavailable' | 'unconfirmed';
 
 /** The events and values that the service counts. Labels outside their fixed list become `other`. */

@@ -27,7 +27,7 @@ export function left(room: string): Heard {
 }
 
 /** `gap`: messages may be missing here. */
-export function gap(reason: 'subscription' | 'slow_consumer' | 'handler'): Heard {
+export function gap(reason: 'subscription' | 'too_large' | 'slow_consumer' | 'handler'): Heard {
   return system('gap', { reason });
 }
 
