@@ -26,7 +26,13 @@ export { type HandledMessage, type Handler, type HandlerContext, type HandlerOpt
 export { builtInHandlers } from './handlers/built-in/index.js';
 export { type Logger, type LogLine, createLogger, silentLogger } from './runtime/log.js';
 export { type Rejection, reject } from './handlers/rejection.js';
-export { type Metrics, type MetricsOptions, type ScrapedMetrics, prometheusMetrics } from './runtime/metrics.js';
+export {
+  type Metrics,
+  type MetricsOptions,
+  type PublishOutcome,
+  type ScrapedMetrics,
+  prometheusMetrics,
+} from './runtime/metrics.js';
 export { type PerMessageOptions, perMessage } from './handlers/per-message.js';
 export type { OutboundTransform } from './connection/context.js';
 export {

@@ -1,9 +1,10 @@
 import { BlockList, isIP, isIPv4 } from 'node:net';
 
-/** A set of addresses; `toString` is shown in the log of the start. */
+/** A set of addresses. */
 export interface Networks {
   /** Whether an address, as a socket or a header has it, is in the set. */
   has(address: string): boolean;
+  /** The addresses as they were given; the log shows them at the start. */
   toString(): string;
 }
 

@@ -53,6 +53,7 @@ export const ERROR_CODES = [
   'unconfirmed',
 ] as const;
 
+/** The code of an `error` message (docs/protocol.md, "Errors"). */
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
 /** Close codes (RFC 6455 section 7.4). 4000–4499 mean "reconnect", 4500–4999 "do not". */
