@@ -46,7 +46,7 @@ function byType(
       // A checked message has a handler.
       const handler = context.pod.handlers.get(type);
       const own = new OwnContext(context, rooms, type);
-      return isolation.rested(type, (message$) => handler?.operate(message$, own) ?? EMPTY);
+      return isolation.rested(type, (message$) => (handler ? handler.operate(message$, own) : EMPTY));
     },
     mark: (effect, type, message) => isolation.checked(type, effect, message),
     recover: (error, type, message) => isolation.failed(type, error, message),
