@@ -16,7 +16,7 @@ interface Told {
 interface Presence extends Told {
   /** The last status that the room was to be told; undefined where it was too busy for that. */
   status: Status | undefined;
-  /** So many publishes of it are under way, or ended unconfirmed: Redis may take them, or have taken them. */
+  /** The number of its publishes that Redis may still take or may have taken: under way, or ended unconfirmed. */
   unsettled: number;
   /** When it changed last. */
   changedMs: number;

@@ -120,7 +120,7 @@ export function basePath(given: string): string | undefined {
   return isSentSo ? given.replace(/\/+$/, '') : undefined;
 }
 
-export function any(given: string): string {
+export function anyText(given: string): string {
   return given;
 }
 

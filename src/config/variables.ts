@@ -4,7 +4,7 @@ import { readOrigins } from '../http/origin.js';
 import { LARGEST_MESSAGE_BYTES } from '../protocol/protocol.js';
 import { heapLimitBytes } from '../runtime/memory.js';
 import {
-  any,
+  anyText,
   basePath,
   flag,
   host,
@@ -76,7 +76,7 @@ export const VARIABLES = {
     allowed: 'an http: or https: URL without user, password and fragment',
     meaning: 'the JWKS (RFC 7517) with the public keys of tokens',
   }),
-  authJwtIssuer: text({ name: 'AUTH_JWT_ISSUER', read: any, allowed: 'any text', meaning: 'what `iss` of a token must be' }),
+  authJwtIssuer: text({ name: 'AUTH_JWT_ISSUER', read: anyText, allowed: 'any text', meaning: 'what `iss` of a token must be' }),
   authJwtAudience: text({
     name: 'AUTH_JWT_AUDIENCE',
     read: list(() => true),

@@ -135,7 +135,7 @@ export class EffectRunner extends OperatorSubscriber<Outcome, Outbound> {
 
   #close(code: number, reason: string): void {
     this.output.next(closeSocket(code, atMost(MAX_CLOSE_REASON_BYTES, reason)));
-    // What is held will not be handled, so it must neither pause the socket nor stop the heartbeat's clock.
+    // The held messages will not be handled, so they must neither pause the socket nor stop the heartbeat's clock.
     this.#targets.publishWindow.hold(0);
     this.unsubscribe();
   }

@@ -9,7 +9,7 @@ import { checkForHandler, isRejection, type BadMessage, type Checked } from './c
 import type { CurrentRooms, DispatchContext } from './context.js';
 import { OwnContext } from './handler-context.js';
 
-/** What is to be done about a message. */
+/** An effect of a handler, or a message that failed its check. */
 export type Outcome = Effect | BadMessage;
 
 /**

@@ -37,7 +37,7 @@ export class PublishesInDoubt {
     this.#newId = newId;
   }
 
-  /** What is to be announced now. */
+  /** The span that is announced next; undefined if all pods know of all. */
   get unannounced(): UnannouncedSpan | undefined {
     return this.#unannounced;
   }
